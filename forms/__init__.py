@@ -1,0 +1,1 @@
+"""What a questionnaire is: XLSForm to definition, answers, evaluation, codebook."""

@@ -1,0 +1,1 @@
+"""The survey instruments that come with the product."""

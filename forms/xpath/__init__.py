@@ -1,0 +1,1 @@
+"""XPath of ODK XForms on lxml."""

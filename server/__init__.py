@@ -1,0 +1,1 @@
+"""The server: HTTP doors, services, database, key store, jobs, statistics and console."""

@@ -1,0 +1,1 @@
+"""Engine, tables and queries: all SQL of the product, and the only commit."""

@@ -1,0 +1,1 @@
+"""Estimation: arrays in, frozen results out; no database, no HTTP."""
