@@ -1,0 +1,69 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+# Needs python3 (3.11 or later), python3-venv, make and git. All else comes from PyPI into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test run lint types contracts tests bench docs simulate-estimates constraints format clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r name text; do printf '  make %-20s %s\n' "$$name" "$$text"; done
+
+$(VENV)/.product: setup.cfg constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Passerelle needs Python 3.11 or later; set PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Installing Passerelle into $(VENV) (a minute or two, once) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.product
+	@echo "Installing the test tools ..."
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[test]'
+	@touch $@
+
+demo: $(VENV)/.product ## a whole survey of a made country, from tablets to published figures (ARGS="--full" for all of it)
+	@$(BIN)/passerelle demo $(ARGS)
+
+run: $(VENV)/.product ## serve ./data (made at the first start) on http://127.0.0.1:8080
+	@test -e data/passerelle.db || $(BIN)/passerelle --data data init
+	@$(BIN)/passerelle --data data serve
+
+test: lint types contracts tests ## everything CI runs
+
+lint: $(VENV)/.test ## style and spelling
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/codespell
+
+types: $(VENV)/.test
+	@$(BIN)/mypy
+
+contracts: $(VENV)/.test
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+tests: $(VENV)/.test
+	@$(BIN)/python -m pytest $(ARGS)
+
+format: $(VENV)/.test ## set the code in the house style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.test ## every benchmark, one JSON line each
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+simulate-estimates: $(VENV)/.product ## 1 000 surveys through the estimators: bias and coverage (some minutes)
+	@$(BIN)/python -m server.demo.simulate --surveys 1000 $(ARGS)
+
+docs: $(VENV)/.product ## the documentation as a site, in ./site
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[docs]'
+	@$(BIN)/mkdocs build --strict
+
+constraints: ## renew constraints.txt from a new environment
+	@rm -rf build/constraints && $(PYTHON) -m venv build/constraints
+	@build/constraints/bin/python -m pip install --quiet --disable-pip-version-check '.[test,docs]'
+	@{ head -n 1 constraints.txt; build/constraints/bin/python -m pip freeze --exclude passerelle; } > constraints.new && mv constraints.new constraints.txt
+
+clean: ## remove what was built (never your data)
+	@rm -rf $(VENV) build site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
