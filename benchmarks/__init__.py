@@ -1,0 +1,1 @@
+"""Benchmarks: each prints JSON lines that compare a figure with another of the same run."""
