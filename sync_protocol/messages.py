@@ -1,0 +1,410 @@
+"""What a device and a server say to each other, as frozen dataclasses, and their encoding as bytes.
+
+`encode_request`/`decode_answer` are the device's side, `decode_request`/`encode_answer` the server's. The shape of each
+JSON document is in `schemas`. Members that nobody here knows are ignored, and so are pulled items of an unknown kind:
+an older device keeps working beside a newer server. Decoding checks shape only; whether a key, a counter or a hash
+is the right one is for the caller.
+"""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Any, Final, Literal
+
+from sync_protocol import frames, schemas
+from sync_protocol.constants import CONTROL_BYTES, EXCHANGE_BYTES, VERSION
+from sync_protocol.errors import RemoteError
+
+PATH_HELLO: Final = "/sync/v1/hello"
+PATH_ENROL: Final = "/sync/v1/enrol"
+PATH_EXCHANGE: Final = "/sync/v1/exchange"
+MEDIA_TYPE_EXCHANGE: Final = "application/vnd.passerelle.exchange"
+MEDIA_TYPE_JSON: Final = "application/json"
+HAVE_BYTES: Final = 16  # of an envelope id: 2^-64 odds of a false match among 2^32 envelopes of one round
+
+
+class ReceiptCode(IntEnum):
+    """What became of one envelope."""
+
+    STORED = 0
+    DUPLICATE = 1
+    ERASED = 2
+    QUARANTINED = 3
+    TOO_LARGE = 4
+    QUOTA = 5
+    STORAGE_FAULT = 6
+
+    @property
+    def is_kept(self) -> bool:
+        """The server answers for the envelope: its bytes, or a tombstone, survive a crash."""
+        return self <= ReceiptCode.QUARANTINED
+
+
+class Retry(StrEnum):
+    """What a refused device may do: nothing, the same again, the same later, or less at once."""
+
+    NEVER = "never"
+    SAME = "same"
+    AFTER = "after"
+    SMALLER = "smaller"
+
+
+PROBLEMS: Final[dict[str, tuple[int, Retry]]] = {
+    "version-unsupported": (400, Retry.NEVER),
+    "malformed": (400, Retry.NEVER),
+    "digest-mismatch": (400, Retry.SAME),
+    "signature-invalid": (401, Retry.NEVER),
+    "token-invalid": (403, Retry.NEVER),
+    "device-unknown": (403, Retry.NEVER),
+    "device-revoked": (403, Retry.NEVER),
+    "counter-replayed": (409, Retry.SAME),
+    "counter-behind": (409, Retry.SAME),
+    "offset-mismatch": (409, Retry.SAME),
+    "cursor-expired": (410, Retry.SAME),
+    "too-large": (413, Retry.SMALLER),
+    "unsupported-media": (415, Retry.NEVER),
+    "rate-limited": (429, Retry.AFTER),
+    "maintenance": (503, Retry.AFTER),
+    "storage-full": (507, Retry.AFTER),
+}
+"""Slug of each problem of the sync door: its HTTP status and what the device may do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one exchange may carry."""
+
+    envelope_bytes: int
+    exchange_bytes: int
+    exchange_envelopes: int
+    control_bytes: int
+    inflate_ratio: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    """Who answers here. Unsigned, so advice only: the pinned root decides."""
+
+    server_id: str
+    versions: tuple[int, ...]
+    suites: tuple[int, ...]
+    limits: Limits
+    keyring_serial: int
+    root_key: bytes
+    server_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolRequest:
+    """A device asks to be known: its token, its two public keys, and the proof that it holds the signing key."""
+
+    token: str
+    signing_key: bytes
+    receiving_key: bytes
+    proof: bytes
+    version: int = VERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolAnswer:
+    """A device is known. `certificate` and `keyring` are signed documents, checked against the pinned root."""
+
+    device_id: str
+    server_id: str
+    certificate: bytes
+    keyring: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What a device still has to send when it writes a request: envelopes, interviews among them, their bytes."""
+
+    envelopes: int = 0
+    interviews: int = 0
+    body_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeRequest:
+    """Push and pull in one.
+
+    Attributes:
+        device_id: who carries; must equal the key id of the request's signature.
+        counter: strictly increasing for each device.
+        since: the cursor of the last answer, None to be told everything.
+        have: 16-byte beginnings of the ids of envelopes whose fate is unknown.
+        envelopes: the sealed envelopes, any device's, oldest first.
+        device_time: what the device's clock says, UTC; data, never a rule.
+        keyring_serial: of the newest keyring that the device holds.
+    """
+
+    device_id: str
+    counter: int
+    since: str | None
+    have: tuple[bytes, ...]
+    envelopes: tuple[bytes, ...]
+    device_time: datetime
+    capabilities: tuple[str, ...] = ()
+    backlog: Backlog = field(default_factory=Backlog)
+    keyring_serial: int = 0
+    version: int = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The fate of entry `index`: the envelopes of the request first, then its `have` hashes, counted through.
+
+    `sequence` is the server's number for the envelope, None for the codes that did not store it. A `have` hash that the
+    server does not know has no receipt.
+    """
+
+    index: int
+    code: ReceiptCode
+    sequence: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormVersionPull:
+    """A published form version; its XForm is the frame, or None when the version is only withdrawn."""
+
+    form_id: str
+    version: str
+    title: str
+    hash: bytes
+    state: Literal["published", "withdrawn"] = "published"
+    xform: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignmentsPull:
+    """All drawn households of one PSU for this device; the frame is sealed to its receiving key. Empty: taken back."""
+
+    psu: str
+    households: tuple[str, ...]
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictPull:
+    """What opening an envelope found."""
+
+    instance_id: bytes
+    envelope_id: bytes
+    state: Literal["opened", "quarantined", "held"]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyringPull:
+    """A newer keyring, signed by the root."""
+
+    document: bytes
+
+
+PullItem = FormVersionPull | AssignmentsPull | VerdictPull | KeyringPull
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeAnswer:
+    """What the server has committed, and what is new for the device.
+
+    Attributes:
+        server_time: UTC.
+        receipts: entries of the request, in any order.
+        cursor: opaque; comes back as `since`.
+        pull: in the order in which they are applied.
+        more: there is more to pull right now.
+        backoff_seconds: how long the server asks to be left alone; 0 for not at all.
+        backed_up_sequence: envelopes up to this number survive the loss of the server's disk; None without backups.
+    """
+
+    server_time: datetime
+    receipts: tuple[Receipt, ...]
+    cursor: str | None
+    pull: tuple[PullItem, ...] = ()
+    more: bool = False
+    backoff_seconds: int = 0
+    backed_up_sequence: int | None = None
+    version: int = VERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A refusal (RFC 9457); `next_counter` with the counter problems, `retry_after_seconds` with retry `after`."""
+
+    slug: str
+    status: int
+    retry: Retry
+    detail: str = ""
+    next_counter: int | None = None
+    retry_after_seconds: int | None = None
+
+
+def encode_hello(hello: Hello) -> bytes:
+    """Encode the answer of `GET /sync/v1/hello`."""
+    return _dump(schemas.HELLO.dump(hello))
+
+
+def decode_hello(body: bytes) -> Hello:
+    """Decode it.
+
+    Raises:
+        RemoteError: ``malformed``.
+    """
+    members = schemas.load(schemas.HELLO, _object(body))
+    return Hello(**{**members, "limits": Limits(**members["limits"])})
+
+
+def encode_enrol_request(request: EnrolRequest) -> bytes:
+    """Encode the body of `POST /sync/v1/enrol`."""
+    return _dump(schemas.ENROL_REQUEST.dump(request))
+
+
+def decode_enrol_request(body: bytes) -> EnrolRequest:
+    """Decode it.
+
+    Raises:
+        RemoteError: ``malformed``, ``version-unsupported``, ``too-large``.
+    """
+    return EnrolRequest(**schemas.load(schemas.ENROL_REQUEST, _versioned(body)))
+
+
+def encode_enrol_answer(answer: EnrolAnswer) -> bytes:
+    """Encode the answer of an enrolment."""
+    return _dump(schemas.ENROL_ANSWER.dump(answer))
+
+
+def decode_enrol_answer(body: bytes) -> EnrolAnswer:
+    """Decode it.
+
+    Raises:
+        RemoteError: ``malformed``.
+    """
+    return EnrolAnswer(**schemas.load(schemas.ENROL_ANSWER, _object(body)))
+
+
+def encode_request(request: ExchangeRequest) -> bytes:
+    """Encode the body of `POST /sync/v1/exchange`: control, then one frame an envelope."""
+    return frames.encode_body(_dump(schemas.EXCHANGE_REQUEST.dump(request)), request.envelopes)
+
+
+def decode_request(body: bytes) -> ExchangeRequest:
+    """Decode an exchange's request.
+
+    Raises:
+        RemoteError: ``malformed``, ``version-unsupported``, ``too-large``.
+    """
+    parts = frames.decode_body(body)
+    members = schemas.load(schemas.EXCHANGE_REQUEST, _versioned(parts.control))
+    backlog = Backlog(**members.pop("backlog"))
+    return ExchangeRequest(**members, backlog=backlog, envelopes=parts.frames)
+
+
+def encode_answer(answer: ExchangeAnswer) -> bytes:
+    """Encode an exchange's answer; each pulled item that has bytes names its frame."""
+    carried: list[bytes] = []
+    pull: list[dict[str, Any]] = []
+    for item in answer.pull:
+        kind, schema, content = _PULL_KINDS[type(item)]
+        members = {"kind": kind, **schema.dump(item)}
+        payload = getattr(item, content) if content is not None else None
+        if payload is not None:
+            members["frame"] = len(carried)
+            carried.append(payload)
+        pull.append(members)
+    return frames.encode_body(_dump({**schemas.EXCHANGE_ANSWER.dump(answer), "pull": pull}), carried)
+
+
+def decode_answer(body: bytes) -> ExchangeAnswer:
+    """Decode an exchange's answer.
+
+    Raises:
+        RemoteError: ``malformed``, ``version-unsupported``, ``too-large``.
+    """
+    parts = frames.decode_body(body, frame_bytes=EXCHANGE_BYTES)
+    members = schemas.load(schemas.EXCHANGE_ANSWER, _versioned(parts.control))
+    receipts = tuple(Receipt(index, ReceiptCode(code), sequence) for index, code, sequence in members.pop("receipts"))
+    pulled = (_pull_item(item, parts.frames) for item in members.pop("pull"))
+    return ExchangeAnswer(**members, receipts=receipts, pull=tuple(item for item in pulled if item is not None))
+
+
+def encode_problem(problem: Problem, *, title: str) -> bytes:
+    """Encode a refusal as `application/problem+json`."""
+    members: dict[str, Any] = {
+        "type": f"/problems/{problem.slug}",
+        "title": title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "retry": problem.retry.value,
+        "next_counter": problem.next_counter,
+        "retry_after_seconds": problem.retry_after_seconds,
+    }
+    return _dump({name: value for name, value in members.items() if value is not None})
+
+
+def decode_problem(status: int, body: bytes) -> Problem:
+    """Decode a refusal.
+
+    Raises:
+        RemoteError: ``malformed`` when it is not a problem of this protocol, e.g. a proxy's error page.
+    """
+    members = schemas.load(schemas.PROBLEM, _object(body))
+    slug = members.pop("type").rpartition("/")[2]
+    return Problem(**{**members, "retry": Retry(members["retry"])}, slug=slug, status=status)
+
+
+_PULL_KINDS: Final[dict[type, tuple[str, schemas.Schema, str | None]]] = {
+    FormVersionPull: ("form-version", schemas.FORM_VERSION, "xform"),
+    AssignmentsPull: ("assignments", schemas.ASSIGNMENTS, "sealed"),
+    VerdictPull: ("verdict", schemas.VERDICT, None),
+    KeyringPull: ("keyring", schemas.KEYRING, "document"),
+}
+_PULL_TYPES: Final = {kind: (made, schema, content) for made, (kind, schema, content) in _PULL_KINDS.items()}
+_FRAME_IS_OPTIONAL: Final = frozenset({"form-version"})
+
+
+def _pull_item(members: dict[str, Any], carried: tuple[bytes, ...]) -> PullItem | None:
+    """Make one pulled item, None for a kind that this version does not know."""
+    kind = members.get("kind")
+    if not isinstance(kind, str) or kind not in _PULL_TYPES:
+        return None
+    made, schema, content = _PULL_TYPES[kind]
+    values = schemas.load(schema, members)
+    if content is not None:
+        values[content] = _frame(members, carried, is_optional=kind in _FRAME_IS_OPTIONAL)
+    item: PullItem = made(**values)
+    return item
+
+
+def _frame(members: dict[str, Any], carried: tuple[bytes, ...], *, is_optional: bool) -> bytes | None:
+    number = members.get("frame")
+    if number is None and is_optional:
+        return None
+    if type(number) is not int or not 0 <= number < len(carried):
+        raise RemoteError("malformed", "a pulled item names a frame that is not there")
+    return carried[number]
+
+
+def _dump(members: dict[str, Any]) -> bytes:
+    return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    """Read one JSON object; deep nesting and huge numbers end as ``malformed``, not as a traceback."""
+    if len(body) > CONTROL_BYTES:
+        raise RemoteError("too-large", f"the document has {len(body)} bytes, at most {CONTROL_BYTES}")
+    try:
+        members = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise RemoteError("malformed", "the document is not JSON in UTF-8") from None
+    if not isinstance(members, dict):
+        raise RemoteError("malformed", "the document is not a JSON object")
+    return members
+
+
+def _versioned(body: bytes) -> dict[str, Any]:
+    members = _object(body)
+    if members.get("version") != VERSION:
+        raise RemoteError("version-unsupported", f"this side speaks version {VERSION}")
+    return members
