@@ -1,1 +1,1 @@
-"""The made country of the demonstration, and the run that shows the whole product on it."""
+"""The demonstration: Lamaria, a made country whose every figure is known, surveyed through the real product."""
