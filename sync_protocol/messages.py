@@ -6,14 +6,13 @@ an older device keeps working beside a newer server. Decoding checks shape only;
 is the right one is for the caller.
 """
 
-import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any, Final, Literal
 
 from sync_protocol import frames, schemas
-from sync_protocol.constants import CONTROL_BYTES, EXCHANGE_BYTES, VERSION
+from sync_protocol.constants import EXCHANGE_BYTES, VERSION
 from sync_protocol.errors import RemoteError
 
 PATH_HELLO: Final = "/sync/v1/hello"
@@ -243,7 +242,7 @@ class Problem:
 
 def encode_hello(hello: Hello) -> bytes:
     """Encode the answer of `GET /sync/v1/hello`."""
-    return _dump(schemas.HELLO.dump(hello))
+    return schemas.write_object(schemas.HELLO.dump(hello))
 
 
 def decode_hello(body: bytes) -> Hello:
@@ -252,13 +251,13 @@ def decode_hello(body: bytes) -> Hello:
     Raises:
         RemoteError: ``malformed``.
     """
-    members = schemas.load(schemas.HELLO, _object(body))
+    members = schemas.load(schemas.HELLO, schemas.read_object(body))
     return Hello(**{**members, "limits": Limits(**members["limits"])})
 
 
 def encode_enrol_request(request: EnrolRequest) -> bytes:
     """Encode the body of `POST /sync/v1/enrol`."""
-    return _dump(schemas.ENROL_REQUEST.dump(request))
+    return schemas.write_object(schemas.ENROL_REQUEST.dump(request))
 
 
 def decode_enrol_request(body: bytes) -> EnrolRequest:
@@ -272,7 +271,7 @@ def decode_enrol_request(body: bytes) -> EnrolRequest:
 
 def encode_enrol_answer(answer: EnrolAnswer) -> bytes:
     """Encode the answer of an enrolment."""
-    return _dump(schemas.ENROL_ANSWER.dump(answer))
+    return schemas.write_object(schemas.ENROL_ANSWER.dump(answer))
 
 
 def decode_enrol_answer(body: bytes) -> EnrolAnswer:
@@ -281,12 +280,12 @@ def decode_enrol_answer(body: bytes) -> EnrolAnswer:
     Raises:
         RemoteError: ``malformed``.
     """
-    return EnrolAnswer(**schemas.load(schemas.ENROL_ANSWER, _object(body)))
+    return EnrolAnswer(**schemas.load(schemas.ENROL_ANSWER, schemas.read_object(body)))
 
 
 def encode_request(request: ExchangeRequest) -> bytes:
     """Encode the body of `POST /sync/v1/exchange`: control, then one frame an envelope."""
-    return frames.encode_body(_dump(schemas.EXCHANGE_REQUEST.dump(request)), request.envelopes)
+    return frames.encode_body(schemas.write_object(schemas.EXCHANGE_REQUEST.dump(request)), request.envelopes)
 
 
 def decode_request(body: bytes) -> ExchangeRequest:
@@ -313,7 +312,7 @@ def encode_answer(answer: ExchangeAnswer) -> bytes:
             members["frame"] = len(carried)
             carried.append(payload)
         pull.append(members)
-    return frames.encode_body(_dump({**schemas.EXCHANGE_ANSWER.dump(answer), "pull": pull}), carried)
+    return frames.encode_body(schemas.write_object({**schemas.EXCHANGE_ANSWER.dump(answer), "pull": pull}), carried)
 
 
 def decode_answer(body: bytes) -> ExchangeAnswer:
@@ -340,7 +339,7 @@ def encode_problem(problem: Problem, *, title: str) -> bytes:
         "next_counter": problem.next_counter,
         "retry_after_seconds": problem.retry_after_seconds,
     }
-    return _dump({name: value for name, value in members.items() if value is not None})
+    return schemas.write_object({name: value for name, value in members.items() if value is not None})
 
 
 def decode_problem(status: int, body: bytes) -> Problem:
@@ -349,7 +348,7 @@ def decode_problem(status: int, body: bytes) -> Problem:
     Raises:
         RemoteError: ``malformed`` when it is not a problem of this protocol, e.g. a proxy's error page.
     """
-    members = schemas.load(schemas.PROBLEM, _object(body))
+    members = schemas.load(schemas.PROBLEM, schemas.read_object(body))
     slug = members.pop("type").rpartition("/")[2]
     return Problem(**{**members, "retry": Retry(members["retry"])}, slug=slug, status=status)
 
@@ -386,25 +385,8 @@ def _frame(members: dict[str, Any], carried: tuple[bytes, ...], *, is_optional: 
     return carried[number]
 
 
-def _dump(members: dict[str, Any]) -> bytes:
-    return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    """Read one JSON object; deep nesting and huge numbers end as ``malformed``, not as a traceback."""
-    if len(body) > CONTROL_BYTES:
-        raise RemoteError("too-large", f"the document has {len(body)} bytes, at most {CONTROL_BYTES}")
-    try:
-        members = json.loads(body.decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise RemoteError("malformed", "the document is not JSON in UTF-8") from None
-    if not isinstance(members, dict):
-        raise RemoteError("malformed", "the document is not a JSON object")
-    return members
-
-
 def _versioned(body: bytes) -> dict[str, Any]:
-    members = _object(body)
+    members = schemas.read_object(body)
     if members.get("version") != VERSION:
         raise RemoteError("version-unsupported", f"this side speaks version {VERSION}")
     return members

@@ -7,6 +7,7 @@ sequences fit 63 bits, which both databases and the devices' SQLite can hold. Un
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,6 +15,7 @@ from typing import Any, Final
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 from marshmallow.validate import Length, OneOf, Range, Regexp
 
+from sync_protocol.constants import CONTROL_BYTES
 from sync_protocol.errors import RemoteError
 
 MAX_INTEGER: Final = 2**63 - 1
@@ -59,6 +61,16 @@ class Time(fields.Field[datetime]):
             return instant.astimezone(UTC)
         except (TypeError, ValueError, OverflowError):
             raise ValidationError("is not an RFC 3339 time") from None
+
+
+class Text(fields.String):
+    """Text that every database and encoder can hold: no NUL, no lone surrogate (JSON can spell both)."""
+
+    def _deserialize(self, value: Any, *context: Any, **kwargs: Any) -> Any:
+        text: str = super()._deserialize(value, *context, **kwargs)
+        if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+            raise ValidationError("holds a character that is not text")
+        return text
 
 
 class Receipts(fields.Field[tuple[tuple[int, int, int | None], ...]]):
@@ -121,7 +133,7 @@ class LimitsSchema(Message):
 class HelloSchema(Message):
     """The answer of hello."""
 
-    server_id = fields.String(required=True, validate=TEXT)
+    server_id = Text(required=True, validate=TEXT)
     versions = Many(_count(), at_most=100, required=True)
     suites = Many(_count(), at_most=100, required=True)
     limits = fields.Nested(LimitsSchema, required=True)
@@ -134,7 +146,7 @@ class EnrolRequestSchema(Message):
     """A device asks to be known."""
 
     version = _count(required=True)
-    token = fields.String(required=True, validate=TEXT)
+    token = Text(required=True, validate=TEXT)
     signing_key = Bytes(exactly=32, required=True)
     receiving_key = Bytes(exactly=32, required=True)
     proof = Bytes(exactly=64, required=True)
@@ -143,8 +155,8 @@ class EnrolRequestSchema(Message):
 class EnrolAnswerSchema(Message):
     """A device is known."""
 
-    device_id = fields.String(required=True, validate=DEVICE_ID)
-    server_id = fields.String(required=True, validate=TEXT)
+    device_id = Text(required=True, validate=DEVICE_ID)
+    server_id = Text(required=True, validate=TEXT)
     certificate = Bytes(at_most=16_384, required=True)
     keyring = Bytes(at_most=131_072, required=True)
 
@@ -161,12 +173,12 @@ class ExchangeRequestSchema(Message):
     """Control of an exchange's request."""
 
     version = _count(required=True)
-    device_id = fields.String(required=True, validate=DEVICE_ID)
+    device_id = Text(required=True, validate=DEVICE_ID)
     counter = _count(required=True)
-    since = fields.String(allow_none=True, load_default=None, validate=CURSOR)
+    since = Text(allow_none=True, load_default=None, validate=CURSOR)
     have = Many(Bytes(exactly=16), at_most=5_000, load_default=())
     device_time = Time(required=True)
-    capabilities = Many(fields.String(validate=TEXT), at_most=50, load_default=())
+    capabilities = Many(Text(validate=TEXT), at_most=50, load_default=())
     backlog = fields.Nested(BacklogSchema, load_default=lambda: {"envelopes": 0, "interviews": 0, "body_bytes": 0})
     keyring_serial = _count(load_default=0)
 
@@ -177,8 +189,8 @@ class ExchangeAnswerSchema(Message):
     version = _count(required=True)
     server_time = Time(required=True)
     receipts = Receipts(required=True)
-    cursor = fields.String(allow_none=True, load_default=None, validate=CURSOR)
-    pull = Many(fields.Dict(keys=fields.String()), at_most=5_000, load_only=True, load_default=())
+    cursor = Text(allow_none=True, load_default=None, validate=CURSOR)
+    pull = Many(fields.Dict(keys=Text()), at_most=5_000, load_only=True, load_default=())
     more = fields.Boolean(load_default=False, truthy={True}, falsy={False})
     backoff_seconds = fields.Integer(strict=True, load_default=0, validate=Range(min=0, max=86_400))
     backed_up_sequence = _count(allow_none=True, load_default=None)
@@ -187,18 +199,18 @@ class ExchangeAnswerSchema(Message):
 class FormVersionSchema(Message):
     """A pulled form version."""
 
-    form_id = fields.String(required=True, validate=TEXT)
-    version = fields.String(required=True, validate=Length(max=200))
-    title = fields.String(required=True, validate=Length(max=1000))
+    form_id = Text(required=True, validate=TEXT)
+    version = Text(required=True, validate=Length(max=200))
+    title = Text(required=True, validate=Length(max=1000))
     hash = Bytes(exactly=32, required=True)
-    state = fields.String(load_default="published", validate=OneOf(["published", "withdrawn"]))
+    state = Text(load_default="published", validate=OneOf(["published", "withdrawn"]))
 
 
 class AssignmentsSchema(Message):
     """Pulled households of one PSU."""
 
-    psu = fields.String(required=True, validate=TEXT)
-    households = Many(fields.String(validate=TEXT), at_most=5_000, required=True)
+    psu = Text(required=True, validate=TEXT)
+    households = Many(Text(validate=TEXT), at_most=5_000, required=True)
 
 
 class VerdictSchema(Message):
@@ -206,8 +218,8 @@ class VerdictSchema(Message):
 
     instance_id = Bytes(exactly=16, required=True)
     envelope_id = Bytes(exactly=32, required=True)
-    state = fields.String(required=True, validate=OneOf(["opened", "quarantined", "held"]))
-    reason = fields.String(allow_none=True, load_default=None, validate=TEXT)
+    state = Text(required=True, validate=OneOf(["opened", "quarantined", "held"]))
+    reason = Text(allow_none=True, load_default=None, validate=TEXT)
 
 
 class KeyringSchema(Message):
@@ -217,9 +229,9 @@ class KeyringSchema(Message):
 class ProblemSchema(Message):
     """A refusal, as far as a device reads it."""
 
-    type = fields.String(required=True, validate=Length(max=500))
-    retry = fields.String(required=True, validate=OneOf(["never", "same", "after", "smaller"]))
-    detail = fields.String(load_default="", validate=Length(max=10_000))
+    type = Text(required=True, validate=Length(max=500))
+    retry = Text(required=True, validate=OneOf(["never", "same", "after", "smaller"]))
+    detail = Text(load_default="", validate=Length(max=10_000))
     next_counter = _count(allow_none=True, load_default=None)
     retry_after_seconds = _count(allow_none=True, load_default=None)
 
@@ -248,6 +260,28 @@ def load(schema: Schema, members: dict[str, Any]) -> dict[str, Any]:
         names = ", ".join(sorted(str(name) for name in error.normalized_messages()))
         raise RemoteError("malformed", f"these members are missing or of a wrong shape: {names}") from None
     return loaded
+
+
+def write_object(members: dict[str, Any]) -> bytes:
+    """Write one JSON object, compact, in UTF-8."""
+    return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """Read one JSON object; deep nesting and huge numbers end as a refusal, not as a traceback.
+
+    Raises:
+        RemoteError: ``malformed``, ``too-large``.
+    """
+    if len(body) > CONTROL_BYTES:
+        raise RemoteError("too-large", f"the document has {len(body)} bytes, at most {CONTROL_BYTES}")
+    try:
+        members = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise RemoteError("malformed", "the document is not JSON in UTF-8") from None
+    if not isinstance(members, dict):
+        raise RemoteError("malformed", "the document is not a JSON object")
+    return members
 
 
 def encode_bytes(value: bytes) -> str:

@@ -1,0 +1,113 @@
+"""The reference device's SQLite file: its tables, and how an old key leaves it.
+
+`synchronous=FULL`: what is finalised survives a flat battery. `secure_delete` overwrites a replaced key in the file,
+and a truncating checkpoint removes the pages of the write-ahead log that still hold it. On flash memory that is best
+effort: a wear-levelling controller keeps old blocks, and no program can reach them.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pysqlite3 import dbapi2 as sqlite
+
+from sync_protocol.errors import LocalError
+
+FILE_NAME = "device.sqlite3"
+MINIMUM_SQLITE = (3, 51, 3)  # older ones can lose committed writes in WAL mode with two connections
+FORMAT = 1
+
+SCHEMA = """
+CREATE TABLE setting (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE secret (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE document (kind TEXT PRIMARY KEY, serial INTEGER NOT NULL, body BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE epoch (
+    hash BLOB PRIMARY KEY, mode TEXT NOT NULL, opened_on TEXT NOT NULL, survey_key_id TEXT NOT NULL,
+    next_index INTEGER NOT NULL, ratchet BLOB
+) STRICT;
+CREATE TABLE envelope (
+    sequence INTEGER PRIMARY KEY, envelope_id BLOB NOT NULL UNIQUE, kind INTEGER NOT NULL, instance_id BLOB UNIQUE,
+    body BLOB NOT NULL, fate TEXT NOT NULL, code INTEGER, server_sequence INTEGER, sealed_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX envelope_unsettled ON envelope (fate, sequence) WHERE fate IN ('waiting', 'sent');
+CREATE TABLE form_version (
+    hash BLOB PRIMARY KEY, form_id TEXT NOT NULL, version TEXT NOT NULL, title TEXT NOT NULL, state TEXT NOT NULL,
+    xform BLOB
+) STRICT;
+CREATE TABLE assignment (psu TEXT PRIMARY KEY, households TEXT NOT NULL, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE verdict (
+    envelope_id BLOB PRIMARY KEY, instance_id BLOB NOT NULL, state TEXT NOT NULL, reason TEXT
+) STRICT, WITHOUT ROWID;
+"""
+
+
+class DeviceDatabase:
+    """One connection to a device's file."""
+
+    def __init__(self, directory: Path, *, is_new: bool) -> None:
+        """Open the file of a directory.
+
+        Raises:
+            LocalError: ``device-exists``, ``device-missing``, ``device-format``, ``sqlite-too-old``.
+        """
+        _refuse_old_sqlite()
+        path = directory / FILE_NAME
+        if is_new:
+            _make_file(path)
+        elif not path.is_file():
+            raise LocalError("device-missing", f"there is no device in {directory}: enrol one first")
+        self.connection = sqlite.connect(str(path), isolation_level=None, timeout=10)
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "temp_store=MEMORY"):
+            self.connection.execute(f"PRAGMA {pragma}").fetchall()
+        if is_new:
+            self.connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={FORMAT}; COMMIT;")
+        elif self.rows("PRAGMA user_version") != [(FORMAT,)]:
+            raise LocalError("device-format", f"{path} is of another version of this program")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Run a block as one transaction, on disk when it returns."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+
+    def execute(self, statement: str, *values: Any) -> int:
+        """Run one statement; return how many rows it changed."""
+        changed: int = self.connection.execute(statement, values).rowcount
+        return changed
+
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Return all rows of a query."""
+        found: list[tuple[Any, ...]] = self.connection.execute(query, values).fetchall()
+        return found
+
+    def truncate_log(self) -> None:
+        """Move the write-ahead log into the file and cut it to nothing, so that no replaced key stays in it."""
+        self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.connection.close()
+
+
+def _make_file(path: Path) -> None:
+    """Make the directory and an empty file that only its owner may read."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        raise LocalError("device-exists", f"{path.parent} already holds a device: open it instead") from None
+
+
+def _refuse_old_sqlite() -> None:
+    if sqlite.sqlite_version_info < MINIMUM_SQLITE:
+        raise LocalError(
+            "sqlite-too-old",
+            f"SQLite {sqlite.sqlite_version} can lose writes; install the pysqlite3 of constraints.txt",
+        )

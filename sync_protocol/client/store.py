@@ -1,0 +1,190 @@
+"""What a device keeps between exchanges, on SQLite: the `ExchangeStore` of the protocol's core, and its settings.
+
+Nothing here deletes an envelope. The counter is taken, and envelopes are marked `sent`, before a request leaves; so a
+device that is switched off in the middle asks for them afterwards.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sync_protocol.client.database import DeviceDatabase
+from sync_protocol.client.vault import PinSettings
+from sync_protocol.constants import Kind
+from sync_protocol.errors import LocalError
+from sync_protocol.keyring import Keyring
+from sync_protocol.messages import AssignmentsPull, Backlog, FormVersionPull, PullItem, ReceiptCode, VerdictPull
+from sync_protocol.storage import Sealed, Settlement
+from sync_protocol.transitions import Fate, FateEvent, following_fate
+
+PIN_SETTINGS: Final = ("pin_salt", "pin_device_secret", "pin_check")
+
+
+class DeviceStore:
+    """A device's state on SQLite."""
+
+    def __init__(self, database: DeviceDatabase) -> None:
+        """Work on an open file."""
+        self.database = database
+        self._keyring: tuple[bytes, Keyring] | None = None
+
+    def setting(self, name: str) -> Any:
+        """Return a setting, None when it was never set."""
+        found = self.database.rows("SELECT value FROM setting WHERE name = ?", name)
+        return found[0][0] if found else None
+
+    def put_setting(self, name: str, value: str | int | bytes) -> None:
+        """Set a setting; inside the caller's transaction."""
+        self.database.execute("INSERT OR REPLACE INTO setting (name, value) VALUES (?, ?)", name, value)
+
+    def secret(self, name: str) -> bytes | None:
+        """Return a stored secret as it is stored, wrapped or not."""
+        found = self.database.rows("SELECT value FROM secret WHERE name = ?", name)
+        return bytes(found[0][0]) if found else None
+
+    def put_secret(self, name: str, value: bytes) -> None:
+        """Store a secret; inside the caller's transaction."""
+        self.database.execute("INSERT OR REPLACE INTO secret (name, value) VALUES (?, ?)", name, value)
+
+    def pin(self) -> PinSettings | None:
+        """Return what is stored of the PIN, None when none was chosen."""
+        parts = [self.setting(name) for name in PIN_SETTINGS]
+        return None if parts[0] is None else PinSettings(*(bytes(part) for part in parts))
+
+    def put_pin(self, settings: PinSettings) -> None:
+        """Store what recognises a PIN; inside the caller's transaction."""
+        for name, value in zip(PIN_SETTINGS, (settings.salt, settings.device_secret, settings.check), strict=True):
+            self.put_setting(name, value)
+
+    def document(self, kind: str) -> bytes:
+        """Return the signed document of a kind, ``certificate`` or ``keyring``.
+
+        Raises:
+            LocalError: ``not-enrolled``.
+        """
+        found = self.database.rows("SELECT body FROM document WHERE kind = ?", kind)
+        if not found:
+            raise LocalError("not-enrolled", "this device is not enrolled: scan an enrolment code first")
+        return bytes(found[0][0])
+
+    def put_document(self, kind: str, body: bytes, *, serial: int = 0) -> None:
+        """Store a signed document unless a newer one is there; inside the caller's transaction."""
+        self.database.execute(
+            "INSERT INTO document (kind, serial, body) VALUES (?, ?, ?) ON CONFLICT (kind) DO UPDATE"
+            " SET serial = excluded.serial, body = excluded.body WHERE excluded.serial >= document.serial",
+            kind,
+            serial,
+            body,
+        )
+
+    def keyring(self) -> Keyring:
+        """Return the newest keyring; its signature is checked when it is first read and when it changes."""
+        document = self.document("keyring")
+        if self._keyring is None or self._keyring[0] != document:
+            self._keyring = (document, Keyring.read(document, bytes(self.setting("root_key"))))
+        return self._keyring[1]
+
+    def cursor(self) -> str | None:
+        """Return the cursor of the last answer."""
+        cursor: str | None = self.setting("cursor")
+        return cursor
+
+    def backlog(self) -> Backlog:
+        """Count the envelopes that no receipt covers."""
+        ((envelopes, interviews, body_bytes),) = self.database.rows(
+            "SELECT count(*), coalesce(sum(kind = ?), 0), coalesce(sum(length(body)), 0) FROM envelope"
+            " WHERE fate IN ('waiting', 'sent')",
+            int(Kind.INTERVIEW),
+        )
+        return Backlog(envelopes=envelopes, interviews=interviews, body_bytes=body_bytes)
+
+    def unsettled(self, limit: int) -> tuple[bytes, ...]:
+        """Return ids of envelopes in the state `sent`, oldest first."""
+        query = "SELECT envelope_id FROM envelope WHERE fate = 'sent' ORDER BY sequence LIMIT ?"
+        return tuple(bytes(row[0]) for row in self.database.rows(query, limit))
+
+    def waiting(self, *, envelopes: int, body_bytes: int) -> tuple[Sealed, ...]:
+        """Return envelopes in the state `waiting`, oldest first: at least one if there is one, then within limits."""
+        sealed: list[Sealed] = []
+        query = "SELECT envelope_id, body FROM envelope WHERE fate = 'waiting' ORDER BY sequence LIMIT ?"
+        for envelope_id, body in self.database.rows(query, envelopes):
+            body_bytes -= len(body)
+            if sealed and body_bytes < 0:
+                break
+            sealed.append(Sealed(bytes(envelope_id), bytes(body)))
+        return tuple(sealed)
+
+    def begin(self, envelope_ids: Sequence[bytes]) -> int:
+        """Take the next counter and set these envelopes to `sent`, in one transaction; return the counter."""
+        with self.database.transaction():
+            counter = int(self.setting("counter") or 0) + 1
+            self.put_setting("counter", counter)
+            self._happen(dict.fromkeys(envelope_ids, (FateEvent.OFFERED, None)), {})
+        return counter
+
+    def withdraw(self, envelope_ids: Sequence[bytes]) -> None:
+        """Set envelopes that surely did not reach the server back to `waiting`."""
+        with self.database.transaction():
+            self._happen(dict.fromkeys(envelope_ids, (FateEvent.NOT_SENT, None)), {})
+
+    def settle(self, settlement: Settlement) -> None:
+        """Apply one verified answer in one transaction."""
+        with self.database.transaction():
+            self._happen(settlement.fates, settlement.codes)
+            for item in settlement.pull:
+                self._pull(item)
+            if settlement.keyring is not None:
+                serial = Keyring.read(settlement.keyring, bytes(self.setting("root_key"))).serial
+                self.put_document("keyring", settlement.keyring, serial=serial)
+            if settlement.cursor is not None:
+                self.put_setting("cursor", settlement.cursor)
+            if settlement.backed_up_sequence is not None:
+                self.put_setting("backed_up_sequence", settlement.backed_up_sequence)
+
+    def adopt_counter(self, next_counter: int) -> None:
+        """Let the next counter be at least this one."""
+        with self.database.transaction():
+            self.put_setting("counter", max(int(self.setting("counter") or 0), next_counter - 1))
+
+    def restart_feed(self) -> None:
+        """Forget the cursor, and offer every receipted envelope again by its hash."""
+        with self.database.transaction():
+            self.database.execute("DELETE FROM setting WHERE name = 'cursor'")
+            rows = self.database.rows("SELECT envelope_id FROM envelope WHERE fate = 'receipted'")
+            self._happen({bytes(row[0]): (FateEvent.FORGOTTEN, None) for row in rows}, {})
+
+    def _happen(self, events: Mapping[bytes, tuple[FateEvent, int | None]], codes: Mapping[bytes, ReceiptCode]) -> None:
+        for envelope_id, (event, server_sequence) in events.items():
+            ((fate,),) = self.database.rows("SELECT fate FROM envelope WHERE envelope_id = ?", envelope_id)
+            following = following_fate(Fate(fate), event)
+            self.database.execute(
+                "UPDATE envelope SET fate = ?, code = coalesce(?, code), server_sequence = coalesce(?, server_sequence)"
+                " WHERE envelope_id = ?",
+                following.value,
+                _code(codes.get(envelope_id)),
+                server_sequence,
+                envelope_id,
+            )
+
+    def _pull(self, item: PullItem) -> None:
+        if isinstance(item, FormVersionPull):
+            self.database.execute(
+                "INSERT INTO form_version (hash, form_id, version, title, state, xform) VALUES (?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (hash) DO UPDATE SET title = excluded.title, state = excluded.state,"
+                " xform = coalesce(excluded.xform, form_version.xform)",
+                *(item.hash, item.form_id, item.version, item.title, item.state, item.xform),
+            )
+        elif isinstance(item, AssignmentsPull):
+            self.database.execute(
+                "INSERT OR REPLACE INTO assignment (psu, households, sealed) VALUES (?, ?, ?)",
+                *(item.psu, json.dumps(item.households), item.sealed),
+            )
+        elif isinstance(item, VerdictPull):
+            self.database.execute(
+                "INSERT OR REPLACE INTO verdict (envelope_id, instance_id, state, reason) VALUES (?, ?, ?, ?)",
+                *(item.envelope_id, item.instance_id, item.state, item.reason),
+            )
+
+
+def _code(code: ReceiptCode | None) -> int | None:
+    return None if code is None else int(code)
