@@ -1,0 +1,159 @@
+"""The definition of a form, read once from its XForm and immutable.
+
+The bytes of the XForm decide everything: equal hash, equal definition. A definition is compared by identity, so that
+compiled tables can hang on it.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from forms.choices import choice_source, inline_choices, listed_choices
+from forms.columns import Column, Store, all_columns
+from forms.documents import local_name
+from forms.model import Bind, BodyItem, Choice, ModelNode, Question, Repeat, SecondaryInstance, SetValue, Texts
+from forms.texts import TextTable
+from forms.xform import Control, XFormError, XFormParts, read_xform
+
+__all__ = ["Column", "FormDefinition", "Store", "XFormError"]
+
+_IDENTITY: Final = frozenset({"instanceID", "deprecatedID"})
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class FormDefinition:
+    """What a form version asks and how its answers are laid out.
+
+    Attributes:
+        hash: SHA-256 of the XForm bytes (32 bytes); ``md5`` is what OpenRosa form lists show.
+        questions: answerable nodes by absolute path without indices, in document order; notes are not among them.
+        binds: by path; every node of the main instance that the form says something about.
+        choice_lists: by name of the secondary instance, or by the path of a question with inline choices;
+            None for a list in a file that is not here.
+        root: the main instance as a tree, with defaults.
+        body: what is asked, in order.
+    """
+
+    form_id: str
+    version: str
+    title: str
+    hash: bytes
+    md5: str
+    root_name: str
+    languages: tuple[str, ...]
+    default_language: str
+    questions: Mapping[str, Question]
+    binds: Mapping[str, Bind]
+    repeats: Mapping[str, Repeat]
+    choice_lists: Mapping[str, tuple[Choice, ...] | None]
+    instances: Mapping[str, SecondaryInstance]
+    actions: tuple[SetValue, ...]
+    root: ModelNode
+    body: tuple[BodyItem, ...]
+    _columns: tuple[tuple[Column, Store], ...]
+
+    @classmethod
+    def parse(cls, xform: bytes) -> "FormDefinition":
+        """Read a definition from the bytes of an XForm.
+
+        Raises:
+            XFormError: the document is not a usable form.
+        """
+        parts = read_xform(xform)
+        questions = _questions(parts)
+        return cls(
+            form_id=parts.form_id,
+            version=parts.version,
+            title=parts.title,
+            hash=hashlib.sha256(xform).digest(),
+            md5=hashlib.md5(xform, usedforsecurity=False).hexdigest(),
+            root_name=parts.root.name,
+            languages=parts.texts.languages,
+            default_language=parts.texts.default_language,
+            questions=questions,
+            binds=parts.binds,
+            repeats=parts.repeats,
+            choice_lists=_choice_lists(parts, questions),
+            instances=parts.instances,
+            actions=parts.actions,
+            root=parts.root,
+            body=parts.body,
+            _columns=all_columns(parts.root, questions),
+        )
+
+    def columns(self, store: Store) -> tuple[Column, ...]:
+        """Return the columns of a store in document order; see ``forms.columns`` for the rule."""
+        return tuple(column for column, its_store in self._columns if its_store == store)
+
+    def choices_of(self, path: str) -> tuple[Choice, ...] | None:
+        """Return every choice that a question can ever offer; None where it has no list or the list is not here."""
+        source = self.questions[path].choices
+        return None if source is None or source.list_name is None else self.choice_lists.get(source.list_name)
+
+    def nodes(self) -> Iterator[ModelNode]:
+        """Yield every node of the main instance, parents first."""
+        waiting = [self.root]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting.extend(reversed(node.children))
+
+
+def _questions(parts: XFormParts) -> dict[str, Question]:
+    questions: dict[str, Question] = {}
+    waiting = [parts.root]
+    while waiting:
+        node = waiting.pop()
+        waiting.extend(reversed(node.children))
+        control = parts.controls.get(node.path)
+        if node.kind == "leaf" and not _is_silent(node, control):
+            questions[node.path] = _question(node, control, parts)
+    return questions
+
+
+def _is_silent(node: ModelNode, control: Control | None) -> bool:
+    """Say whether a leaf never holds an answer: a note, the audit file, the identity of the revision."""
+    if "/meta/" in node.path:
+        return node.name != "instanceName"
+    is_note = control is not None and control.kind == "input" and bool(node.bind.readonly.strip() == "true()")
+    return is_note and not (node.bind.calculate or node.bind.preload or node.default)
+
+
+def _question(node: ModelNode, control: Control | None, parts: XFormParts) -> Question:
+    if control is None:
+        return Question(path=node.path, name=node.name, type=node.bind.type)
+    texts: dict[str, Texts] = {}
+    for child in control.element:
+        name = local_name(child)
+        if name in ("label", "hint") and name not in texts:
+            texts[name] = parts.texts.of_element(child)
+    return Question(
+        path=node.path,
+        name=node.name,
+        type=node.bind.type,
+        control=control.kind,
+        labels=texts.get("label", {}),
+        hints=texts.get("hint", {}),
+        choices=choice_source(control),
+        appearance=control.element.get("appearance") or "",
+    )
+
+
+def _choice_lists(parts: XFormParts, questions: Mapping[str, Question]) -> dict[str, tuple[Choice, ...] | None]:
+    lists: dict[str, tuple[Choice, ...] | None] = {}
+    for question in questions.values():
+        source = question.choices
+        if source is None or source.list_name is None or source.list_name in lists:
+            continue
+        if source.list_name == question.path:
+            lists[question.path] = _inline(question, parts.controls[question.path], parts.texts)
+        else:
+            instance = parts.instances.get(source.list_name)
+            lists[source.list_name] = None if instance is None else listed_choices(instance, source, parts.texts)
+    return lists
+
+
+def _inline(question: Question, control: Control, texts: TextTable) -> tuple[Choice, ...] | None:
+    # search('file') replaces the inline items by rows of a CSV file that is not part of the XForm.
+    return None if "search(" in question.appearance else inline_choices(control, texts)

@@ -1,0 +1,179 @@
+"""The received XML of one interview: parsing it safely, and what makes two of them the same answers.
+
+Identity rule: two instances hold the same answers when their canonical leaves are equal. Leaves are compared as a
+sorted list, so neither the order of different questions nor white space between elements counts; ``meta/instanceID``
+and ``meta/deprecatedID`` say which revision it is, not what was answered, and are left out.
+"""
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lxml import etree
+
+from forms.documents import DocumentError, local_name, parse_xml
+
+MAX_INSTANCE_BYTES: Final = 1 << 20
+ANSWERS_LABEL: Final = "passerelle/1 answers"
+INSTANCE_ID_LABEL: Final = b"passerelle/1 instance-id"
+
+Leaves = tuple[tuple[str, str], ...]
+
+_IDENTITY: Final = frozenset({"instanceID", "deprecatedID"})
+_WITH_ATTRIBUTES: Final = etree.XPath("/*//*[@*]")
+_WITH_MIXED_TEXT: Final = etree.XPath("/*/descendant-or-self::*[*][text()[normalize-space()]]")
+_XFORMS: Final = "http://www.w3.org/2002/xforms"
+
+
+class InstanceError(Exception):
+    """An instance cannot be read at all.
+
+    Attributes:
+        code: ``doctype``, ``too-large``, ``too-deep``, ``malformed`` or ``no-form-id``.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A parsed instance; ``root`` is its main element."""
+
+    form_id: str
+    version: str
+    instance_id: str | None
+    deprecated_id: str | None
+    root: etree._Element
+
+
+def parse_instance(xml: bytes) -> Instance:
+    """Parse the XML of an interview.
+
+    Raises:
+        InstanceError: ``doctype``, ``too-large`` (over 1 MiB), ``too-deep`` (over 100 levels), ``malformed`` or
+            ``no-form-id``.
+    """
+    try:
+        root = parse_xml(xml, max_bytes=MAX_INSTANCE_BYTES)
+    except DocumentError as error:
+        raise InstanceError(error.code, error.message) from None
+    form_id = root.get("id") or _namespace_as_form_id(root)
+    if not form_id:
+        raise InstanceError("no-form-id", "The root element names no form: its attribute id is missing.")
+    meta = _child(root, "meta")
+    return Instance(
+        form_id=form_id,
+        version=root.get("version") or "",
+        instance_id=_child_text(meta, "instanceID"),
+        deprecated_id=_child_text(meta, "deprecatedID"),
+        root=root,
+    )
+
+
+def canonical_leaves(instance: Instance) -> Leaves:
+    """Return the sorted (path, value) pairs of an instance.
+
+    The second and later of equally named siblings carry their 1-based position (``/data/c/member[2]/c_age``), the
+    first none. A value is the text as written, or empty where it is only white space. Attributes below the root are
+    leaves too (``…/entity/@id``), as is text beside child elements.
+    """
+    leaves: list[tuple[str, str]] = []
+    root = instance.root
+    _collect(root, "/" + local_name(root), leaves)
+    for element in _elements(_WITH_ATTRIBUTES, root):
+        path = indexed_path(element)
+        leaves.extend((f"{path}/@{name}", str(element.get(name))) for name in map(str, element.keys()))
+    for element in _elements(_WITH_MIXED_TEXT, root):
+        path = indexed_path(element)
+        leaves.extend((f"{path}/text()", text) for text in _own_texts(element))
+    leaves.sort()
+    return tuple(leaves)
+
+
+def answers_hash(leaves: Leaves) -> bytes:
+    """Return the SHA-256 (32 bytes) of canonical leaves.
+
+    The separators U+001F and U+001E cannot occur in XML, so that different leaves never give the same bytes.
+    """
+    text = "\x1e".join([ANSWERS_LABEL, *[f"{path}\x1f{value}" for path, value in leaves]])
+    return hashlib.sha256(text.encode()).digest()
+
+
+def instance_id_bytes(text: str) -> bytes:
+    """Return the 16 bytes that stand for an instanceID: those of its UUID, else a labelled hash of it."""
+    if text.startswith("uuid:") and len(text) == 41:
+        try:
+            value = uuid.UUID(text[5:])
+        except ValueError:
+            pass
+        else:
+            if str(value) == text[5:].lower():
+                return value.bytes
+    return hashlib.sha256(INSTANCE_ID_LABEL + text.encode()).digest()[:16]
+
+
+def indexed_path(element: etree._Element) -> str:
+    """Return the path of an element with the positions of repeated siblings, from the second on."""
+    steps: list[str] = []
+    node: etree._Element | None = element
+    while node is not None:
+        tag = node.tag
+        before = sum(1 for sibling in node.itersiblings(preceding=True) if sibling.tag == tag)
+        steps.append(f"{local_name(node)}[{before + 1}]" if before else local_name(node))
+        node = node.getparent()
+    return "/" + "/".join(reversed(steps))
+
+
+def _collect(parent: etree._Element, path: str, leaves: list[tuple[str, str]]) -> None:
+    seen: dict[str, int] = {}
+    is_meta = path.endswith("/meta")
+    for child in parent:
+        tag = child.tag
+        if type(tag) is not str:  # an unresolved entity reference
+            continue
+        name = tag if tag[0] != "{" else tag.rpartition("}")[2]
+        count = seen.get(name, 0) + 1
+        seen[name] = count
+        if is_meta and name in _IDENTITY and path.count("/") == 2:
+            continue
+        step = f"{path}/{name}" if count == 1 else f"{path}/{name}[{count}]"
+        if len(child):
+            _collect(child, step, leaves)
+        else:
+            text = child.text
+            leaves.append((step, text if text and not text.isspace() else ""))
+
+
+def _elements(select: etree.XPath, root: etree._Element) -> list[etree._Element]:
+    found: Any = select(root)
+    return list(found)
+
+
+def _own_texts(element: etree._Element) -> list[str]:
+    texts = [element.text, *(child.tail for child in element)]
+    return [text for text in texts if text and not text.isspace()]
+
+
+def _namespace_as_form_id(root: etree._Element) -> str | None:
+    # Old forms name themselves by the default namespace of the instance (OpenRosa, before the id attribute).
+    namespace = etree.QName(root).namespace
+    return namespace if namespace and namespace != _XFORMS else None
+
+
+def _child(parent: etree._Element | None, name: str) -> etree._Element | None:
+    if parent is None:
+        return None
+    for child in parent:
+        if local_name(child) == name:
+            return child
+    return None
+
+
+def _child_text(parent: etree._Element | None, name: str) -> str | None:
+    child = _child(parent, name)
+    text = None if child is None else child.text
+    return text.strip() or None if text else None
