@@ -1,0 +1,214 @@
+"""The envelope of an interview or a decision: clear header, Cobblestone256 body, Ed25519 signature over all.
+
+The header is the body's authenticated context; nothing answered is outside the body. Layout of the header: magic 4 |
+version u8 | suite u8 | kind u8 | parents u8 | epoch hash 32 | index u32 | device sequence u64 | previous envelope 32 |
+instanceID 16 | parents × 16 | form version hash 32 | dictionary hash 32 (zeros: none) | device certificate hash 32.
+"""
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
+from cryptography.exceptions import InvalidTag
+
+from sync_protocol import plaintext
+from sync_protocol.constants import (
+    ENVELOPE_BYTES,
+    ENVELOPE_VERSION,
+    INSTANCE_ID_BYTES,
+    LABEL_ENVELOPE,
+    MAGIC,
+    PARENTS,
+    RATCHET_STEPS,
+    SIGNATURE_BYTES,
+    Kind,
+)
+from sync_protocol.documents import canonical_json, document_hash
+from sync_protocol.epoch import Epoch, check_version, parse_epoch, verify_signature
+from sync_protocol.errors import EnvelopeError, LocalError
+from sync_protocol.plaintext import Manifest
+from sync_protocol.signatures import Signer
+
+FRONT: Final = struct.Struct(">4sBBBB32sIQ32s16s")
+BACK: Final = struct.Struct(">32s32s32s")
+NO_HASH: Final = bytes(32)
+KIND_OFFSET: Final = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What an envelope shows to all: where it belongs, never what was answered.
+
+    Attributes:
+        epoch_hash: (32,) id of the epoch envelope.
+        index: of the content key in the epoch's ratchet.
+        sequence: of this device, from 1; gaps show.
+        previous: (32,) id of this device's last envelope, zeros for none.
+        instance_id: (16,) instanceID of this revision.
+        parents: instanceIDs, (16,) each, of the revisions that this one edits.
+        form_version_hash: (32,) SHA-256 of the XForm.
+        dictionary_hash: (32,), zeros for none.
+        certificate_hash: (32,) of the device.
+    """
+
+    kind: Kind
+    suite: int
+    epoch_hash: bytes
+    index: int
+    sequence: int
+    previous: bytes
+    instance_id: bytes
+    parents: tuple[bytes, ...]
+    form_version_hash: bytes
+    dictionary_hash: bytes
+    certificate_hash: bytes
+
+    def encode(self) -> bytes:
+        """Write the header.
+
+        Raises:
+            LocalError: ``malformed`` for parts of the wrong length, ``index-too-high``.
+        """
+        if len(self.parents) > PARENTS or any(len(parent) != INSTANCE_ID_BYTES for parent in self.parents):
+            raise LocalError("malformed", f"at most {PARENTS} parents of {INSTANCE_ID_BYTES} bytes")
+        if not 0 <= self.index < RATCHET_STEPS:
+            raise LocalError("index-too-high", f"an epoch has at most {RATCHET_STEPS} interviews")
+        front = (MAGIC, ENVELOPE_VERSION, self.suite, self.kind, len(self.parents), self.epoch_hash, self.index)
+        return (
+            FRONT.pack(*front, self.sequence, self.previous, self.instance_id)
+            + b"".join(self.parents)
+            + BACK.pack(self.form_version_hash, self.dictionary_hash, self.certificate_hash)
+        )
+
+    @property
+    def length_bytes(self) -> int:
+        """Length of the encoded header."""
+        return FRONT.size + INSTANCE_ID_BYTES * len(self.parents) + BACK.size
+
+
+def envelope_id(body: bytes) -> bytes:
+    """Return the id of an envelope: the SHA-256 of its bytes, (32,)."""
+    return document_hash(body)
+
+
+def peek(body: bytes) -> Header | Epoch:
+    """Read what an envelope shows, without any cryptography.
+
+    Raises:
+        EnvelopeError: ``truncated``, ``malformed``, ``too-large``, ``unknown-version``, ``unknown-suite``,
+            ``unknown-kind``, ``index-too-high``.
+    """
+    if len(body) > ENVELOPE_BYTES:
+        raise EnvelopeError("too-large", f"an envelope has at most {ENVELOPE_BYTES} bytes")
+    if len(body) > KIND_OFFSET and body.startswith(MAGIC) and body[KIND_OFFSET] == Kind.EPOCH:
+        return parse_epoch(body)
+    return _header(body)
+
+
+def _header(body: bytes) -> Header:
+    if not body.startswith(MAGIC):
+        raise EnvelopeError("malformed", "not an envelope")
+    if len(body) < FRONT.size + BACK.size + SIGNATURE_BYTES:
+        raise EnvelopeError("truncated", "shorter than any header")
+    _, version, suite, kind, count, epoch_hash, index, sequence, previous, instance_id = FRONT.unpack_from(body)
+    check_version(version, suite)
+    if kind not in (Kind.INTERVIEW, Kind.DRAFT, Kind.ATTACHMENT, Kind.DECISION):
+        raise EnvelopeError("unknown-kind", f"kind {kind}")
+    if index >= RATCHET_STEPS:
+        raise EnvelopeError("index-too-high", f"an epoch has at most {RATCHET_STEPS} interviews")
+    end = FRONT.size + INSTANCE_ID_BYTES * count
+    if len(body) < end + BACK.size + SIGNATURE_BYTES:
+        raise EnvelopeError("truncated", "parents are missing")
+    starts = range(FRONT.size, end, INSTANCE_ID_BYTES)
+    form_version_hash, dictionary_hash, certificate_hash = BACK.unpack_from(body, end)
+    return Header(
+        kind=Kind(kind),
+        suite=suite,
+        epoch_hash=epoch_hash,
+        index=index,
+        sequence=sequence,
+        previous=previous,
+        instance_id=instance_id,
+        parents=tuple(body[start : start + INSTANCE_ID_BYTES] for start in starts),
+        form_version_hash=form_version_hash,
+        dictionary_hash=dictionary_hash,
+        certificate_hash=certificate_hash,
+    )
+
+
+def seal_interview(
+    *, header: Header, content_key: bytes, signer: Signer, manifest: Manifest, instance_xml: bytes
+) -> bytes:
+    """Seal an interview; return the envelope.
+
+    Args:
+        content_key: (32,) of the header's epoch and index, used once.
+        instance_xml: verbatim, UTF-8.
+    """
+    return _seal(header, content_key, signer, plaintext.pack(manifest, instance_xml))
+
+
+def seal_decision(
+    *, header: Header, content_key: bytes, signer: Signer, manifest: Manifest, decision: Mapping[str, Any]
+) -> bytes:
+    """Seal a decision of the office: its parents are the instanceIDs it concerns."""
+    return _seal(header, content_key, signer, plaintext.pack(manifest, canonical_json(dict(decision))))
+
+
+def _seal(header: Header, content_key: bytes, signer: Signer, packed: bytes) -> bytes:
+    front = header.encode()
+    encryptor = Cobblestone256Encryptor(content_key, front)
+    unsigned = front + encryptor.update(packed) + encryptor.finalize()
+    return unsigned + signer.sign(LABEL_ENVELOPE + unsigned)
+
+
+def verify(body: bytes, public_key: bytes) -> None:
+    """Check an envelope's signature by the raw signing key of its certificate.
+
+    Raises:
+        EnvelopeError: ``signature-invalid``.
+    """
+    verify_signature(body, public_key)
+
+
+def open_interview(body: bytes, content_key: bytes, *, dictionary: bytes | None = None) -> tuple[Manifest, bytes]:
+    """Open an interview whose signature has been verified; return its manifest and instance XML.
+
+    No byte is used before the whole stream has been authenticated.
+
+    Raises:
+        EnvelopeError: ``undecryptable``, ``unknown-dictionary``, and those of `peek` and `plaintext.unpack`.
+    """
+    header = peek(body)
+    if isinstance(header, Epoch):
+        raise EnvelopeError("unknown-kind", "an epoch holds no interview")
+    if header.dictionary_hash != NO_HASH and (
+        dictionary is None or document_hash(dictionary) != header.dictionary_hash
+    ):
+        raise EnvelopeError("unknown-dictionary", "deflated with a dictionary that is not at hand")
+    start = header.length_bytes
+    decryptor = Cobblestone256Decryptor(content_key, body[:start])
+    try:
+        packed = decryptor.update(body[start:-SIGNATURE_BYTES]) + decryptor.finalize()
+    except (InvalidTag, ValueError):
+        raise EnvelopeError("undecryptable", "sealed under another key, or altered") from None
+    return plaintext.unpack(packed, dictionary=None if header.dictionary_hash == NO_HASH else dictionary)
+
+
+def open_decision(body: bytes, content_key: bytes) -> tuple[Manifest, dict[str, Any]]:
+    """Open a decision whose signature has been verified.
+
+    Raises:
+        EnvelopeError: as `open_interview`; ``malformed`` when it is not a JSON object.
+    """
+    manifest, document = open_interview(body, content_key)
+    try:
+        decision = json.loads(document)
+    except (ValueError, RecursionError):
+        decision = None
+    if not isinstance(decision, dict):
+        raise EnvelopeError("malformed", "the decision is not a JSON object")
+    return manifest, decision

@@ -1,0 +1,264 @@
+"""From revisions to interviews: a pure fold that no order, repetition or batching of arrivals can change.
+
+A revision is one instanceID with one set of canonical answers. An interview is a connected graph of revisions by
+their parents, named by its root. Clocks and arrival are not looked at. Nothing is dropped: every revision is the
+current one, in a conflict, or superseded by a descendant.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from sync_protocol.constants import LABEL_STATE
+from sync_protocol.documents import canonical_json
+
+ROLE_RANK: Final[Mapping[str, int]] = {
+    "administrator": 3,
+    "manager": 3,
+    "supervisor": 2,
+    "enumerator": 1,
+    "door": 1,
+}
+"""Whose concurrent edit is shown until a person decides: the office before the supervisor before the enumerator."""
+
+
+class State(StrEnum):
+    """What the history of an interview looks like; the first that holds, in this order."""
+
+    CYCLE = "cycle"
+    ID_COLLISION = "id-collision"
+    CONFLICT = "conflict"
+    INCOMPLETE_HISTORY = "incomplete-history"
+    CURRENT = "current"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """One version of an interview.
+
+    Attributes:
+        instance_id: (16,).
+        answers_hash: (32,) of the canonical answers.
+        parents: instanceIDs, (16,) each, that it edits.
+        envelope_id: (32,) of an envelope that holds it, the lowest where several do.
+        role: of the device that sealed it.
+        mode: of the survey key that it was sealed to.
+    """
+
+    instance_id: bytes
+    answers_hash: bytes
+    parents: tuple[bytes, ...]
+    envelope_id: bytes
+    form_version_hash: bytes
+    role: str
+    mode: str
+
+    @property
+    def key(self) -> tuple[bytes, bytes]:
+        """What makes it one revision, whatever the ciphertext."""
+        return (self.instance_id, self.answers_hash)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoldedInterview:
+    """What a set of revisions means.
+
+    Attributes:
+        interview_id: (16,) instanceID of the root, which may not have arrived yet.
+        current: key of the revision whose answers count, provisionally where `conflicts` names others.
+        conflicts: keys of the other revisions that no descendant supersedes, sorted.
+        superseded: keys of the revisions with a descendant, sorted.
+        missing: instanceIDs of parents that have not arrived, sorted.
+    """
+
+    interview_id: bytes
+    state: State
+    current: tuple[bytes, bytes]
+    conflicts: tuple[tuple[bytes, bytes], ...]
+    superseded: tuple[tuple[bytes, bytes], ...]
+    missing: tuple[bytes, ...]
+    mode: str
+    form_version_hash: bytes
+
+
+def unique(revisions: Iterable[Revision]) -> tuple[Revision, ...]:
+    """Make one of the revisions that are the same; sorted by key.
+
+    Copies may differ in what surrounds the answers: the union of their parents counts, the highest role, and the
+    lowest envelope id, form version and mode.
+    """
+    merged: dict[tuple[bytes, bytes], Revision] = {}
+    for revision in revisions:
+        known = merged.get(revision.key)
+        merged[revision.key] = revision if known is None else _merge(known, revision)
+    return tuple(
+        replace(revision, parents=tuple(sorted(set(revision.parents)))) for _, revision in sorted(merged.items())
+    )
+
+
+def _merge(first: Revision, second: Revision) -> Revision:
+    return replace(
+        first,
+        parents=tuple(sorted({*first.parents, *second.parents})),
+        envelope_id=min(first.envelope_id, second.envelope_id),
+        form_version_hash=min(first.form_version_hash, second.form_version_hash),
+        role=max(first.role, second.role, key=lambda role: (ROLE_RANK.get(role, 0), role)),
+        mode=min(first.mode, second.mode),
+    )
+
+
+def components(revisions: Iterable[Revision]) -> tuple[tuple[Revision, ...], ...]:
+    """Part revisions into interviews: those connected by parents, also through a parent that has not arrived."""
+    leader: dict[bytes, bytes] = {}
+
+    def find(node: bytes) -> bytes:
+        leader.setdefault(node, node)
+        while leader[node] != node:
+            leader[node] = node = leader[leader[node]]
+        return node
+
+    known = unique(revisions)
+    for revision in known:
+        for parent in revision.parents:
+            leader[find(parent)] = find(revision.instance_id)
+    groups: defaultdict[bytes, list[Revision]] = defaultdict(list)
+    for revision in known:
+        groups[find(revision.instance_id)].append(revision)
+    return tuple(sorted((tuple(group) for group in groups.values()), key=lambda group: group[0].key))
+
+
+def fold_component(revisions: Iterable[Revision]) -> FoldedInterview:
+    """Fold the revisions of one interview.
+
+    Args:
+        revisions: at least one, all connected by their parents; any order, with repetitions.
+    """
+    known = unique(revisions)
+    history = _History.of(known)
+    heads = [revision for revision in known if revision.instance_id in history.heads]
+    current = max(
+        heads,
+        key=lambda head: (ROLE_RANK.get(head.role, 0), history.depth[head.instance_id], head.envelope_id, head.key),
+    )
+    keys = {head.key for head in heads}
+    return FoldedInterview(
+        interview_id=history.root,
+        state=_state(known, history, heads),
+        current=current.key,
+        conflicts=tuple(sorted(keys - {current.key})),
+        superseded=tuple(revision.key for revision in known if revision.key not in keys),
+        missing=tuple(sorted(history.missing)),
+        mode=current.mode,
+        form_version_hash=current.form_version_hash,
+    )
+
+
+def fold(revisions: Iterable[Revision]) -> tuple[FoldedInterview, ...]:
+    """Fold any set of revisions into interviews, sorted by id."""
+    return tuple(sorted((fold_component(part) for part in components(revisions)), key=lambda item: item.interview_id))
+
+
+def state_hash(interviews: Iterable[FoldedInterview]) -> bytes:
+    """Return the canonical hash of a folded state, (32,), whatever the order it is given in."""
+    digest = hashlib.sha256(LABEL_STATE)
+    for line in sorted(canonical_json(_line(interview)) for interview in interviews):
+        digest.update(len(line).to_bytes(4, "big") + line)
+    return digest.digest()
+
+
+def _line(interview: FoldedInterview) -> list[object]:
+    return [
+        interview.interview_id.hex(),
+        interview.state.value,
+        [part.hex() for part in interview.current],
+        [[part.hex() for part in key] for key in interview.conflicts],
+        [[part.hex() for part in key] for key in interview.superseded],
+        [node.hex() for node in interview.missing],
+        interview.mode,
+        interview.form_version_hash.hex(),
+    ]
+
+
+def _state(known: Sequence[Revision], history: "_History", heads: Sequence[Revision]) -> State:
+    if history.has_cycle:
+        return State.CYCLE
+    if len({revision.instance_id for revision in known}) < len(known):
+        return State.ID_COLLISION
+    if len(heads) > 1:
+        return State.CONFLICT
+    return State.INCOMPLETE_HISTORY if history.missing else State.CURRENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _History:
+    """The graph of one interview's instanceIDs.
+
+    A well-made history has no cycles. A hostile one may: a cycle counts as one place in the history, so every
+    member of a last cycle is a head, and the fold still ends and is still the same for everyone.
+    """
+
+    root: bytes
+    heads: frozenset[bytes]
+    depth: Mapping[bytes, int]
+    missing: frozenset[bytes]
+    has_cycle: bool
+
+    @classmethod
+    def of(cls, known: Sequence[Revision]) -> "_History":
+        parents: dict[bytes, set[bytes]] = {}
+        for revision in known:
+            parents.setdefault(revision.instance_id, set()).update(revision.parents)
+        missing = frozenset(parent for found in parents.values() for parent in found if parent not in parents)
+        parents |= {node: set() for node in missing}
+        places = _places(parents)
+        member = {node: place for place, nodes in enumerate(places) for node in nodes}
+        above = [{member[up] for node in nodes for up in parents[node]} - {place} for place, nodes in enumerate(places)]
+        depth: list[int] = []
+        for ups in above:  # ancestors come first
+            depth.append(1 + max((depth[up] for up in ups), default=-1))
+        followed = {up for ups in above for up in ups}
+        return cls(
+            root=min(node for place, nodes in enumerate(places) if not above[place] for node in nodes),
+            heads=frozenset(node for place, nodes in enumerate(places) if place not in followed for node in nodes),
+            depth={node: depth[member[node]] for node in parents},
+            missing=missing,
+            has_cycle=any(len(nodes) > 1 or nodes[0] in parents[nodes[0]] for nodes in places),
+        )
+
+
+def _places(parents: Mapping[bytes, set[bytes]]) -> list[list[bytes]]:
+    """Return the strongly connected components, ancestors first (Tarjan 1972, without recursion)."""
+    order: dict[bytes, int] = {}
+    low: dict[bytes, int] = {}
+    stack: list[bytes] = []
+    on_stack: set[bytes] = set()
+    places: list[list[bytes]] = []
+    for start in sorted(parents):
+        if start in order:
+            continue
+        walk = [(start, iter(sorted(parents[start])))]
+        while walk:
+            node, ups = walk[-1]
+            if node not in order:
+                order[node] = low[node] = len(order)
+                stack.append(node)
+                on_stack.add(node)
+            up = next((up for up in ups if up not in order or up in on_stack), None)
+            if up is not None and up not in order:
+                walk.append((up, iter(sorted(parents[up]))))
+                continue
+            if up is not None:
+                low[node] = min(low[node], order[up])
+                continue
+            walk.pop()
+            if walk:
+                low[walk[-1][0]] = min(low[walk[-1][0]], low[node])
+            if low[node] == order[node]:
+                place = stack[stack.index(node) :]
+                del stack[-len(place) :]
+                on_stack.difference_update(place)
+                places.append(sorted(place))
+    return places
