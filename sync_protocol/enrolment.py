@@ -12,9 +12,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from marshmallow import ValidationError
 
+from sync_protocol.documents import encode_bytes
 from sync_protocol.errors import LocalError, RemoteError
 from sync_protocol.messages import EnrolRequest
-from sync_protocol.schemas import decode_bytes, encode_bytes
+from sync_protocol.schemas import decode_bytes
 from sync_protocol.signatures import Signer
 
 KEY_BYTES = 32

@@ -353,7 +353,7 @@ def decode_problem(status: int, body: bytes) -> Problem:
     return Problem(**{**members, "retry": Retry(members["retry"])}, slug=slug, status=status)
 
 
-_PULL_KINDS: Final[dict[type, tuple[str, schemas.Schema, str | None]]] = {
+_PULL_KINDS: Final[dict[type, tuple[str, schemas.Message, str | None]]] = {
     FormVersionPull: ("form-version", schemas.FORM_VERSION, "xform"),
     AssignmentsPull: ("assignments", schemas.ASSIGNMENTS, "sealed"),
     VerdictPull: ("verdict", schemas.VERDICT, None),

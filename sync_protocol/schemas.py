@@ -5,8 +5,6 @@ sequences fit 63 bits, which both databases and the devices' SQLite can hold. Un
 """
 # ruff: noqa: ARG002 -- marshmallow fixes what a field's methods are handed
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,6 +13,7 @@ from typing import Any, Final
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 from marshmallow.validate import Length, OneOf, Range, Regexp
 
+from sync_protocol import documents
 from sync_protocol.constants import CONTROL_BYTES
 from sync_protocol.errors import RemoteError
 
@@ -34,7 +33,7 @@ class Bytes(fields.Field[bytes]):
         self.at_most = at_most
 
     def _serialize(self, value: bytes | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
-        return None if value is None else encode_bytes(value)
+        return None if value is None else documents.encode_bytes(value)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bytes:
         decoded = decode_bytes(value)
@@ -257,7 +256,7 @@ def load(schema: Schema, members: dict[str, Any]) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = schema.load(members)
     except ValidationError as error:
-        names = ", ".join(sorted(str(name) for name in error.normalized_messages()))
+        names = ", ".join(sorted(str(name) for name in error.messages_dict))
         raise RemoteError("malformed", f"these members are missing or of a wrong shape: {names}") from None
     return loaded
 
@@ -284,11 +283,6 @@ def read_object(body: bytes) -> dict[str, Any]:
     return members
 
 
-def encode_bytes(value: bytes) -> str:
-    """Write bytes as base64url without padding."""
-    return base64.urlsafe_b64encode(value).rstrip(b"=").decode("ascii")
-
-
 def decode_bytes(value: Any) -> bytes:
     """Read base64url without padding, in its canonical spelling only.
 
@@ -298,13 +292,9 @@ def decode_bytes(value: Any) -> bytes:
     if not isinstance(value, str):
         raise ValidationError("must be a string")
     try:
-        standard = value.encode("ascii").translate(_TO_STANDARD) + b"=" * (-len(value) % 4)
-        decoded = binascii.a2b_base64(standard, strict_mode=True)
+        decoded = documents.decode_bytes(value)
     except ValueError:
         raise ValidationError("is not base64url") from None
-    if encode_bytes(decoded) != value:
+    if documents.encode_bytes(decoded) != value:
         raise ValidationError("is not the canonical base64url of its bytes")
     return decoded
-
-
-_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")

@@ -13,7 +13,7 @@ from sync_protocol.errors import LocalError, RemoteError
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 ROOT = bytes(range(32, 64))
 REQUEST = make_request(
-    token="token",  # noqa: S106
+    token="token",
     root_key=ROOT,
     signer=KEY,
     signing_key=KEY.public_key().public_bytes_raw(),

@@ -1,5 +1,6 @@
 """Bodies of an exchange: what comes back, and what hostile ones cost."""
 
+import contextlib
 import struct
 import zlib
 
@@ -38,20 +39,18 @@ def test_what_is_encoded_is_decoded(control: bytes, frames: list[bytes]) -> None
 def test_a_body_torn_at_any_byte_is_malformed_or_ends_between_frames(frames: list[bytes], data: st.DataObject) -> None:
     whole = encode_body(b'{"version":1}', frames)
     cut = data.draw(st.integers(0, len(whole) - 1))
-    try:
+    ends = {len(encode_body(b'{"version":1}', frames[:count])) for count in range(len(frames))}
+    if cut in ends:
         body = decode_body(whole[:cut])
-    except RemoteError as error:
-        assert error.code == "malformed"
-    else:
         assert body.frames == tuple(frames)[: len(body.frames)]
+    else:
+        assert refusal(whole[:cut]) == "malformed"
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_end_as_a_body_or_as_a_refusal(garbage: bytes) -> None:
-    try:
-        decode_body(garbage)
-    except RemoteError as error:
-        assert error.code in {"malformed", "too-large"}
+    with contextlib.suppress(RemoteError):
+        assert isinstance(decode_body(garbage).control, bytes)
 
 
 def test_the_size_of_a_frame_counts_its_length() -> None:

@@ -34,7 +34,9 @@ NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
 COUNTS = st.integers(0, 2**63 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=30)
 TIMES = st.datetimes(
-    datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)  # noqa: DTZ001 -- Hypothesis adds the zone
+    datetime(1970, 1, 1),
+    datetime(2200, 1, 1),
+    timezones=st.just(UTC),  # noqa: DTZ001 -- Hypothesis adds the zone
 ).map(lambda time: time.replace(microsecond=time.microsecond // 1000 * 1000))
 DEVICE_IDS = st.from_regex(r"\A[A-Za-z0-9._-]{1,64}\Z")
 
@@ -118,9 +120,7 @@ def test_an_enrolment_comes_back_as_it_was(key: bytes, proof: bytes, token: str)
 
 
 def test_hello_comes_back_as_it_was() -> None:
-    limits = Limits(
-        envelope_bytes=1, exchange_bytes=2, exchange_envelopes=3, control_bytes=4, inflate_ratio=5
-    )
+    limits = Limits(envelope_bytes=1, exchange_bytes=2, exchange_envelopes=3, control_bytes=4, inflate_ratio=5)
     hello = Hello(
         server_id="office", versions=(1,), suites=(1, 2), limits=limits, keyring_serial=3, root_key=bytes(32),
         server_time=NOW,
@@ -183,10 +183,9 @@ def test_a_receipt_of_another_shape_is_malformed(receipt: object) -> None:
         ("counter", None), ("counter", -1), ("counter", 2**63), ("counter", "1"), ("counter", True), ("counter", 1.5),
         ("since", 5), ("since", ""), ("since", "x" * 501), ("since", "a\x00"), ("since", "\ud800"),
         ("have", "x"), ("have", ["AA"]), ("have", ["A" * 21 + "B"]), ("have", ["é" * 22]), ("have", [5]),
-        ("have", ["A" * 22] * 5001),
         ("device_time", "yesterday"), ("device_time", "2026-03-01T08:30:00"), ("device_time", 5),
         ("device_time", "0001-01-01T00:00:00+23:59"),
-        ("backlog", 5), ("backlog", {"envelopes": -1}), ("capabilities", [""]), ("keyring_serial", None.__class__.__name__),
+        ("backlog", 5), ("backlog", {"envelopes": -1}), ("capabilities", [""]), ("keyring_serial", "1"),
     ],
 )  # fmt: skip
 def test_a_member_of_a_wrong_shape_is_malformed_and_named(member: str, value: object) -> None:
