@@ -1,0 +1,86 @@
+"""Checks between the frame files: what one says of a unit, stratum or class, the others must bear out."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from server.db.queries.frame_rows import HouseholdRow, ListingRow, PsuRow, TotalRow
+from server.services.import_frame.cells import Errors
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is stored already, for the files that were not given: drawn PSUs, listed classes, totals."""
+
+    frame: Mapping[str, PsuRow]
+    listing: Mapping[tuple[str, int], ListingRow]
+    totals: frozenset[tuple[str, str]]
+
+
+def check_strata(frame: Mapping[str, tuple[int, PsuRow]], errors: Errors) -> None:
+    """Check that the units of each stratum agree on its size and its draw."""
+    first: dict[str, PsuRow] = {}
+    for line, row in frame.values():
+        head = first.setdefault(row.stratum, row)
+        if row.stratum_frame_households != head.stratum_frame_households:
+            errors.add("frame", line, "stratum_frame_households", f"differs from unit {head.psu} of the same stratum")
+    households: Counter[str] = Counter()
+    drawn: Counter[str] = Counter()
+    for _, row in frame.values():
+        households[row.stratum] += row.frame_households
+        drawn[row.stratum] += row.drawn
+    for stratum, head in first.items():
+        if households[stratum] > head.stratum_frame_households:
+            errors.add(
+                "frame", None, "stratum_frame_households",
+                f"stratum {stratum} has {households[stratum]} households in its units, more than {head.stratum_frame_households}",
+            )  # fmt: skip
+    for line, row in frame.values():
+        if row.drawn and row.drawn_in_stratum != drawn[row.stratum]:
+            errors.add("frame", line, "drawn_in_stratum", f"is not the {drawn[row.stratum]} units of the stratum marked drawn")
+    if not any(drawn.values()):
+        errors.add("frame", None, "drawn", "no unit is marked as drawn")
+
+
+def check_listing(
+    listing: Mapping[tuple[str, int], tuple[int, ListingRow]], frame: Mapping[str, PsuRow], errors: Errors
+) -> None:
+    """Check that only drawn units are listed."""
+    for line, row in listing.values():
+        if row.psu not in frame or not frame[row.psu].drawn:
+            errors.add("listing", line, "psu", "is not a drawn unit of the frame")
+
+
+def check_draw(
+    draw: Mapping[str, tuple[int, HouseholdRow]], listing: Mapping[tuple[str, int], ListingRow], errors: Errors
+) -> None:
+    """Check that the drawn households are those that the listing counts as drawn."""
+    counted: Counter[tuple[str, int]] = Counter()
+    for line, row in draw.values():
+        place = (row.psu, row.listing_class)
+        counted[place] += 1
+        if place not in listing:
+            errors.add("draw", line, "psu", "has no line in listing.csv for this unit and listing class")
+    for place, entry in listing.items():
+        if counted[place] != entry.drawn:
+            errors.add(
+                "draw", None, None,
+                f"unit {entry.psu}, class {entry.listing_class} has {counted[place]} households; listing.csv says {entry.drawn} drawn",
+            )  # fmt: skip
+
+
+def check_totals(totals: frozenset[tuple[str, str]], frame: Mapping[str, PsuRow], errors: Errors) -> None:
+    """Check that every province and area with a drawn unit has a total."""
+    needed = {(row.province, row.area) for row in frame.values() if row.drawn}
+    for province, area in sorted(needed - totals):
+        errors.add("totals", None, None, f"province {province}, area {area} has drawn units but no total")
+
+
+def rows_of(table: Mapping[str, tuple[int, PsuRow]]) -> dict[str, PsuRow]:
+    """Return the rows of a read table without their lines."""
+    return {key: row for key, (_, row) in table.items()}
+
+
+def stored_totals(table: Mapping[tuple[str, str], tuple[int, TotalRow]]) -> frozenset[tuple[str, str]]:
+    """Return the pairs for which a read table has totals."""
+    return frozenset(table)
