@@ -1,4 +1,4 @@
-"""The imported tables of a survey as CSV: frame, draw of PSUs, listing, drawn households, rates, totals.
+"""The five frame files of a survey as CSV: frame, listing, draw, rates, totals.
 
 These are what an office brings to ``passerelle frame import``. Heads' names and positions are in the draw only, because
 only drawn households reach a tablet.
@@ -26,9 +26,8 @@ class FrameFiles:
     """CSV files, UTF-8 with a header line, by what they hold."""
 
     frame: bytes
-    draw: bytes
     listing: bytes
-    households: bytes
+    draw: bytes
     rates: bytes
     totals: bytes
 
@@ -48,10 +47,15 @@ def position(psu_code: str, number: int) -> tuple[float, float]:
 def make_frame_files(country: Country, survey: Survey, assignment: Assignment, rates: Rates) -> FrameFiles:
     """Write the tables of one survey."""
     return FrameFiles(
-        frame=_csv(("psu", "stratum", "province", "area", "frame_households"), _frame(country)),
-        draw=_csv(("psu", "drawn_in_stratum", "certainty", "segments", "replicate"), _draw(country, survey)),
+        frame=_csv(
+            (
+                *("psu", "stratum", "province", "area", "frame_households", "stratum_frame_households"),
+                *("drawn", "drawn_in_stratum", "certainty", "segments", "replicate"),
+            ),
+            _frame(country, survey),
+        ),
         listing=_csv(("psu", "listing_class", "listed", "drawn"), _listing(country, survey)),
-        households=_csv(
+        draw=_csv(
             ("household_key", "psu", "listing_class", "enumerator", "head", "latitude", "longitude"),
             _households(country, survey, assignment),
         ),
@@ -81,17 +85,18 @@ def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _frame(country: Country) -> Iterable[Sequence[object]]:
-    psus = country.psus
-    for code, stratum, households in zip(psus.code, psus.stratum, psus.frame, strict=True):
-        yield code, stratum_code(int(stratum)), code[:2], code[2], int(households)
-
-
-def _draw(country: Country, survey: Survey) -> Iterable[Sequence[object]]:
-    drawn = survey.psus
-    codes = country.psus.code[drawn.psu]
-    for code, count, replicate in zip(codes, drawn.drawn_in_stratum, drawn.replicate, strict=True):
-        yield code, int(count), 0, 1, int(replicate)
+def _frame(country: Country, survey: Survey) -> Iterable[Sequence[object]]:
+    psus, drawn = country.psus, survey.psus
+    sizes = np.bincount(psus.stratum, psus.frame, 2 * len(p.PROVINCES)).astype(int)
+    place = {int(psu): row for row, psu in enumerate(drawn.psu)}
+    for index, code in enumerate(psus.code):
+        stratum = int(psus.stratum[index])
+        common = (code, stratum_code(stratum), code[:2], code[2], int(psus.frame[index]), int(sizes[stratum]))
+        row = place.get(index)
+        if row is None:
+            yield (*common, 0, "", "", "", "")
+        else:
+            yield (*common, 1, int(drawn.drawn_in_stratum[row]), 0, 1, int(drawn.replicate[row]))
 
 
 def _listing(country: Country, survey: Survey) -> Iterable[Sequence[object]]:
