@@ -64,6 +64,7 @@ class DeviceDatabase:
         if is_new:
             self.connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={FORMAT}; COMMIT;")
         elif self.rows("PRAGMA user_version") != [(FORMAT,)]:
+            self.close()
             raise LocalError("device-format", f"{path} is of another version of this program")
 
     @contextmanager

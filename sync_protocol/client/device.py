@@ -125,7 +125,11 @@ class Device:
             LocalError: ``device-missing``, ``device-format``, ``pin-wrong``.
         """
         database = DeviceDatabase(directory, is_new=False)
-        return cls(database, open_vault(pin, DeviceStore(database).pin(), randomness), randomness)
+        try:
+            return cls(database, open_vault(pin, DeviceStore(database).pin(), randomness), randomness)
+        except LocalError:
+            database.close()
+            raise
 
     @property
     def device_id(self) -> str:

@@ -1,0 +1,115 @@
+"""HTTP as a device sees it: an answer, or one typed outcome."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from sync_protocol.client import transport as transports
+from sync_protocol.client.transport import HttpTransport, TransportError
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        answer = self.path.encode() + b" " + self.headers["Signature"].encode() + b" " + body
+        self.send_response(409 if body == b"conflict" else 200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.send_header("Content-Digest", "x")
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@contextmanager
+def raw_server(answer: bytes | None) -> Iterator[str]:
+    """A server that reads a little, answers these bytes and hangs up; None: it stays silent."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    done = threading.Event()
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65_536)
+            if answer is None:
+                done.wait(5)
+            else:
+                connection.sendall(answer)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        done.set()
+        thread.join()
+        listener.close()
+
+
+def test_requests_and_answers_go_through_unchanged_on_one_connection(url: str) -> None:
+    transport = HttpTransport(url)
+    for body in (b"one", b"conflict"):
+        answer = transport.send("POST", "/sync/v1/exchange", {"Signature": "s"}, body)
+        assert answer.body == b"/sync/v1/exchange s " + body
+        assert answer.status == (409 if body == b"conflict" else 200)
+        assert answer.headers["Content-Digest"] == "x"
+    transport.close()
+
+
+def test_a_closed_transport_connects_again(url: str) -> None:
+    transport = HttpTransport(url)
+    for _ in range(2):
+        assert transport.send("POST", "/", {"Signature": "s"}, b"x").status == 200
+        transport.close()
+
+
+def test_a_refused_connection_has_surely_sent_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(TransportError) as caught:
+        HttpTransport(f"http://127.0.0.1:{port}").send("POST", "/", {}, b"x")
+    assert caught.value.was_sent is False
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfive!", b"garbage\r\n\r\n"])
+def test_a_torn_answer_leaves_the_fate_of_the_request_open(answer: bytes) -> None:
+    with raw_server(answer) as url, pytest.raises(TransportError) as caught:
+        HttpTransport(url).send("POST", "/", {}, b"x")
+    assert caught.value.was_sent is True
+
+
+def test_silence_ends_after_the_time_limit() -> None:
+    with raw_server(None) as url, pytest.raises(TransportError) as caught:
+        HttpTransport(url, timeout_seconds=0.1).send("POST", "/", {}, b"x")
+    assert (caught.value.was_sent, caught.value.reason) == (True, "TimeoutError")
+
+
+def test_an_endless_answer_is_cut(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transports, "ANSWER_BYTES", 10)
+    with pytest.raises(TransportError) as caught:
+        HttpTransport(url).send("POST", "/", {"Signature": "s"}, bytes(100))
+    assert caught.value.was_sent is True
+
+
+@pytest.mark.parametrize("url", ["ftp://host", "http://", "https://host/prefix", "host:80"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="base URL"):
+        HttpTransport(url)
