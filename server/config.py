@@ -1,0 +1,86 @@
+"""Settings, read once from the environment. No secret has a default."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+DATABASE_FILE = "passerelle.db"
+DEFAULT_BIND = "127.0.0.1:8080"
+
+
+class ConfigError(Exception):
+    """A setting is missing or cannot be meant; the message says which, and what to set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Settings of one instance.
+
+    Attributes:
+        data_dir: key store, microdata and, by default, the database.
+        database_url: an SQLAlchemy URL, sqlite:/// or postgresql+psycopg://.
+        passphrase: opens the key store when it was made with one; None otherwise.
+        bind: host:port to serve on.
+        base_url: how tablets reach this server, for links; None to take it from the request.
+    """
+
+    data_dir: Path
+    database_url: str
+    passphrase: str | None = None
+    bind: str = DEFAULT_BIND
+    base_url: str | None = None
+
+    @classmethod
+    def in_directory(cls, data_dir: Path, *, passphrase: str | None = None) -> "Config":
+        """Return the settings of a data directory with its own SQLite database."""
+        return cls(data_dir=data_dir, database_url=_sqlite_url(data_dir), passphrase=passphrase)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Config":
+        """Read settings from the environment.
+
+        Raises:
+            ConfigError: when PASSERELLE_DATA is missing or a value cannot be meant.
+        """
+        data = environ.get("PASSERELLE_DATA", "").strip()
+        if not data:
+            raise ConfigError("PASSERELLE_DATA is not set: it names the folder that holds keys, database and microdata")
+        data_dir = Path(data).absolute()
+        return cls(
+            data_dir=data_dir,
+            database_url=_database_url(environ.get("PASSERELLE_DATABASE_URL") or _sqlite_url(data_dir)),
+            passphrase=environ.get("PASSERELLE_PASSPHRASE") or None,
+            bind=_bind(environ.get("PASSERELLE_BIND") or DEFAULT_BIND),
+            base_url=(environ.get("PASSERELLE_BASE_URL") or "").rstrip("/") or None,
+        )
+
+    @property
+    def keys_dir(self) -> Path:
+        """Where the key store lies."""
+        return self.data_dir / "keys"
+
+    @property
+    def microdata_dir(self) -> Path:
+        """Where the encrypted Parquet parts lie."""
+        return self.data_dir / "microdata"
+
+
+def _sqlite_url(data_dir: Path) -> str:
+    return f"sqlite:///{data_dir / DATABASE_FILE}"
+
+
+def _database_url(url: str) -> str:
+    """Accept the usual spellings of PostgreSQL's URL; psycopg 3 is the driver."""
+    for prefix in ("postgres://", "postgresql://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise ConfigError("PASSERELLE_DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://")
+    return url
+
+
+def _bind(bind: str) -> str:
+    host, colon, port = bind.rpartition(":")
+    if not colon or not host or not port.isdigit():
+        raise ConfigError(f"PASSERELLE_BIND must read host:port, not {bind!r}")
+    return bind

@@ -1,0 +1,306 @@
+"""The database: connections, the writer thread with group commit, and the only commits of the product.
+
+On SQLite every write begins with BEGIN IMMEDIATE under one lock of the process, so that nobody polls for the file's
+lock; `submit` runs on one writer thread, which takes all calls that wait (up to 64) into one transaction, each in a
+savepoint: one fsync for all of them, and a failing call rolls back alone. Nothing returns before COMMIT. On PostgreSQL
+each call is its own transaction. Engine and thread are made when first used in a process: gunicorn forks.
+"""
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+import pysqlite3.dbapi2
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session
+
+from server.errors import Maintenance, Problem, StorageFull
+
+T = TypeVar("T")
+
+MINIMUM_SQLITE: Final = (3, 51, 3)
+"""Older ones can lose committed writes in WAL mode with two connections (https://sqlite.org/wal.html, section 11)."""
+GROUP: Final = 64
+BUSY_SECONDS: Final = 30
+CHECKPOINT_PAGES: Final = 4000
+"""16 MB of log between checkpoints: each costs two more fsyncs on the acknowledging path."""
+WRITE_OPTION: Final = "passerelle_write"
+RETRIES: Final = 5
+SERIALIZATION_STATES: Final = frozenset({"40001", "40P01"})
+FULL_STATES: Final = frozenset({"53100", "53400"})
+
+
+class DatabaseUnusable(Exception):
+    """The database cannot be opened safely; the message says why and what to do."""
+
+
+class _Call:
+    """One queued call and the promise of its result."""
+
+    __slots__ = ("future", "result", "work")
+
+    def __init__(self, work: Callable[[Session], Any]) -> None:
+        self.work = work
+        self.future: Future[Any] = Future()
+        self.result: Any = None
+
+
+class Database:
+    """One database, for all threads of a process and its forks."""
+
+    def __init__(self, url: str) -> None:
+        """Take an SQLAlchemy URL; nothing is opened yet.
+
+        Raises:
+            DatabaseUnusable: when SQLite is too old.
+        """
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        if self.is_sqlite:
+            _refuse_old_sqlite()
+        self._pid = 0
+        self._guard = threading.Lock()
+        self._engine: Engine | None = None
+        self._writer: threading.Thread | None = None
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._write_lock: threading.Lock | _NoLock = _NoLock()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of this process."""
+        if self._pid != os.getpid():
+            self._adopt_process()
+        if self._engine is None:
+            with self._guard:
+                if self._engine is None:
+                    self._engine = _make_engine(self.url, is_sqlite=self.is_sqlite)
+        return self._engine
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Open a session that is committed when the block ends, and rolled back when it raises.
+
+        Raises:
+            Maintenance, StorageFull: when the database cannot be written; nothing of the block is stored.
+        """
+        engine = self.engine.execution_options(**{WRITE_OPTION: True})
+        with self._write_lock, _translated(), Session(engine, expire_on_commit=False) as session, session.begin():
+            session.connection()  # take the lock now: what is read in here must not change before it is written
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Open a session on one snapshot; whatever it does is rolled back."""
+        with _translated(), Session(self.engine, expire_on_commit=False) as session:
+            try:
+                yield session
+            finally:
+                session.rollback()
+
+    def submit(self, work: Callable[[Session], T]) -> T:
+        """Run one call in a transaction, with others that wait; return its result after COMMIT.
+
+        Raises:
+            Maintenance, StorageFull: when the commit fails; nothing of the call is stored.
+            Exception: whatever the call raises; it alone is rolled back.
+        """
+        if not self.is_sqlite:
+            return self._submit_alone(work)
+        engine = self.engine
+        call = _Call(work)
+        self._calls.put(call)
+        if self._writer is None:
+            self._start_writer(engine)
+        result: T = call.future.result()
+        return result
+
+    def dispose(self) -> None:
+        """Stop the writer thread after what it has, and close all connections."""
+        if self._pid != os.getpid():
+            return
+        if self._writer is not None:
+            self._calls.put(None)
+            self._writer.join()
+        if self._engine is not None:
+            self._engine.dispose()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._engine = None
+        self._writer = None
+        self._calls = queue.SimpleQueue()
+        self._write_lock = threading.Lock() if self.is_sqlite else _NoLock()
+
+    def _adopt_process(self) -> None:
+        """Begin anew in this process; connections of a parent are left open, for they are the parent's."""
+        with self._guard:
+            if self._pid == os.getpid():
+                return
+            if self._engine is not None:
+                self._engine.dispose(close=False)
+            self._forget()
+            self._pid = os.getpid()
+
+    def _start_writer(self, engine: Engine) -> None:
+        with self._guard:
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write, args=(engine,), name="writer", daemon=True)
+                self._writer.start()
+
+    def _submit_alone(self, work: Callable[[Session], T]) -> T:
+        """Run a call in its own transaction; again when the database chose it to break a deadlock."""
+        for _ in range(RETRIES):
+            try:
+                with self.transaction() as session:
+                    return work(session)
+            except _Again:
+                continue
+        raise Maintenance("the database is too busy to take the request")
+
+    def _write(self, engine: Engine) -> None:
+        """Be the writer thread: take what waits, run it, commit, and only then let the callers go on."""
+        while True:
+            group, is_last = self._next_group()
+            if group:
+                self._commit_group(engine, group)
+            if is_last:
+                return
+
+    def _next_group(self) -> tuple[list[_Call], bool]:
+        """Wait for one call and take those that wait behind it."""
+        group: list[_Call] = []
+        while len(group) < GROUP:
+            try:
+                call = self._calls.get(block=not group)
+            except queue.Empty:
+                break
+            if call is None:
+                return group, True
+            group.append(call)
+        return group, False
+
+    def _commit_group(self, engine: Engine, group: list[_Call]) -> None:
+        try:
+            writing = engine.execution_options(**{WRITE_OPTION: True})
+            with self._write_lock, _translated(), writing.connect() as connection, connection.begin():
+                for call in group:
+                    _run_in_savepoint(connection, call)
+        except BaseException as error:  # noqa: BLE001 -- every caller must hear of it; the thread lives on
+            for call in group:
+                if not call.future.done():
+                    call.future.set_exception(error)
+            return
+        for call in group:
+            if not call.future.done():
+                call.future.set_result(call.result)
+
+
+class _Again(Maintenance):
+    """PostgreSQL rolled a transaction back to break a deadlock."""
+
+
+class _NoLock:
+    """PostgreSQL orders its writers itself."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def _run_in_savepoint(connection: Connection, call: _Call) -> None:
+    """Run one call of a group; its own failure is its own.
+
+    Raises:
+        Exception: when the database ended the whole transaction, as SQLite does when the disk is full.
+    """
+    with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
+        try:
+            call.result = call.work(session)
+            session.commit()  # of the savepoint
+        except Exception as error:  # it is the caller's, who gets it from the promise
+            if not _is_in_transaction(connection):
+                raise
+            session.rollback()
+            call.future.set_exception(error)
+
+
+def _is_in_transaction(connection: Connection) -> bool:
+    return bool(getattr(connection.connection.dbapi_connection, "in_transaction", True))
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what the database says about itself into problems; what is said about data stays as it is."""
+    try:
+        yield
+    except OperationalError as error:
+        raise _problem(error) from error
+
+
+def _problem(error: DBAPIError) -> Problem:
+    state = getattr(error.orig, "sqlstate", None)
+    if state in SERIALIZATION_STATES:
+        return _Again("the database rolled the request back to break a deadlock")
+    if state in FULL_STATES or "is full" in str(error.orig):
+        return StorageFull("the database could not grow; nothing of this request was stored")
+    return Maintenance("the database cannot be reached or written; nothing of this request was stored")
+
+
+def _refuse_old_sqlite() -> None:
+    found = pysqlite3.dbapi2.sqlite_version_info
+    if found < MINIMUM_SQLITE:
+        needed = ".".join(map(str, MINIMUM_SQLITE))
+        raise DatabaseUnusable(
+            f"SQLite {pysqlite3.dbapi2.sqlite_version} can lose committed writes; {needed} or later is needed:"
+            " install the pinned pysqlite3 wheel"
+        )
+
+
+def _make_engine(url: str, *, is_sqlite: bool) -> Engine:
+    if not is_sqlite:
+        return create_engine(
+            url,
+            pool_size=16,
+            max_overflow=16,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={"options": "-c synchronous_commit=on -c timezone=UTC"},
+        )
+    engine = create_engine(
+        url,
+        module=pysqlite3.dbapi2,
+        pool_size=16,
+        max_overflow=64,
+        hide_parameters=True,  # an error message must not carry what was being stored
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_pragmas(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # BEGIN is ours to write
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "temp_store=MEMORY",
+        "trusted_schema=OFF",
+        f"busy_timeout={BUSY_SECONDS * 1000}",
+        f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+        "cache_size=-16000",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    is_write = connection.get_execution_options().get(WRITE_OPTION, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")

@@ -1,0 +1,87 @@
+"""Devices, what lets them in, and the head of the feed that they pull."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.db.tables.base import Base, Instant
+
+
+class Certificate(Base):
+    """A signed device certificate, by the SHA-256 of its document; never changed, never deleted."""
+
+    __tablename__ = "certificate"
+
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    document: Mapped[bytes] = mapped_column(LargeBinary)
+    device_id: Mapped[str] = mapped_column(String(64), index=True)
+    issued_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Device(Base):
+    """An enrolled tablet; `counter` is that of its last exchange."""
+
+    __tablename__ = "device"
+
+    device_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    certificate_hash: Mapped[bytes] = mapped_column(ForeignKey("certificate.hash"))
+    signing_key: Mapped[bytes] = mapped_column(LargeBinary(32))
+    receiving_key: Mapped[bytes] = mapped_column(LargeBinary(32))
+    enumerator: Mapped[str] = mapped_column(String(200), index=True)
+    team: Mapped[str] = mapped_column(String(200))
+    role: Mapped[str] = mapped_column(String(20))
+    counter: Mapped[int] = mapped_column(BigInteger, default=0)
+    enrolled_at: Mapped[datetime] = mapped_column(Instant)
+    revoked_at: Mapped[datetime | None] = mapped_column(Instant)
+    last_seen_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class EnrolmentToken(Base):
+    """A single-use token of an enrolment link, by its SHA-256.
+
+    `device_id` is whom it let in: the same device may ask again when the answer was lost.
+    """
+
+    __tablename__ = "enrolment_token"
+
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    enumerator: Mapped[str] = mapped_column(String(200))
+    team: Mapped[str] = mapped_column(String(200))
+    role: Mapped[str] = mapped_column(String(20))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    expires_at: Mapped[datetime] = mapped_column(Instant)
+    used_at: Mapped[datetime | None] = mapped_column(Instant)
+    device_id: Mapped[str | None] = mapped_column(ForeignKey("device.device_id"))
+
+
+class AppUser(Base):
+    """A person who uses ODK Collect, by the SHA-256 of the token in the path; mode survey | training | pilot."""
+
+    __tablename__ = "app_user"
+
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    enumerator: Mapped[str] = mapped_column(String(200))
+    mode: Mapped[str] = mapped_column(String(20))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    revoked_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class FeedHead(Base):
+    """The one row (id 1) that orders what tablets pull; `epoch` changes when a database is restored."""
+
+    __tablename__ = "feed_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    epoch: Mapped[str] = mapped_column(String(64))
+    position: Mapped[int] = mapped_column(BigInteger)
+
+
+class KeyringDocument(Base):
+    """A keyring signed by the office root; the highest serial is in force."""
+
+    __tablename__ = "keyring"
+
+    serial: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    document: Mapped[bytes] = mapped_column(LargeBinary)

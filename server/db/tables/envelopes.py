@@ -1,0 +1,56 @@
+"""The truth: every envelope ever received, as it came. Rows are added; only `state` and `reason` ever change."""
+
+from datetime import datetime
+
+from sqlalchemy import Index, LargeBinary, SmallInteger, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.db.tables.base import Base, Instant, Sequence
+
+RECEIVED = "received"
+OPENED = "opened"
+WAITING_FOR_EPOCH = "waiting-for-epoch"
+WAITING_FOR_FORM = "waiting-for-form"
+WAITING_FOR_KEY = "waiting-for-key"
+QUARANTINED = "quarantined"
+
+
+class Envelope(Base):
+    """One envelope.
+
+    Attributes:
+        sequence: the server's number, in its receipt; grows, with gaps on PostgreSQL.
+        envelope_id: SHA-256 of `body`.
+        kind: `sync_protocol.constants.Kind`, 0 for bytes that nobody here can read.
+        carrier: the device id that brought it, or `door` for the OpenRosa door.
+        state: one of the constants of this module; `reason` says why it waits or is quarantined.
+        door_tag: HMAC over (form, instanceID, answers), so that a repeat at the OpenRosa door is found.
+    """
+
+    __tablename__ = "envelope"
+
+    sequence: Mapped[int] = mapped_column(Sequence, primary_key=True, autoincrement=True)
+    envelope_id: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    kind: Mapped[int] = mapped_column(SmallInteger)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    epoch_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    instance_id: Mapped[bytes | None] = mapped_column(LargeBinary(16))
+    certificate_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    form_version_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
+    carrier: Mapped[str] = mapped_column(String(64))
+    received_at: Mapped[datetime] = mapped_column(Instant)
+    state: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str | None] = mapped_column(String(200))
+    door_tag: Mapped[bytes | None] = mapped_column(LargeBinary(32), unique=True)
+
+    __table_args__ = (
+        # Only what is still to be done is indexed: a few rows, whatever the size of the survey.
+        Index(
+            "ix_envelope_unopened",
+            "state",
+            "sequence",
+            sqlite_where=text("state != 'opened'"),
+            postgresql_where=text("state != 'opened'"),
+        ),
+        {"sqlite_autoincrement": True},  # a number that was in a receipt is never given twice
+    )

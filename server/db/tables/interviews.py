@@ -1,0 +1,110 @@
+"""Projections of the envelopes: revisions, interviews, verdicts and microdata parts. All can be dropped and rebuilt.
+
+Answers are never here in clear: `sealed` columns are AES-GCM under the projection key, tags are HMACs.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.db.tables.base import Base, Instant, Sequence
+
+
+class MicrodataPart(Base):
+    """Two immutable encrypted Parquet files of one form version and mode, row by row side by side."""
+
+    __tablename__ = "microdata_part"
+
+    part_id: Mapped[int] = mapped_column(primary_key=True)
+    form_version_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    mode: Mapped[str] = mapped_column(String(20))
+    rows: Mapped[int]
+    analysis_path: Mapped[str] = mapped_column(String(500))
+    identifiers_path: Mapped[str] = mapped_column(String(500))
+    analysis_sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
+    identifiers_sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Revision(Base):
+    """One version of an interview; its answers are row `row` of part `part_id`.
+
+    `source` is the device id or the name of the app user; `device_time` is what the device said, as it wrote it.
+    """
+
+    __tablename__ = "revision"
+
+    revision_id: Mapped[int] = mapped_column(Sequence, primary_key=True)
+    instance_id: Mapped[bytes] = mapped_column(LargeBinary(16))
+    answers_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    envelope_sequence: Mapped[int] = mapped_column(BigInteger)
+    envelope_id: Mapped[bytes] = mapped_column(LargeBinary(32), index=True)
+    interview_id: Mapped[bytes] = mapped_column(LargeBinary(16), index=True)
+    form_version_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    mode: Mapped[str] = mapped_column(String(20))
+    role: Mapped[str] = mapped_column(String(20))
+    source: Mapped[str] = mapped_column(String(200))
+    device_time: Mapped[str] = mapped_column(String(64))
+    received_at: Mapped[datetime] = mapped_column(Instant)
+    part_id: Mapped[int] = mapped_column(ForeignKey("microdata_part.part_id"), index=True)
+    row: Mapped[int]
+
+    __table_args__ = (UniqueConstraint("instance_id", "answers_hash"),)
+
+
+class RevisionParent(Base):
+    """An edge of the revision graph, by instanceIDs; the parent may not have come yet."""
+
+    __tablename__ = "revision_parent"
+
+    child: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True)
+    parent: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True, index=True)
+
+
+class Interview(Base):
+    """The fold of one connected graph of revisions, named by the instanceID of its root.
+
+    `state` is current | incomplete-history | conflict | id-collision; `holds` is e.g. `K1,K3`, empty for none;
+    `household_tag` is equal for equal household keys and shows nothing else; `sealed` holds findings and outcome.
+    """
+
+    __tablename__ = "interview"
+
+    interview_id: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True)
+    form_id: Mapped[str] = mapped_column(String(200))
+    mode: Mapped[str] = mapped_column(String(20))
+    state: Mapped[str] = mapped_column(String(20))
+    current_revision_id: Mapped[int | None] = mapped_column(ForeignKey("revision.revision_id"), index=True)
+    household_tag: Mapped[bytes | None] = mapped_column(LargeBinary(32), index=True)
+    holds: Mapped[str] = mapped_column(String(40), default="")
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    updated_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class Verdict(Base):
+    """What a device is told about an envelope of its own: state opened | quarantined | held, and why."""
+
+    __tablename__ = "verdict"
+
+    device_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    envelope_id: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    instance_id: Mapped[bytes] = mapped_column(LargeBinary(16))
+    state: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str | None] = mapped_column(String(200))
+    feed_position: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = (Index(None, "device_id", "feed_position"),)
+
+
+class Decision(Base):
+    """What a person settled about an interview; the signed envelope is the truth, this row its projection."""
+
+    __tablename__ = "decision"
+
+    envelope_id: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    interview_id: Mapped[bytes] = mapped_column(LargeBinary(16), index=True)
+    action: Mapped[str] = mapped_column(String(40))
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    decided_by: Mapped[str] = mapped_column(String(200))
+    decided_at: Mapped[datetime] = mapped_column(Instant)
