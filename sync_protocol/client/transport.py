@@ -78,6 +78,8 @@ class HttpTransport:
             self._connection.request(method, path, body=body or None, headers=dict(headers))
             response = self._connection.getresponse()
             content = response.read(ANSWER_BYTES + 1)
+            if response.length and len(content) <= ANSWER_BYTES:  # a read with a limit does not complain by itself
+                raise http.client.IncompleteRead(content, response.length)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise TransportError(type(error).__name__, was_sent=True) from error
