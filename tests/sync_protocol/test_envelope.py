@@ -1,0 +1,229 @@
+"""Sealed interviews: what goes in comes out, and nothing else ever does."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sync_protocol import envelope, plaintext, ratchet
+from sync_protocol.constants import (
+    ENVELOPE_BYTES,
+    LABEL_ENVELOPE,
+    PARENTS,
+    RATCHET_STEPS,
+    SUITE_X25519,
+    SUITE_X_WING,
+    Kind,
+)
+from sync_protocol.documents import document_hash
+from sync_protocol.envelope import Header
+from sync_protocol.epoch import Epoch
+from sync_protocol.errors import EnvelopeError, LocalError, ProtocolError
+from sync_protocol.plaintext import Manifest, Medium
+from tests.sync_protocol.sealed import DEVICE, DEVICE_PUBLIC, MANIFEST, XML, header, sealed
+
+hashes = st.binary(min_size=32, max_size=32)
+instance_ids = st.binary(min_size=16, max_size=16)
+headers = st.builds(
+    Header,
+    kind=st.sampled_from([Kind.INTERVIEW, Kind.DRAFT, Kind.ATTACHMENT, Kind.DECISION]),
+    suite=st.sampled_from([SUITE_X_WING, SUITE_X25519]),
+    epoch_hash=hashes,
+    index=st.integers(0, RATCHET_STEPS - 1),
+    sequence=st.integers(0, 2**64 - 1),
+    previous=hashes,
+    instance_id=instance_ids,
+    parents=st.lists(instance_ids, max_size=5).map(tuple),
+    form_version_hash=hashes,
+    dictionary_hash=st.just(bytes(32)),
+    certificate_hash=hashes,
+)
+
+
+@given(head=headers, key=hashes, xml=st.binary(max_size=2000), time=st.text(max_size=30))
+def test_what_is_sealed_opens_the_same_under_the_same_key(head: Header, key: bytes, xml: bytes, time: str) -> None:
+    manifest = Manifest(device_time=time)
+    body = envelope.seal_interview(header=head, content_key=key, signer=DEVICE, manifest=manifest, instance_xml=xml)
+    assert envelope.peek(body) == head
+    envelope.verify(body, DEVICE_PUBLIC)
+    assert envelope.open_interview(body, key) == (manifest, xml)
+
+
+def test_every_flipped_byte_is_detected() -> None:
+    whole = sealed().interview
+    for position in range(len(whole)):
+        altered = bytearray(whole)
+        altered[position] ^= 0x01
+        with pytest.raises(EnvelopeError) as caught:
+            envelope.peek(bytes(altered))
+            envelope.verify(bytes(altered), DEVICE_PUBLIC)
+        assert caught.value.code
+
+
+def test_every_flipped_byte_before_the_signature_is_detected_by_the_body_alone() -> None:
+    whole = sealed().interview
+    for position in range(len(whole) - 64):
+        altered = bytearray(whole)
+        altered[position] ^= 0x80
+        with pytest.raises(EnvelopeError):
+            envelope.open_interview(bytes(altered), sealed().content_key)
+
+
+def test_every_truncation_is_detected() -> None:
+    whole = sealed().interview
+    for length in range(len(whole)):
+        with pytest.raises(EnvelopeError):
+            envelope.peek(whole[:length])
+            envelope.verify(whole[:length], DEVICE_PUBLIC)
+
+
+def test_another_key_opens_nothing() -> None:
+    with pytest.raises(EnvelopeError) as caught:
+        envelope.open_interview(sealed().interview, bytes(32))
+    assert caught.value.code == "undecryptable"
+
+
+def test_the_answers_and_names_are_not_in_the_envelope() -> None:
+    assert b"lodie" not in sealed().interview
+    assert b"name" not in sealed().interview
+    assert b"2026" not in sealed().interview
+
+
+@pytest.mark.parametrize(
+    ("position", "value", "code"),
+    [
+        (0, 0, "malformed"),
+        (4, 9, "unknown-version"),
+        (5, 9, "unknown-suite"),
+        (6, 9, "unknown-kind"),
+        (7, 255, "truncated"),
+        (40, 255, "index-too-high"),
+    ],
+)
+def test_a_header_that_cannot_be_read_has_its_own_code(position: int, value: int, code: str) -> None:
+    altered = bytearray(sealed().interview)
+    altered[position] = value
+    with pytest.raises(EnvelopeError) as caught:
+        envelope.peek(bytes(altered))
+    assert caught.value.code == code
+
+
+def test_an_envelope_over_the_limit_is_too_large() -> None:
+    with pytest.raises(EnvelopeError) as caught:
+        envelope.peek(sealed().interview + bytes(ENVELOPE_BYTES))
+    assert caught.value.code == "too-large"
+
+
+def test_too_many_parents_and_a_high_index_are_refused_when_sealing() -> None:
+    with pytest.raises(LocalError, match="malformed"):
+        header(bytes(32), parents=(bytes(16),) * (PARENTS + 1)).encode()
+    with pytest.raises(LocalError, match="index-too-high"):
+        header(bytes(32), index=RATCHET_STEPS).encode()
+
+
+def test_an_epoch_is_peeked_as_an_epoch_and_holds_no_interview() -> None:
+    assert isinstance(envelope.peek(sealed().epoch), Epoch)
+    with pytest.raises(EnvelopeError) as caught:
+        envelope.open_interview(sealed().epoch, bytes(32))
+    assert caught.value.code == "unknown-kind"
+
+
+def _with_dictionary(dictionary: bytes, bucket_bytes: int) -> tuple[bytes, bytes]:
+    from cryptography.cobblestone import Cobblestone256Encryptor
+
+    key = ratchet.content_key(bytes(32), bytes(32), 0)
+    front = header(bytes(32), dictionary_hash=document_hash(dictionary)).encode()
+    encryptor = Cobblestone256Encryptor(key, front)
+    packed = plaintext.pack(MANIFEST, XML, dictionary=dictionary, bucket_bytes=bucket_bytes)
+    unsigned = front + encryptor.update(packed) + encryptor.finalize()
+    return unsigned + DEVICE.sign(LABEL_ENVELOPE + unsigned), key
+
+
+def test_an_envelope_with_dictionary_and_padding_opens_in_this_layout() -> None:
+    dictionary = b"<data id='f'><name></name><meta><instanceID>uuid:"
+    body, key = _with_dictionary(dictionary, 128)
+    assert envelope.open_interview(body, key, dictionary=dictionary) == (MANIFEST, XML)
+    for wrong in (None, b"another dictionary"):
+        with pytest.raises(EnvelopeError) as caught:
+            envelope.open_interview(body, key, dictionary=wrong)
+        assert caught.value.code == "unknown-dictionary"
+
+
+def test_a_decision_opens_as_what_was_decided() -> None:
+    head = header(bytes(32), kind=Kind.DECISION)
+    decision = {"action": "settle-hold", "verdict": "reassign", "household_key": "07203111264"}
+    body = envelope.seal_decision(
+        header=head, content_key=bytes(32), signer=DEVICE, manifest=MANIFEST, decision=decision
+    )
+    assert envelope.open_decision(body, bytes(32)) == (MANIFEST, decision)
+
+
+@pytest.mark.parametrize("document", [b"[1]", b"{", b"\xff"])
+def test_a_decision_that_is_no_object_is_malformed(document: bytes) -> None:
+    head = header(bytes(32), kind=Kind.DECISION)
+    body = envelope.seal_interview(
+        header=head, content_key=bytes(32), signer=DEVICE, manifest=MANIFEST, instance_xml=document
+    )
+    with pytest.raises(EnvelopeError, match="malformed"):
+        envelope.open_decision(body, bytes(32))
+
+
+@given(xml=st.binary(max_size=3000), bucket=st.sampled_from([1, 64, 128]), app_user=st.none() | st.text(max_size=20))
+def test_packing_and_unpacking_are_inverse(xml: bytes, bucket: int, app_user: str | None) -> None:
+    medium = Medium(name="photo.jpg", type="image/jpeg", length_bytes=10, sha256="00" * 32, key="11" * 32)
+    manifest = Manifest(device_time="now", media=(medium,), app_user=app_user)
+    packed = plaintext.pack(manifest, xml, bucket_bytes=bucket)
+    assert len(packed) % bucket == 0
+    assert plaintext.unpack(packed) == (manifest, xml)
+
+
+@pytest.mark.parametrize(
+    ("tail", "code"),
+    [(b"x", "trailing-bytes"), (bytes(127), None), (bytes(128), "trailing-bytes"), (b"\x00y", "trailing-bytes")],
+)
+def test_only_zeros_short_of_a_bucket_may_follow_the_deflate_stream(tail: bytes, code: str | None) -> None:
+    packed = plaintext.pack(MANIFEST, XML) + tail
+    if code is None:
+        assert plaintext.unpack(packed) == (MANIFEST, XML)
+    else:
+        with pytest.raises(EnvelopeError, match=code):
+            plaintext.unpack(packed)
+
+
+def _deflated(plain: bytes) -> bytes:
+    import zlib
+
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return deflater.compress(plain) + deflater.flush()
+
+
+@pytest.mark.parametrize(
+    ("packed", "code"),
+    [
+        (b"", "malformed"),
+        (b"\xff\xff\xff", "malformed"),
+        (_deflated(b"abc")[:-1], "malformed"),
+        (_deflated(b"abc"), "malformed"),
+        (_deflated(b"\x00\x00\x00\xff{}"), "malformed"),
+        (_deflated(b"\x00\x00\x00\x02{}"), "malformed"),
+        (_deflated(b"\x00\x00\x00\x02[]"), "malformed"),
+        (_deflated(bytes(5 << 20)), "too-large"),
+    ],
+)
+def test_a_hostile_plaintext_is_refused_within_bounds(packed: bytes, code: str) -> None:
+    with pytest.raises(EnvelopeError, match=code):
+        plaintext.unpack(packed)
+
+
+def test_an_interview_over_the_limit_is_not_sealed() -> None:
+    with pytest.raises(LocalError, match="too-large"):
+        plaintext.pack(MANIFEST, bytes(5 << 20))
+
+
+@given(st.binary(max_size=600))
+def test_any_bytes_are_either_read_or_refused_with_a_code(junk: bytes) -> None:
+    for candidate in (junk, b"PSRL" + junk, b"PSRL\x01\x01\x01\x01" + junk, b"PSRL\x01\x01\x02\x00" + junk):
+        try:
+            envelope.peek(candidate)
+        except ProtocolError as error:
+            assert isinstance(error, EnvelopeError)
+            assert error.code

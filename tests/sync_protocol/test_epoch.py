@@ -1,0 +1,139 @@
+"""Epochs, the ratchet and HPKE."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sync_protocol import epoch, hpke, ratchet
+from sync_protocol.constants import RATCHET_STEPS, SUITE_X25519, SUITE_X_WING
+from sync_protocol.envelope import peek
+from sync_protocol.epoch import Epoch
+from sync_protocol.errors import EnvelopeError, LocalError
+from sync_protocol.keyring import SurveyKey
+from tests.sync_protocol.sealed import DEVICE, DEVICE_PUBLIC, EPOCH_KEY, SEED, sealed
+
+SUITES = [SUITE_X_WING, SUITE_X25519]
+
+
+def _epoch(suite: int) -> Epoch:
+    found = peek(sealed(suite).epoch)
+    assert isinstance(found, Epoch)
+    return found
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_the_survey_key_opens_the_epoch_key(suite: int) -> None:
+    found = _epoch(suite)
+    epoch.verify_epoch(found, DEVICE_PUBLIC)
+    assert epoch.open_epoch(found, SEED, sealed(suite).survey_key) == EPOCH_KEY
+    assert found.sequence == 4
+
+
+def test_every_flipped_byte_of_an_epoch_is_detected() -> None:
+    whole = sealed().epoch
+    for position in range(len(whole)):
+        altered = bytearray(whole)
+        altered[position] ^= 0x01
+        with pytest.raises(EnvelopeError):
+            epoch.verify_epoch(epoch.parse_epoch(bytes(altered)), DEVICE_PUBLIC)
+
+
+@pytest.mark.parametrize("length", [0, 10, 120, 300, 1000])
+def test_a_truncated_epoch_is_refused(length: int) -> None:
+    with pytest.raises(EnvelopeError, match=r"truncated|trailing-bytes"):
+        epoch.parse_epoch(sealed().epoch[:length])
+
+
+def test_an_epoch_with_bytes_too_many_is_refused() -> None:
+    with pytest.raises(EnvelopeError, match="trailing-bytes"):
+        epoch.parse_epoch(sealed().epoch + b"x")
+
+
+def test_a_second_wrap_that_is_not_there_is_refused() -> None:
+    altered = bytearray(sealed().epoch)
+    altered[7] = 2
+    with pytest.raises(EnvelopeError, match="truncated"):
+        epoch.parse_epoch(bytes(altered))
+
+
+def test_an_epoch_for_another_survey_key_says_so() -> None:
+    other = SurveyKey(suite=SUITE_X_WING, public_key=hpke.public_key(SUITE_X_WING, bytes(32)), mode="survey")
+    with pytest.raises(EnvelopeError, match="wrong-survey-key"):
+        epoch.open_epoch(_epoch(SUITE_X_WING), bytes(32), other)
+
+
+def test_the_mode_of_the_survey_key_is_bound_into_the_epoch() -> None:
+    told = sealed().survey_key
+    training = SurveyKey(suite=told.suite, public_key=told.public_key, mode="training")
+    with pytest.raises(EnvelopeError, match="wrong-survey-key"):
+        epoch.open_epoch(_epoch(SUITE_X_WING), SEED, training)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_another_seed_or_context_opens_nothing(suite: int) -> None:
+    told = hpke.seal(suite, hpke.public_key(suite, SEED), b"secret", b"context")
+    assert hpke.open_(suite, SEED, told, b"context") == b"secret"
+    for seed, info in ((bytes(32), b"context"), (SEED, b"other")):
+        with pytest.raises(EnvelopeError, match="undecryptable"):
+            hpke.open_(suite, seed, told, info)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_key_of_the_wrong_length_is_refused(suite: int) -> None:
+    with pytest.raises(LocalError, match="malformed"):
+        hpke.seal(suite, bytes(7), b"", b"")
+    with pytest.raises(LocalError, match="unknown-suite"):
+        hpke.public_key(9, SEED)
+
+
+def test_a_generated_seed_comes_from_the_randomness_that_was_given() -> None:
+    assert hpke.generate_seed(lambda length: b"\x07" * length) == b"\x07" * 32
+
+
+@given(st.binary(min_size=32, max_size=32), st.integers(0, 50), st.integers(0, 50))
+def test_advancing_in_two_parts_is_advancing_at_once(key: bytes, first: int, second: int) -> None:
+    assert ratchet.advance(ratchet.advance(key, first), second) == ratchet.advance(key, first + second)
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=12))
+def test_content_keys_come_out_the_same_in_any_order(indices: list[int]) -> None:
+    keys = ratchet.EpochKeys(EPOCH_KEY, bytes(32))
+    for index in indices:
+        expected = ratchet.content_key(ratchet.advance(EPOCH_KEY, index), bytes(32), index)
+        assert keys.content_key(index) == expected
+
+
+def test_content_keys_differ_by_index_and_epoch() -> None:
+    keys = {
+        ratchet.EpochKeys(EPOCH_KEY, bytes([epoch_byte]) * 32).content_key(i)
+        for epoch_byte in (0, 1)
+        for i in range(50)
+    }
+    assert len(keys) == 100
+
+
+def test_an_index_beyond_the_last_costs_nothing() -> None:
+    with pytest.raises(EnvelopeError, match="index-too-high"):
+        ratchet.EpochKeys(EPOCH_KEY, bytes(32)).content_key(RATCHET_STEPS)
+    with pytest.raises(EnvelopeError, match="index-too-high"):
+        ratchet.advance(EPOCH_KEY, RATCHET_STEPS + 1)
+
+
+def test_what_is_no_epoch_is_malformed() -> None:
+    with pytest.raises(EnvelopeError, match="malformed"):
+        epoch.parse_epoch(bytes(400))
+
+
+def test_an_epoch_key_of_the_wrong_length_is_refused() -> None:
+    told = sealed().survey_key
+    body = epoch.make_epoch(
+        survey_key=told,
+        certificate_hash=bytes(32),
+        signer=DEVICE,
+        sequence=1,
+        previous=bytes(32),
+        nonce=bytes(32),
+        epoch_key=bytes(31),
+    )
+    with pytest.raises(EnvelopeError, match="undecryptable"):
+        epoch.open_epoch(epoch.parse_epoch(body), SEED, told)

@@ -1,0 +1,183 @@
+"""The fold: what a set of revisions means does not hang on how it came."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sync_protocol.reconcile import Revision, State, components, fold, fold_component, state_hash, unique
+
+
+def _id(name: str) -> bytes:
+    return name.encode().ljust(16, b"\x00")
+
+
+def _revision(name: str, *parents: str, answers: str = "", role: str = "enumerator", envelope: str = "") -> Revision:
+    return Revision(
+        instance_id=_id(name),
+        answers_hash=(answers or name).encode().ljust(32, b"\x00"),
+        parents=tuple(_id(parent) for parent in parents),
+        envelope_id=(envelope or name + answers).encode().ljust(32, b"\x00"),
+        form_version_hash=bytes(32),
+        role=role,
+        mode="survey",
+    )
+
+
+names = st.sampled_from("abcdefgh")
+revisions = st.builds(
+    lambda name, parents, answers, role, envelope: _revision(
+        name, *parents, answers=answers, role=role, envelope=envelope
+    ),
+    names,
+    st.lists(names, max_size=3),
+    st.sampled_from(["", "x", "y"]),
+    st.sampled_from(["enumerator", "supervisor", "manager", "visitor"]),
+    st.text("0123456789", min_size=1, max_size=4),
+)
+histories = st.lists(revisions, min_size=1, max_size=12)
+
+
+@given(histories, st.randoms())
+def test_order_and_repetition_of_arrivals_change_nothing(history: list[Revision], random: object) -> None:
+    again = history + history[: len(history) // 2]
+    random.shuffle(again)  # type: ignore[attr-defined]
+    assert fold(again) == fold(history)
+    assert state_hash(fold(again)) == state_hash(fold(history))
+
+
+@given(histories)
+def test_every_revision_is_current_in_a_conflict_or_superseded(history: list[Revision]) -> None:
+    told: list[tuple[bytes, bytes]] = []
+    for interview in fold(history):
+        told += [interview.current, *interview.conflicts, *interview.superseded]
+    assert sorted(told) == sorted({revision.key for revision in history})
+
+
+@given(histories)
+def test_a_superseded_revision_has_a_descendant_and_a_head_has_none_outside_its_cycle(history: list[Revision]) -> None:
+    children: dict[bytes, set[bytes]] = {}
+    for revision in history:
+        for parent in revision.parents:
+            children.setdefault(parent, set()).add(revision.instance_id)
+
+    def descendants(start: bytes) -> set[bytes]:
+        found: set[bytes] = set()
+        todo = [start]
+        while todo:
+            for child in children.get(todo.pop(), ()):
+                if child not in found:
+                    found.add(child)
+                    todo.append(child)
+        return found
+
+    for interview in fold(history):
+        for instance_id, _ in interview.superseded:
+            assert any(instance_id not in descendants(below) for below in descendants(instance_id))
+        for instance_id, _ in (interview.current, *interview.conflicts):
+            assert all(instance_id in descendants(below) for below in descendants(instance_id))
+
+
+@given(histories)
+def test_folding_parts_one_by_one_is_folding_all(history: list[Revision]) -> None:
+    parts = components(history)
+    assert sum(len(part) for part in parts) == len(unique(history))
+    assert tuple(sorted((fold_component(part) for part in parts), key=lambda item: item.interview_id)) == fold(history)
+
+
+@given(st.permutations(range(5)), st.integers(1, 5))
+def test_a_chain_of_edits_in_any_order_ends_in_its_last(order: list[int], arrived: int) -> None:
+    chain = [_revision("abcde"[0])] + [_revision("abcde"[i], "abcde"[i - 1]) for i in range(1, 5)]
+    (whole,) = fold(chain[i] for i in order)
+    assert (whole.state, whole.interview_id, whole.current[0]) == (State.CURRENT, _id("a"), _id("e"))
+    for interview in fold(chain[i] for i in order[:arrived]):
+        assert interview.state in (State.CURRENT, State.INCOMPLETE_HISTORY)
+
+
+def test_an_edit_before_what_it_edits_counts_and_waits_under_the_name_of_its_parent() -> None:
+    (interview,) = fold([_revision("b", "a")])
+    assert (interview.state, interview.interview_id, interview.missing) == (
+        State.INCOMPLETE_HISTORY,
+        _id("a"),
+        (_id("a"),),
+    )
+    assert interview.current[0] == _id("b")
+
+
+def test_other_answers_under_a_known_instance_id_are_both_kept() -> None:
+    (interview,) = fold([_revision("a", answers="x"), _revision("a", answers="y")])
+    assert interview.state is State.ID_COLLISION
+    assert len(interview.conflicts) == 1
+
+
+def test_the_same_answers_sealed_twice_are_one_revision() -> None:
+    (interview,) = fold([_revision("a", envelope="1"), _revision("a", envelope="2")])
+    assert (interview.state, interview.conflicts) == (State.CURRENT, ())
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (_revision("b", "a", role="enumerator"), _revision("c", "a", role="supervisor"), "c"),
+        (_revision("b", "a", role="manager"), _revision("c", "a", role="supervisor"), "b"),
+        (_revision("b", "a", envelope="2"), _revision("c", "a", envelope="1"), "b"),
+        (_revision("b", "a", envelope="1"), _revision("c", "a", envelope="2"), "c"),
+        (_revision("b", "a", role="visitor"), _revision("c", "a"), "c"),
+    ],
+)
+def test_of_two_concurrent_edits_role_then_envelope_id_is_shown(
+    first: Revision, second: Revision, expected: str
+) -> None:
+    (interview,) = fold([_revision("a"), first, second])
+    assert interview.state is State.CONFLICT
+    assert interview.current[0] == _id(expected)
+    assert len(interview.conflicts) == 1
+
+
+def test_of_two_concurrent_edits_of_one_role_the_longer_history_is_shown() -> None:
+    (interview,) = fold(
+        [_revision("a"), _revision("b", "a", envelope="9"), _revision("c", "a"), _revision("d", "c", envelope="1")]
+    )
+    assert interview.current[0] == _id("d")
+
+
+def test_a_revision_with_both_parents_closes_a_conflict() -> None:
+    (interview,) = fold([_revision("a"), _revision("b", "a"), _revision("c", "a"), _revision("d", "b", "c")])
+    assert (interview.state, interview.current[0]) == (State.CURRENT, _id("d"))
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        [_revision("a", "a")],
+        [_revision("a", "b"), _revision("b", "a")],
+        [_revision("a", "b"), _revision("b", "a"), _revision("c", "a")],
+    ],
+    ids=["own-parent", "two", "two-and-an-edit"],
+)
+def test_a_hostile_cycle_ends_and_is_flagged(history: list[Revision]) -> None:
+    (interview,) = fold(history)
+    assert interview.state is State.CYCLE
+    assert interview.interview_id == _id("a")
+
+
+def test_a_long_chain_needs_no_recursion() -> None:
+    chain = [_revision("0")] + [_revision(str(i), str(i - 1)) for i in range(1, 5000)]
+    (interview,) = fold(chain)
+    assert interview.current[0] == _id("4999")
+
+
+def test_the_state_hash_sees_every_part_of_the_state() -> None:
+    base = fold([_revision("a"), _revision("b", "a")])
+    told = {
+        state_hash(base),
+        state_hash([]),
+        state_hash([replace(base[0], mode="training")]),
+        state_hash([replace(base[0], state=State.CONFLICT)]),
+        state_hash([replace(base[0], missing=(bytes(16),))]),
+        state_hash([replace(base[0], interview_id=bytes(16))]),
+        state_hash([replace(base[0], current=(bytes(16), bytes(32)))]),
+        state_hash([replace(base[0], conflicts=base[0].superseded, superseded=())]),
+    }
+    assert len(told) == 8
