@@ -223,8 +223,7 @@ class ExchangeClient:
             backed_up_sequence=answer.backed_up_sequence,
         )
         self._store.settle(settlement)
-        for code in codes.values():
-            self.tally.codes[code] = self.tally.codes.get(code, 0) + 1
+        self._count(codes)
         self.tally.pulled += pull
         self._corrections = 0
         self._after(answer, is_progress=is_progress, is_refused=_is_refused_for_now(codes), now=now)
@@ -277,6 +276,11 @@ class ExchangeClient:
             aside = {only: (FateEvent.TOO_LARGE, None)}
             codes = {only: ReceiptCode.TOO_LARGE}
             self._store.settle(Settlement(fates=aside, codes=codes, cursor=self._store.cursor()))
+            self._count(codes)
+
+    def _count(self, codes: Mapping[bytes, ReceiptCode]) -> None:
+        for code in codes.values():
+            self.tally.codes[code] = self.tally.codes.get(code, 0) + 1
 
     def _pause(self, event: Event, reason: str, now: datetime, seconds: int = 0) -> None:
         """Pause for as long as the server asks, and at least an exponential time with jitter."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sync_protocol import messages, signatures
+from sync_protocol.documents import key_id
 from sync_protocol.errors import LocalError
 from sync_protocol.exchange import ExchangeClient, Request
 from sync_protocol.messages import FormVersionPull, KeyringPull, Problem, ReceiptCode, Retry, VerdictPull
@@ -316,6 +317,51 @@ def test_a_receipt_for_an_entry_that_was_not_sent_is_no_answer(pair: Pair) -> No
     )
     pair.answer((200, signed, body))
     assert (pair.client.state, pair.client.reason) == (State.PAUSED, "malformed")
+
+
+class TestAnswersThatAskForPatience:
+    """Signed answers of a server that is busy, or that does not do what it says."""
+
+    def answered(self, pair: Pair, **members: object) -> None:
+        request = pair.request()
+        answer = messages.ExchangeAnswer(server_time=NOW, receipts=(), cursor=None, **members)  # type: ignore[arg-type]
+        body = messages.encode_answer(answer)
+        signed = signatures.sign_answer(
+            200,
+            body,
+            method="POST",
+            path=request.path,
+            request_digest=signatures.request_digest(request.body),
+            key=pair.server.receipt,
+            key_id=key_id(raw_public(pair.server.receipt)),
+        )
+        pair.answer((200, signed, body))
+
+    def test_more_without_anything_new_is_not_asked_for_at_once(self, pair: Pair) -> None:
+        self.answered(pair, more=True)
+        assert (pair.client.state, pair.client.reason) == (State.PAUSED, "no-progress")
+
+    def test_a_busy_server_is_left_alone_as_long_as_it_asks(self, pair: Pair) -> None:
+        self.answered(pair, more=True, backoff_seconds=30, pull=(form(1),))
+        assert (pair.client.state, pair.client.reason) == (State.PAUSED, "rate-limited")
+        assert pair.client.retry_at == NOW + timedelta(seconds=30)
+
+    def test_a_busy_server_delays_nobody_who_has_nothing_left(self, pair: Pair) -> None:
+        self.answered(pair, backoff_seconds=30)
+        assert pair.client.state is State.SYNCED
+
+    def test_an_envelope_without_a_receipt_is_sent_again(self, pair: Pair) -> None:
+        sealed = pair.store.seal(b"envelope")
+        self.answered(pair)
+        assert pair.store.fates[sealed] is Fate.WAITING
+        assert pair.client.reason == "no-progress"
+
+
+def test_a_refusal_as_too_large_of_nothing_at_all_comes_to_a_pause(pair: Pair) -> None:
+    pair.server.refuse_with = Problem(slug="too-large", status=413, retry=Retry.SMALLER)
+    for _ in range(4):
+        pair.turn()
+    assert (pair.client.state, pair.client.reason) == (State.PAUSED, "too-large")
 
 
 def test_an_answer_without_a_request_is_an_error_of_the_caller(pair: Pair) -> None:
