@@ -103,6 +103,27 @@ class DesignIncomplete(Problem):
     remedy = "Import what the detail names with `passerelle frame import`, then run the estimates again."
 
 
+class FrameInvalid(Problem):
+    """Frame files that contradict themselves or each other; `errors` lists file, line and column."""
+
+    slug, status, title = "frame-invalid", 422, "The frame files cannot be imported"
+    remedy = "Correct what the errors list, by file, line and column, and import again. Nothing was stored."
+
+
+class FrameInUse(Problem):
+    """A change of the design after interviews have arrived."""
+
+    slug, status, title = "frame-in-use", 409, "Interviews have arrived under the stored design"
+    remedy = "A changed frame, listing or draw changes their weights. Import with `--replace` if you mean it."
+
+
+class LoginInvalid(Problem):
+    """Name and password do not belong together."""
+
+    slug, status, title = "login-invalid", 401, "Name or password is wrong"
+    remedy = "Try again, or ask an administrator for a new password: `passerelle user password NAME`."
+
+
 class KeyStoreLocked(Problem):
     """The key store waits for its passphrase; sync goes on, opening waits."""
 

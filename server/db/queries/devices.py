@@ -1,0 +1,223 @@
+"""SQL of devices, certificates, enrolment tokens, app users and keyrings."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from server.db.insert import insert_new
+from server.db.tables import AppUser, Certificate, Device, EnrolmentToken, KeyringDocument
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredDevice:
+    """A device as stored."""
+
+    device_id: str
+    certificate_hash: bytes
+    signing_key: bytes
+    receiving_key: bytes
+    enumerator: str
+    team: str
+    role: str
+    counter: int
+    enrolled_at: datetime
+    revoked_at: datetime | None
+    last_seen_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredToken:
+    """An enrolment token as stored."""
+
+    enumerator: str
+    team: str
+    role: str
+    expires_at: datetime
+    used_at: datetime | None
+    device_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAppUser:
+    """A person who uses ODK Collect, as stored."""
+
+    name: str
+    enumerator: str
+    mode: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+def keep_keyring(session: Session, *, serial: int, document: bytes) -> None:
+    """Keep a keyring for ever; one that is there already is left alone."""
+    session.execute(insert_new(session, KeyringDocument).values(serial=serial, document=document))
+
+
+def keyrings(session: Session) -> list[bytes]:
+    """Return every keyring there ever was, oldest first."""
+    return list(session.scalars(select(KeyringDocument.document).order_by(KeyringDocument.serial)))
+
+
+def keep_certificate(
+    session: Session, *, certificate_hash: bytes, document: bytes, device_id: str, now: datetime
+) -> None:
+    """Keep a certificate for ever; one that is there already is left alone."""
+    row = {"hash": certificate_hash, "document": document, "device_id": device_id, "issued_at": now}
+    session.execute(insert_new(session, Certificate).values(row))
+
+
+def certificates(session: Session) -> dict[bytes, bytes]:
+    """Return all certificates by their hash."""
+    return {row.hash: row.document for row in session.execute(select(Certificate.hash, Certificate.document))}
+
+
+def certificate(session: Session, certificate_hash: bytes) -> bytes | None:
+    """Return one certificate."""
+    return session.scalar(select(Certificate.document).where(Certificate.hash == certificate_hash))
+
+
+def add_device(session: Session, device: StoredDevice) -> None:
+    """Store a newly enrolled device."""
+    session.add(
+        Device(
+            device_id=device.device_id,
+            certificate_hash=device.certificate_hash,
+            signing_key=device.signing_key,
+            receiving_key=device.receiving_key,
+            enumerator=device.enumerator,
+            team=device.team,
+            role=device.role,
+            counter=device.counter,
+            enrolled_at=device.enrolled_at,
+        )
+    )
+    session.flush()
+
+
+def device(session: Session, device_id: str) -> StoredDevice | None:
+    """Return one device."""
+    found = session.get(Device, device_id, populate_existing=True)
+    return None if found is None else _stored_device(found)
+
+
+def devices(session: Session) -> list[StoredDevice]:
+    """Return all devices by id."""
+    return [_stored_device(found) for found in session.scalars(select(Device).order_by(Device.device_id))]
+
+
+def revoke_device(session: Session, *, device_id: str, now: datetime) -> bool:
+    """Revoke a device; return whether it was in use until now."""
+    revoked = update(Device).where(Device.device_id == device_id, Device.revoked_at.is_(None)).values(revoked_at=now)
+    return session.execute(revoked.returning(Device.device_id)).first() is not None
+
+
+def advance_counter(session: Session, *, device_id: str, counter: int, now: datetime) -> bool:
+    """Set the counter of a device when it is ahead; return whether it was. The row stays locked until the commit."""
+    ahead = update(Device).where(Device.device_id == device_id, Device.counter < counter)
+    moved = ahead.values(counter=counter, last_seen_at=now).returning(Device.device_id)
+    return session.execute(moved.execution_options(synchronize_session=False)).first() is not None
+
+
+def add_token(
+    session: Session, *, token_hash: bytes, enumerator: str, team: str, role: str, now: datetime, expires_at: datetime
+) -> None:
+    """Store the hash of a new enrolment token."""
+    session.add(
+        EnrolmentToken(
+            token_hash=token_hash,
+            enumerator=enumerator,
+            team=team,
+            role=role,
+            created_at=now,
+            expires_at=expires_at,
+            used_at=None,
+            device_id=None,
+        )
+    )
+
+
+def token_for_use(session: Session, token_hash: bytes) -> StoredToken | None:
+    """Return an enrolment token, locked until the commit: two devices cannot both use it."""
+    found = session.scalar(select(EnrolmentToken).where(EnrolmentToken.token_hash == token_hash).with_for_update())
+    if found is None:
+        return None
+    return StoredToken(
+        enumerator=found.enumerator,
+        team=found.team,
+        role=found.role,
+        expires_at=found.expires_at,
+        used_at=found.used_at,
+        device_id=found.device_id,
+    )
+
+
+def use_token(session: Session, *, token_hash: bytes, device_id: str, now: datetime) -> None:
+    """Set whom a token let in."""
+    used = update(EnrolmentToken).where(EnrolmentToken.token_hash == token_hash)
+    session.execute(used.values(used_at=now, device_id=device_id))
+
+
+def add_app_user(session: Session, *, token_hash: bytes, user: StoredAppUser) -> None:
+    """Store a new app user with the hash of the token."""
+    session.add(
+        AppUser(
+            token_hash=token_hash,
+            name=user.name,
+            enumerator=user.enumerator,
+            mode=user.mode,
+            created_at=user.created_at,
+            revoked_at=None,
+        )
+    )
+    session.flush()
+
+
+def app_user_by_token(session: Session, token_hash: bytes) -> StoredAppUser | None:
+    """Return the app user of a token, revoked or not."""
+    found = session.get(AppUser, token_hash)
+    return None if found is None else _stored_app_user(found)
+
+
+def app_user_by_name(session: Session, name: str) -> StoredAppUser | None:
+    """Return the app user of a name, revoked or not."""
+    found = session.scalar(select(AppUser).where(AppUser.name == name))
+    return None if found is None else _stored_app_user(found)
+
+
+def app_users(session: Session) -> list[StoredAppUser]:
+    """Return all app users by name."""
+    return [_stored_app_user(found) for found in session.scalars(select(AppUser).order_by(AppUser.name))]
+
+
+def revoke_app_user(session: Session, *, name: str, now: datetime) -> bool:
+    """Revoke an app user; return whether the token was valid until now."""
+    revoked = update(AppUser).where(AppUser.name == name, AppUser.revoked_at.is_(None)).values(revoked_at=now)
+    return session.execute(revoked.returning(AppUser.name)).first() is not None
+
+
+def _stored_device(found: Device) -> StoredDevice:
+    return StoredDevice(
+        device_id=found.device_id,
+        certificate_hash=found.certificate_hash,
+        signing_key=found.signing_key,
+        receiving_key=found.receiving_key,
+        enumerator=found.enumerator,
+        team=found.team,
+        role=found.role,
+        counter=found.counter,
+        enrolled_at=found.enrolled_at,
+        revoked_at=found.revoked_at,
+        last_seen_at=found.last_seen_at,
+    )
+
+
+def _stored_app_user(found: AppUser) -> StoredAppUser:
+    return StoredAppUser(
+        name=found.name,
+        enumerator=found.enumerator,
+        mode=found.mode,
+        created_at=found.created_at,
+        revoked_at=found.revoked_at,
+    )

@@ -1,0 +1,35 @@
+"""SQL of the feed's head: the one row that orders what tablets pull."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from server.db.tables import FeedHead
+
+HEAD_ID = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where the feed ends, and in which life of the database."""
+
+    epoch: str
+    position: int
+
+
+def next_position(session: Session) -> int:
+    """Move the head of the feed and return its new position; call it last: writers wait for each other from here."""
+    moved = update(FeedHead).where(FeedHead.id == HEAD_ID).values(position=FeedHead.position + 1)
+    return session.execute(moved.returning(FeedHead.position)).scalar_one()
+
+
+def head(session: Session) -> Head:
+    """Return the head of the feed."""
+    epoch, position = session.execute(select(FeedHead.epoch, FeedHead.position)).one()
+    return Head(epoch, position)
+
+
+def start_anew(session: Session, epoch: str) -> None:
+    """Begin another life of the feed, after a restore: every cursor expires, and devices offer all they have again."""
+    session.execute(update(FeedHead).where(FeedHead.id == HEAD_ID).values(epoch=epoch))
