@@ -178,9 +178,9 @@ class ExchangeClient:
         """
         key_id = signatures.answer_key_id(headers)
         public_key = self._store.keyring().receipt_key(key_id)
-        if public_key is None and status == OK:
-            offered = self._newer_keyring(messages.decode_answer(body).pull)
-            public_key = offered[0].receipt_key(key_id) if offered else None
+        if public_key is None:
+            newer = self._newer_keyring(_keyrings(status, body))
+            public_key = newer[0].receipt_key(key_id) if newer else None
         if public_key is None:
             raise RemoteError("signature-invalid", "the answer is signed by a key that is not in the keyring")
         signatures.verify_answer(
@@ -193,24 +193,22 @@ class ExchangeClient:
             public_key=public_key,
         )
 
-    def _newer_keyring(self, pull: Sequence[PullItem]) -> tuple[Keyring, bytes] | None:
-        """Return the newest pulled keyring that is newer than ours; one that the root did not sign is passed over."""
+    def _newer_keyring(self, documents: Sequence[bytes]) -> tuple[Keyring, bytes] | None:
+        """Return the newest keyring that is newer than ours; one that the root did not sign is passed over."""
         best = self._store.keyring()
-        document: bytes | None = None
-        for item in pull:
-            if not isinstance(item, KeyringPull):
-                continue
+        found: bytes | None = None
+        for document in documents:
             try:
-                offered = Keyring.read(item.document, self._identity.root_key)
+                offered = Keyring.read(document, self._identity.root_key)
             except ProtocolError:
                 continue
             if offered.serial > best.serial:
-                best, document = offered, item.document
-        return None if document is None else (best, document)
+                best, found = offered, document
+        return None if found is None else (best, found)
 
     def _settle(self, answer: ExchangeAnswer, offer: _Offer, now: datetime) -> None:
         fates, codes = _fates(answer.receipts, offer)
-        newer = self._newer_keyring(answer.pull)
+        newer = self._newer_keyring(_pulled_keyrings(answer))
         pull = tuple(item for item in answer.pull if _is_whole(item))
         is_progress = bool(pull or newer or offer.have) or answer.cursor != self._store.cursor()
         is_progress |= any(event in (FateEvent.KEPT, FateEvent.TOO_LARGE) for event, _ in fates.values())
@@ -244,6 +242,7 @@ class ExchangeClient:
     def _refused(self, problem: Problem, offer: _Offer, now: datetime) -> None:
         """Act on a refusal that verifies: nothing of the request was stored."""
         self._store.withdraw(offer.envelopes)
+        self._keep_keyring(problem)
         if problem.retry is Retry.NEVER:
             self.reason = problem.slug
             self._fire(Event.REFUSED)
@@ -251,6 +250,11 @@ class ExchangeClient:
             self._pause(Event.REFUSED_LATER, problem.slug, now, problem.retry_after_seconds or 0)
         else:
             self._correct(problem, offer)
+
+    def _keep_keyring(self, problem: Problem) -> None:
+        newer = self._newer_keyring([problem.keyring] if problem.keyring else [])
+        if newer is not None:
+            self._store.settle(Settlement(fates={}, codes={}, cursor=self._store.cursor(), keyring=newer[1]))
 
     def _correct(self, problem: Problem, offer: _Offer) -> None:
         if problem.retry is Retry.SMALLER:
@@ -318,6 +322,18 @@ def _fates(
         codes[envelope_id] = receipt.code
         fates[envelope_id] = (_fate_event(receipt.code), receipt.sequence)
     return fates, codes
+
+
+def _keyrings(status: int, body: bytes) -> list[bytes]:
+    """Return the keyrings that an answer brings, whether it is an exchange's or a refusal."""
+    if status == OK:
+        return _pulled_keyrings(messages.decode_answer(body))
+    keyring = messages.decode_problem(status, body).keyring
+    return [keyring] if keyring else []
+
+
+def _pulled_keyrings(answer: ExchangeAnswer) -> list[bytes]:
+    return [item.document for item in answer.pull if isinstance(item, KeyringPull)]
 
 
 def _is_whole(item: PullItem) -> bool:

@@ -1,9 +1,8 @@
 """What a device and a server say to each other, as frozen dataclasses, and their encoding as bytes.
 
-`encode_request`/`decode_answer` are the device's side, `decode_request`/`encode_answer` the server's. The shape of each
-JSON document is in `schemas`. Members that nobody here knows are ignored, and so are pulled items of an unknown kind:
-an older device keeps working beside a newer server. Decoding checks shape only; whether a key, a counter or a hash
-is the right one is for the caller.
+`encode_request` and `decode_answer` are the device's side, `decode_request` and `encode_answer` the server's. The shape
+of each JSON document is in `schemas`. Members that nobody here knows are ignored, and so are pulled items of an unknown
+kind: an older device keeps working beside a newer server. Decoding checks shape only.
 """
 
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any, Final, Literal
 
 from sync_protocol import frames, schemas
 from sync_protocol.constants import EXCHANGE_BYTES, VERSION
+from sync_protocol.documents import encode_bytes
 from sync_protocol.errors import RemoteError
 
 PATH_HELLO: Final = "/sync/v1/hello"
@@ -230,7 +230,13 @@ class ExchangeAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A refusal (RFC 9457); `next_counter` with the counter problems, `retry_after_seconds` with retry `after`."""
+    """A refusal (RFC 9457).
+
+    Attributes:
+        next_counter: with the counter problems.
+        retry_after_seconds: with retry `after`.
+        keyring: the server's newest; without it a device that missed a rotation could not verify any refusal.
+    """
 
     slug: str
     status: int
@@ -238,6 +244,7 @@ class Problem:
     detail: str = ""
     next_counter: int | None = None
     retry_after_seconds: int | None = None
+    keyring: bytes | None = None
 
 
 def encode_hello(hello: Hello) -> bytes:
@@ -338,6 +345,7 @@ def encode_problem(problem: Problem, *, title: str) -> bytes:
         "retry": problem.retry.value,
         "next_counter": problem.next_counter,
         "retry_after_seconds": problem.retry_after_seconds,
+        "keyring": None if problem.keyring is None else encode_bytes(problem.keyring),
     }
     return schemas.write_object({name: value for name, value in members.items() if value is not None})
 

@@ -233,6 +233,7 @@ class ProblemSchema(Message):
     detail = Text(load_default="", validate=Length(max=10_000))
     next_counter = _count(allow_none=True, load_default=None)
     retry_after_seconds = _count(allow_none=True, load_default=None)
+    keyring = Bytes(at_most=131_072, load_default=None)
 
 
 HELLO: Final = HelloSchema()

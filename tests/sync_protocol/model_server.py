@@ -6,7 +6,7 @@ names its epoch, answers signed by a receipt key of a keyring under a root.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -107,11 +107,10 @@ class ModelServer:
         try:
             status, answer = 200, self._answer(method, path, headers, body)
         except _Refused as refused:
-            status, answer = refused.problem.status, messages.encode_problem(refused.problem, title="No")
+            status, answer = self._refusal(refused.problem)
         except ProtocolError as error:
             status, retry = messages.PROBLEMS[error.code]
-            problem = Problem(slug=error.code, status=status, retry=retry, detail=str(error))
-            answer = messages.encode_problem(problem, title="No")
+            status, answer = self._refusal(Problem(slug=error.code, status=status, retry=retry, detail=str(error)))
         signed = signatures.sign_answer(
             status,
             answer,
@@ -122,6 +121,9 @@ class ModelServer:
             key_id=key_id(raw_public(self.receipt)),
         )
         return status, signed, answer
+
+    def _refusal(self, problem: Problem) -> tuple[int, bytes]:
+        return problem.status, messages.encode_problem(replace(problem, keyring=self.keyring()), title="No")
 
     def _answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
         if self.refuse_with is not None:

@@ -275,6 +275,17 @@ def test_a_rotated_receipt_key_is_believed_because_the_root_signed_its_keyring(p
     assert pair.store.keyring().serial == 2
 
 
+def test_a_refusal_brings_the_keyring_that_verifies_it(pair: Pair) -> None:
+    sealed = pair.store.seal(b"envelope")
+    pair.server.rotate_receipt_key()
+    pair.server.counters["device-1"] = 41
+    pair.turn()
+    assert (pair.client.state, pair.client.reason) == (State.READY, "counter-behind")
+    assert pair.store.keyring().serial == 2
+    pair.turn()
+    assert pair.store.fates[sealed] is Fate.RECEIPTED
+
+
 def test_a_keyring_of_another_root_is_not_believed(pair: Pair) -> None:
     sealed = pair.store.seal(b"envelope")
     pair.server.rotate_receipt_key()

@@ -34,9 +34,9 @@ NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
 COUNTS = st.integers(0, 2**63 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=30)
 TIMES = st.datetimes(
-    datetime(1970, 1, 1),
-    datetime(2200, 1, 1),
-    timezones=st.just(UTC),  # noqa: DTZ001 -- Hypothesis adds the zone
+    datetime(1970, 1, 1),  # noqa: DTZ001 -- Hypothesis adds the zone
+    datetime(2200, 1, 1),  # noqa: DTZ001
+    timezones=st.just(UTC),
 ).map(lambda time: time.replace(microsecond=time.microsecond // 1000 * 1000))
 DEVICE_IDS = st.from_regex(r"\A[A-Za-z0-9._-]{1,64}\Z")
 
@@ -131,7 +131,9 @@ def test_hello_comes_back_as_it_was() -> None:
 @pytest.mark.parametrize("slug", PROBLEMS)
 def test_every_problem_comes_back_as_it_was(slug: str) -> None:
     status, retry = PROBLEMS[slug]
-    problem = Problem(slug=slug, status=status, retry=retry, detail="why", next_counter=7, retry_after_seconds=9)
+    problem = Problem(
+        slug=slug, status=status, retry=retry, detail="why", next_counter=7, retry_after_seconds=9, keyring=b"r"
+    )
     assert messages.decode_problem(status, messages.encode_problem(problem, title="Title")) == problem
 
 
