@@ -30,7 +30,8 @@ class MicrodataPart(Base):
 class Revision(Base):
     """One version of an interview; its answers are row `row` of part `part_id`.
 
-    `source` is the device id or the name of the app user; `device_time` is what the device said, as it wrote it.
+    `source` is the device id or the name of the app user; `device_time` is what the device said, as it wrote it;
+    `sealed` holds what folding needs of the answers again: household key, mode, outcome, enumerator, findings.
     """
 
     __tablename__ = "revision"
@@ -49,6 +50,7 @@ class Revision(Base):
     received_at: Mapped[datetime] = mapped_column(Instant)
     part_id: Mapped[int] = mapped_column(ForeignKey("microdata_part.part_id"), index=True)
     row: Mapped[int]
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
     __table_args__ = (UniqueConstraint("instance_id", "answers_hash"),)
 
@@ -65,7 +67,7 @@ class RevisionParent(Base):
 class Interview(Base):
     """The fold of one connected graph of revisions, named by the instanceID of its root.
 
-    `state` is current | incomplete-history | conflict | id-collision; `holds` is e.g. `K1,K3`, empty for none;
+    `state` is that of `sync_protocol.reconcile`; `holds` is e.g. `K1,K3`, empty for none;
     `household_tag` is equal for equal household keys and shows nothing else; `sealed` holds findings and outcome.
     """
 
@@ -98,12 +100,16 @@ class Verdict(Base):
 
 
 class Decision(Base):
-    """What a person settled about an interview; the signed envelope is the truth, this row its projection."""
+    """What a person settled about the interview that holds an instanceID; the envelope is the truth, this its projection.
+
+    `sequence` is that of the office's chain: the highest wins.
+    """
 
     __tablename__ = "decision"
 
     envelope_id: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
-    interview_id: Mapped[bytes] = mapped_column(LargeBinary(16), index=True)
+    instance_id: Mapped[bytes] = mapped_column(LargeBinary(16), index=True)
+    sequence: Mapped[int] = mapped_column(BigInteger)
     action: Mapped[str] = mapped_column(String(40))
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     decided_by: Mapped[str] = mapped_column(String(200))
