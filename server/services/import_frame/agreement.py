@@ -1,45 +1,36 @@
 """Checks between the frame files: what one says of a unit, stratum or class, the others must bear out."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
-from server.db.queries.frame_rows import HouseholdRow, ListingRow, PsuRow, TotalRow
+from server.db.queries.frame_rows import HouseholdRow, ListingRow, PsuRow
 from server.services.import_frame.cells import Errors
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What is stored already, for the files that were not given: drawn PSUs, listed classes, totals."""
-
-    frame: Mapping[str, PsuRow]
-    listing: Mapping[tuple[str, int], ListingRow]
-    totals: frozenset[tuple[str, str]]
-
-
 def check_strata(frame: Mapping[str, tuple[int, PsuRow]], errors: Errors) -> None:
-    """Check that the units of each stratum agree on its size and its draw."""
-    first: dict[str, PsuRow] = {}
+    """Check that the units of each stratum agree on its size and its draw; certainty units stand for themselves."""
+    if not any(row.drawn for _, row in frame.values()):
+        errors.add("frame", None, "drawn", "no unit is marked as drawn")
+    strata: dict[str, list[tuple[int, PsuRow]]] = {}
     for line, row in frame.values():
-        head = first.setdefault(row.stratum, row)
+        if not row.certainty:
+            strata.setdefault(row.stratum, []).append((line, row))
+    for stratum, units in strata.items():
+        _check_stratum(stratum, units, errors)
+
+
+def _check_stratum(stratum: str, units: Sequence[tuple[int, PsuRow]], errors: Errors) -> None:
+    head = units[0][1]
+    drawn = sum(row.drawn for _, row in units)
+    households = sum(row.frame_households for _, row in units)
+    for line, row in units:
         if row.stratum_frame_households != head.stratum_frame_households:
             errors.add("frame", line, "stratum_frame_households", f"differs from unit {head.psu} of the same stratum")
-    households: Counter[str] = Counter()
-    drawn: Counter[str] = Counter()
-    for _, row in frame.values():
-        households[row.stratum] += row.frame_households
-        drawn[row.stratum] += row.drawn
-    for stratum, head in first.items():
-        if households[stratum] > head.stratum_frame_households:
-            errors.add(
-                "frame", None, "stratum_frame_households",
-                f"stratum {stratum} has {households[stratum]} households in its units, more than {head.stratum_frame_households}",
-            )  # fmt: skip
-    for line, row in frame.values():
-        if row.drawn and row.drawn_in_stratum != drawn[row.stratum]:
-            errors.add("frame", line, "drawn_in_stratum", f"is not the {drawn[row.stratum]} units of the stratum marked drawn")
-    if not any(drawn.values()):
-        errors.add("frame", None, "drawn", "no unit is marked as drawn")
+        if row.drawn and row.drawn_in_stratum != drawn:
+            errors.add("frame", line, "drawn_in_stratum", f"is not the {drawn} units of the stratum marked drawn")
+    if households > head.stratum_frame_households:
+        what = f"stratum {stratum} has {households} households in its units, more than {head.stratum_frame_households}"
+        errors.add("frame", units[0][0], "stratum_frame_households", what)
 
 
 def check_listing(
@@ -79,8 +70,3 @@ def check_totals(totals: frozenset[tuple[str, str]], frame: Mapping[str, PsuRow]
 def rows_of(table: Mapping[str, tuple[int, PsuRow]]) -> dict[str, PsuRow]:
     """Return the rows of a read table without their lines."""
     return {key: row for key, (_, row) in table.items()}
-
-
-def stored_totals(table: Mapping[tuple[str, str], tuple[int, TotalRow]]) -> frozenset[tuple[str, str]]:
-    """Return the pairs for which a read table has totals."""
-    return frozenset(table)
