@@ -7,8 +7,20 @@ raises `KeyStoreLocked`, and nothing is skipped. The office root's private key i
 be kept offline, and is never read again.
 """
 
+from server.keystore.door import DoorSealer, SealedSubmission, Submission
 from server.keystore.files import KeyStoreError
 from server.keystore.keys import DOOR_ID, OFFICE_ID, Sealer, SigningKey
 from server.keystore.store import KeyStore, Store
 
-__all__ = ["DOOR_ID", "OFFICE_ID", "KeyStore", "KeyStoreError", "Sealer", "SigningKey", "Store"]
+__all__ = [
+    "DOOR_ID",
+    "OFFICE_ID",
+    "DoorSealer",
+    "KeyStore",
+    "KeyStoreError",
+    "SealedSubmission",
+    "Sealer",
+    "SigningKey",
+    "Store",
+    "Submission",
+]

@@ -1,0 +1,82 @@
+"""What one app instance owns: settings, database, key store, microdata, and what is read once and kept."""
+
+import threading
+from collections import OrderedDict
+from typing import Final, Self
+
+from flask import current_app
+
+from forms.definition import FormDefinition
+from server.config import Config
+from server.db.engine import Database
+from server.db.queries import devices, forms
+from server.keystore import DoorSealer, KeyStore
+from server.microdata import Microdata
+
+EXTENSION: Final = "passerelle"
+DEFINITIONS: Final = 32
+"""Parsed form versions that are kept; a definition takes some megabytes."""
+
+
+class Context:
+    """One instance of the server, for all its threads."""
+
+    def __init__(self, *, config: Config, database: Database, keystore: KeyStore, microdata: Microdata) -> None:
+        self.config = config
+        self.database = database
+        self.keystore = keystore
+        self.microdata = microdata
+        self.door = DoorSealer(keystore)
+        self._definitions: OrderedDict[bytes, FormDefinition] = OrderedDict()
+        self._signing_keys: dict[str, bytes] = {}
+        self._guard = threading.Lock()
+
+    @classmethod
+    def open(cls, config: Config) -> Self:
+        """Open the key store; the database is opened when it is first used.
+
+        Raises:
+            KeyStoreError: when there is no key store, or the passphrase is wrong.
+            DatabaseUnusable: when SQLite is too old.
+        """
+        keystore = KeyStore.open(config.keys_dir, config.passphrase)
+        database = Database(config.database_url)
+        microdata = Microdata(config.microdata_dir, keystore, database)
+        return cls(config=config, database=database, keystore=keystore, microdata=microdata)
+
+    def definition(self, form_version_hash: bytes) -> FormDefinition | None:
+        """Return the definition of a published form version, None when there is none."""
+        with self._guard:
+            if form_version_hash in self._definitions:
+                self._definitions.move_to_end(form_version_hash)
+                return self._definitions[form_version_hash]
+        with self.database.read() as session:
+            xform = forms.xform(session, form_version_hash)
+        if xform is None:
+            return None
+        definition = FormDefinition.parse(xform)
+        with self._guard:
+            self._definitions[form_version_hash] = definition
+            while len(self._definitions) > DEFINITIONS:
+                self._definitions.popitem(last=False)
+        return definition
+
+    def signing_key(self, device_id: str) -> bytes | None:
+        """Return the raw signing key of an enrolled device, revoked or not; it never changes under one id."""
+        key = self._signing_keys.get(device_id)
+        if key is None:
+            with self.database.read() as session:
+                device = devices.device(session, device_id)
+            if device is not None:
+                key = self._signing_keys[device_id] = device.signing_key
+        return key
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.database.dispose()
+
+
+def current() -> Context:
+    """Return the instance that serves this request."""
+    found: Context = current_app.extensions[EXTENSION]
+    return found
