@@ -1,0 +1,65 @@
+"""Which figures may be shown, and with what warning: the default rules, in one place.
+
+Means, totals, quantiles: CV to 16.5 % plain, to 33.3 % ``E`` (use with care), above ``F`` (too uncertain to rely on);
+hidden below 30 cases. Proportions: the NCHS standards (Parker et al. 2017, Vital and Health Statistics 2(175)), with
+Korn-Graubard intervals. A hidden figure goes with its standard error, interval and count.
+
+What is hidden here may still be found by subtracting shown figures from their sum: complementary hiding comes later.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from server.statistics.intervals import korn_graubard
+
+OK: Final = "ok"
+CARE: Final = "E"
+UNCERTAIN: Final = "F"
+HIDDEN: Final = "hidden"
+
+FEWEST_CASES: Final = 30
+#: Disclosure: households behind a sum of money.
+FEWEST_CONTRIBUTORS: Final = 10
+CV_PLAIN: Final = 0.165
+CV_CARE: Final = 0.333
+
+NARROW: Final = 0.05
+WIDE: Final = 0.30
+WIDE_RELATIVE: Final = 1.30
+FEW_DEGREES: Final = 8
+
+
+def flag_amount(value: float, cv: float, *, n: int, contributors: int) -> str:
+    """Return the flag of a mean, total or quantile.
+
+    Args:
+        value: of the estimate.
+        cv: its coefficient of variation; ``nan`` counts as too large.
+        n: cases of the denominator.
+        contributors: households with a non-zero part in the figure.
+    """
+    if n < FEWEST_CASES or contributors < FEWEST_CONTRIBUTORS or not math.isfinite(value):
+        return HIDDEN
+    if cv <= CV_PLAIN:
+        return OK
+    return CARE if cv <= CV_CARE else UNCERTAIN
+
+
+def flag_proportion(share: float, se: float, *, n: int, df: int) -> str:
+    """Return the flag of a proportion.
+
+    A share of exactly 0 or 1 says something about every case and is hidden.
+    """
+    if n < FEWEST_CASES or not 0 < share < 1 or not se > 0:
+        return HIDDEN
+    effective = share * (1 - share) / se**2
+    low, high = korn_graubard(share, se**2, n, df)
+    width = high - low
+    if effective < FEWEST_CASES or width >= WIDE:
+        return HIDDEN
+    relative = width / min(share, 1 - share)
+    if width > NARROW and relative > WIDE_RELATIVE:
+        return HIDDEN
+    return CARE if df < FEW_DEGREES else OK
