@@ -88,6 +88,10 @@ class DeviceDatabase:
         found: list[tuple[Any, ...]] = self.connection.execute(query, values).fetchall()
         return found
 
+    def each(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query one by one: bodies may be a mebibyte each."""
+        yield from self.connection.execute(query, values)
+
     def truncate_log(self) -> None:
         """Move the write-ahead log into the file and cut it to nothing, so that no replaced key stays in it."""
         self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

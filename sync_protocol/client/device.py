@@ -153,6 +153,12 @@ class Device:
         """The address of the office's server, from the enrolment link."""
         return str(self._store.setting("server_url"))
 
+    @property
+    def backed_up_sequence(self) -> int | None:
+        """Envelopes up to this number of the server survive the loss of its disk; None when it makes no backups."""
+        sequence: int | None = self._store.setting("backed_up_sequence")
+        return sequence
+
     def transport(self) -> HttpTransport:
         """Return a transport to the server of the enrolment link."""
         return HttpTransport(self.server_url)

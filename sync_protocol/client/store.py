@@ -107,7 +107,7 @@ class DeviceStore:
         """Return envelopes in the state `waiting`, oldest first: at least one if there is one, then within limits."""
         sealed: list[Sealed] = []
         query = "SELECT envelope_id, body FROM envelope WHERE fate = 'waiting' ORDER BY sequence LIMIT ?"
-        for envelope_id, body in self.database.rows(query, envelopes):
+        for envelope_id, body in self.database.each(query, envelopes):
             body_bytes -= len(body)
             if sealed and body_bytes < 0:
                 break

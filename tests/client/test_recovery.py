@@ -1,5 +1,6 @@
 """A device beside an office that rotates keys, restores backups, or answers wrongly."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -174,3 +175,45 @@ def test_an_old_sqlite_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(LocalError) as caught:
         Device.create(tmp_path / "d")
     assert caught.value.code == "sqlite-too-old"
+
+
+def test_a_locked_device_opens_no_epoch_on_a_new_day(
+    tmp_path: Path, server: ModelServer, transport: ModelTransport
+) -> None:
+    with Device.create(tmp_path / "d", pin="481516") as device:
+        device.enrol(server.link(), transport=transport)
+    with Device.open(tmp_path / "d") as device:
+        with pytest.raises(LocalError) as caught:
+            finalise(device, 1)
+        assert caught.value.code == "pin-needed"
+        assert list(device.envelope_bodies()) == []
+
+
+def test_a_file_without_its_signing_key_is_refused(tmp_path: Path) -> None:
+    Device.create(tmp_path / "d").close()
+    connection = databases.sqlite.connect(str(tmp_path / "d" / databases.FILE_NAME), isolation_level=None)
+    connection.execute("DELETE FROM secret WHERE name = 'signing'")
+    connection.close()
+    with pytest.raises(LocalError) as caught:
+        Device.open(tmp_path / "d")
+    assert caught.value.code == "device-format"
+
+
+def test_the_office_says_how_far_its_backup_reaches(
+    device: Device, server: ModelServer, transport: ModelTransport
+) -> None:
+    assert device.backed_up_sequence is None
+    finalise(device, 1)
+    server.backed_up_sequence = 2
+    device.sync(transport, NOW)
+    assert device.backed_up_sequence == 2
+
+
+def test_large_interviews_are_spread_over_exchanges(
+    device: Device, server: ModelServer, transport: ModelTransport
+) -> None:
+    noise = b"".join(hashlib.sha256(b"%d" % number).digest() for number in range(28_000))
+    for number in range(5):
+        device.finalise(noise, instance_id=instance_id(number), form_version_hash=bytes(32), now=NOW)
+    report = device.sync(transport, NOW)
+    assert (report.outcome, report.exchanges, report.stored) == ("synced", 2, 6)

@@ -109,6 +109,12 @@ def test_an_endless_answer_is_cut(url: str, monkeypatch: pytest.MonkeyPatch) -> 
     assert caught.value.was_sent is True
 
 
+def test_https_checks_certificates() -> None:
+    with raw_server(b"no TLS here") as url, pytest.raises(TransportError) as caught:
+        HttpTransport(url.replace("http:", "https:")).send("POST", "/", {}, b"x")
+    assert (caught.value.was_sent, caught.value.reason) == (False, "SSLError")
+
+
 @pytest.mark.parametrize("url", ["ftp://host", "http://", "https://host/prefix", "host:80"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="base URL"):

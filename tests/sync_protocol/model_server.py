@@ -57,6 +57,7 @@ class ModelServer:
     requests: int = 0
     refuse_with: Problem | None = None
     storage_code: ReceiptCode | None = None
+    backed_up_sequence: int | None = None
     largest_batch: int = 500
     largest_envelope: int = 2**20
 
@@ -190,6 +191,7 @@ class ModelServer:
             cursor=f"{self.feed_epoch}.{end}",
             pull=pull,
             more=end < len(self.feed),
+            backed_up_sequence=self.backed_up_sequence,
         )
 
     def _check_counter(self, request: ExchangeRequest) -> None:
