@@ -1,0 +1,165 @@
+"""The tree that expressions are evaluated on.
+
+An interview is a tree of light nodes rather than XML elements: one expression reads five to ten nodes, and a node
+must know its typed value, whether it is relevant, and whether that knowledge is still good. A ``Spec`` is what all
+nodes of one path share.
+"""
+
+import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from forms.xpath.values import Value
+
+NEVER = -1
+
+
+@dataclass(slots=True, eq=False)
+class Spec:
+    """A node of the form, linked for fast evaluation.
+
+    Attributes:
+        tag: element name to write, ``{namespace}name`` where it has a namespace.
+        has_relevance: the node or one of its ancestors can be irrelevant.
+        on_change: indices of the rules whose result may change when a value here changes, or, for a repeat, its rows.
+    """
+
+    name: str
+    path: str
+    type: str = "string"
+    parent: "Spec | None" = None
+    is_repeat: bool = False
+    default: str = ""
+    rows: int = 0
+    tag: str = ""
+    attributes: tuple[tuple[str, str], ...] = ()
+    children: dict[str, "Spec"] = field(default_factory=dict)
+    calculate: "Rule | None" = None
+    relevant: "Rule | None" = None
+    has_relevance: bool = False
+    on_change: tuple[int, ...] = ()
+
+    def ancestry(self) -> "list[Spec]":
+        """Return the specs from the root down to this one."""
+        found: list[Spec] = []
+        spec: Spec | None = self
+        while spec is not None:
+            found.append(spec)
+            spec = spec.parent
+        return found[::-1]
+
+
+class Node:
+    """One node of a living tree, or of a secondary instance (then ``spec`` is None).
+
+    Attributes:
+        rows: 0-based places of the repeat rows that the node stands in, outermost first.
+        computed: tick at which ``typed`` was last calculated; ``relevance_at`` the same for ``relevance``.
+    """
+
+    __slots__ = ("children", "computed", "name", "parent", "relevance", "relevance_at", "rows", "spec", "text", "typed")
+
+    def __init__(self, name: str, parent: "Node | None", spec: Spec | None, rows: tuple[int, ...] = ()) -> None:
+        self.name = name
+        self.parent = parent
+        self.spec = spec
+        self.rows = rows
+        self.children: dict[str, list[Node]] = {}
+        self.text = ""
+        self.typed: Value = ""
+        self.computed = NEVER
+        self.relevance = True
+        self.relevance_at = NEVER
+
+
+class Tree(Protocol):
+    """What functions may ask of the interview they run in."""
+
+    root: Node
+    stale: list[int]
+    now: datetime.datetime
+    zone: datetime.tzinfo
+    new_uuid: Callable[[], str]
+    version: str
+
+    def is_relevant(self, node: Node) -> bool:
+        """Say whether a node and all its ancestors are relevant."""
+
+    def recalculate(self, node: Node) -> None:
+        """Bring the value of a calculated node up to date."""
+
+    def choice_label(self, path: str, code: str) -> str:
+        """Return the label of a code of the question at a path, in the language of the interview."""
+
+
+class Context:
+    """Where an expression is being evaluated."""
+
+    __slots__ = ("current", "node", "position", "size", "tree")
+
+    def __init__(self, tree: Tree, node: Node) -> None:
+        self.tree = tree
+        self.node = node
+        self.current = node
+        self.position = 1
+        self.size = 1
+
+    def at(self, node: Node, position: int, size: int) -> "Context":
+        """Return the context of a predicate on a node; ``current()`` stays what it was."""
+        inner = Context(self.tree, node)
+        inner.current = self.current
+        inner.position = position
+        inner.size = size
+        return inner
+
+
+Evaluate = Callable[[Context], Value]
+Select = Callable[[Context], list[Node]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compiled:
+    """A compiled expression.
+
+    Attributes:
+        references: paths of the nodes that it reads.
+        reads_anything: it has steps that cannot be resolved beforehand, so every change may matter.
+        is_volatile: it gives another value each time (``uuid()``, ``now()``, ``random()``), or keeps its first
+            (``once()``).
+    """
+
+    source: str
+    evaluate: Evaluate
+    select: Select | None
+    references: frozenset[str]
+    reads_anything: bool
+    is_volatile: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """A calculation or relevance of one spec; ``index`` is its place in the staleness table of a tree."""
+
+    index: int
+    spec: Spec
+    compiled: Compiled
+    evaluate: Evaluate
+
+
+def value_of(tree: Tree, node: Node) -> Value:
+    """Return the typed value of a relevant node, calculated afresh where its inputs have changed."""
+    spec = node.spec
+    if spec is not None and spec.calculate is not None and node.computed < tree.stale[spec.calculate.index]:
+        tree.recalculate(node)
+    return node.typed
+
+
+def children_named(node: Node, name: str) -> list[Node]:
+    """Return the child nodes of a name (``*`` for all)."""
+    if name == "*":
+        return [child for group in node.children.values() for child in group]
+    return node.children.get(name, [])
+
+
+SecondaryInstances = Mapping[str, Node]
