@@ -7,7 +7,6 @@ when a new one opens.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
 
 from sync_protocol import envelope as envelopes
 from sync_protocol import epoch as epochs
@@ -16,14 +15,12 @@ from sync_protocol.client.store import DeviceStore
 from sync_protocol.client.vault import Randomness, Vault
 from sync_protocol.constants import ENVELOPE_BYTES, RATCHET_STEPS, Kind
 from sync_protocol.documents import document_hash
-from sync_protocol.envelope import Header
+from sync_protocol.envelope import NO_HASH, Header
 from sync_protocol.errors import LocalError
 from sync_protocol.keyring import SurveyKey
 from sync_protocol.plaintext import Manifest
 from sync_protocol.signatures import Signer
 from sync_protocol.transitions import Fate
-
-NO_HASH: Final = bytes(32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
