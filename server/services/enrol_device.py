@@ -1,0 +1,208 @@
+"""Let devices and app users in, and shut them out: tokens are shown once, and only their hashes are kept."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from sqlalchemy.orm import Session
+
+from server.db.queries import audit, devices
+from server.db.queries.devices import StoredAppUser, StoredDevice, StoredToken
+from server.errors import BadRequest, Conflict, NotFound, TokenInvalid
+from sync_protocol.constants import MODES
+from sync_protocol.documents import DeviceCertificate, document_hash, key_id
+from sync_protocol.enrolment import token_hash
+from sync_protocol.messages import EnrolRequest
+
+TOKEN_BYTES: Final = 24
+APP_TOKEN_BYTES: Final = 48
+"""64 characters in the path, as Collect's own servers have them."""
+VALID: Final = timedelta(days=14)
+DEVICE_ROLES: Final = ("enumerator", "supervisor")
+
+
+class Issuer(Protocol):
+    """What signs device certificates."""
+
+    def issue_certificate(self, certificate: DeviceCertificate) -> bytes:
+        """Return the signed document."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A device is known: its id and its certificate."""
+
+    device_id: str
+    certificate: bytes
+
+
+def issue_token(
+    session: Session,
+    *,
+    enumerator: str,
+    user: str,
+    now: datetime,
+    team: str = "",
+    role: str = "enumerator",
+    randomness: Callable[[int], str] = secrets.token_urlsafe,
+) -> str:
+    """Make a single-use token for one device and return it; it is valid for 14 days.
+
+    Raises:
+        BadRequest: for a role that devices do not have, or names that are too long.
+    """
+    if role not in DEVICE_ROLES:
+        raise BadRequest(f"a device is of an {' or a '.join(DEVICE_ROLES)}, not of a {role}")
+    _check_names(enumerator=enumerator, team=team)
+    token = randomness(TOKEN_BYTES)
+    devices.add_token(
+        session,
+        token_hash=token_hash(token),
+        enumerator=enumerator,
+        team=team,
+        role=role,
+        now=now,
+        expires_at=now + VALID,
+    )
+    audit.write(session, at=now, actor=user, action="issue-enrolment", subject=enumerator, detail=role)
+    return token
+
+
+def enrol(session: Session, request: EnrolRequest, *, issuer: Issuer, now: datetime) -> Enrolment:
+    """Enrol a device whose proof of possession has been verified.
+
+    The same token with the same key again returns the same certificate: the answer may have been lost.
+
+    Raises:
+        TokenInvalid: for a token that is unknown, used by another device, or over its time.
+    """
+    digest = token_hash(request.token)
+    token = devices.token_for_use(session, digest)
+    device_id = key_id(request.signing_key)
+    if token is None:
+        raise TokenInvalid("this code is not known here")
+    if token.used_at is not None:
+        return _again(session, token, request)
+    if now > token.expires_at:
+        raise TokenInvalid(f"this code was valid until {token.expires_at:%Y-%m-%d}")
+    if devices.device(session, device_id) is not None:
+        raise TokenInvalid("a device with this key is enrolled already: a device makes new keys for each enrolment")
+    certificate = DeviceCertificate(
+        device_id=device_id,
+        signing_key=request.signing_key,
+        receiving_key=request.receiving_key,
+        role=token.role,
+        enumerator=token.enumerator,
+        team=token.team,
+        issued_at=now.isoformat(timespec="seconds"),
+    )
+    document = issuer.issue_certificate(certificate)
+    _keep(session, certificate, document, now)
+    devices.use_token(session, token_hash=digest, device_id=device_id, now=now)
+    audit.write(session, at=now, actor=device_id, action="enrol-device", subject=token.enumerator, detail=token.role)
+    return Enrolment(device_id, document)
+
+
+def revoke(session: Session, *, device_id: str, user: str, now: datetime) -> None:
+    """Revoke a device: what it brings from now on is kept apart, and it gets nothing.
+
+    Raises:
+        NotFound: when there is no such device.
+        Conflict: when it was revoked before.
+    """
+    if devices.device(session, device_id) is None:
+        raise NotFound(f"there is no device {device_id}; `passerelle device list` shows who there is")
+    if not devices.revoke_device(session, device_id=device_id, now=now):
+        raise Conflict(f"device {device_id} is revoked already")
+    audit.write(session, at=now, actor=user, action="revoke-device", subject=device_id)
+
+
+def list_devices(session: Session) -> Sequence[StoredDevice]:
+    """Return all devices by id."""
+    return devices.devices(session)
+
+
+def create_app_user(
+    session: Session,
+    *,
+    name: str,
+    enumerator: str,
+    user: str,
+    now: datetime,
+    mode: str = "survey",
+    randomness: Callable[[int], str] = secrets.token_urlsafe,
+) -> str:
+    """Make an app user for ODK Collect and return the token of the path.
+
+    Raises:
+        BadRequest: for an unknown mode or names that are too long.
+        Conflict: when there is an app user of this name.
+    """
+    if mode not in MODES:
+        raise BadRequest(f"a mode is one of {', '.join(MODES)}, not {mode}")
+    _check_names(name=name, enumerator=enumerator)
+    if not name.strip() or devices.app_user_by_name(session, name) is not None:
+        raise Conflict(f"an app user needs a name that no other has; {name!r} is empty or taken")
+    token = randomness(APP_TOKEN_BYTES)
+    app_user = StoredAppUser(name=name, enumerator=enumerator, mode=mode, created_at=now, revoked_at=None)
+    devices.add_app_user(session, token_hash=token_hash(token), user=app_user)
+    audit.write(session, at=now, actor=user, action="create-app-user", subject=name, detail=mode)
+    return token
+
+
+def list_app_users(session: Session) -> Sequence[StoredAppUser]:
+    """Return all app users by name."""
+    return devices.app_users(session)
+
+
+def revoke_app_user(session: Session, *, name: str, user: str, now: datetime) -> None:
+    """Revoke an app user's token.
+
+    Raises:
+        NotFound: when no app user of this name has a valid token.
+    """
+    if not devices.revoke_app_user(session, name=name, now=now):
+        raise NotFound(f"no app user {name!r} has a valid token")
+    audit.write(session, at=now, actor=user, action="revoke-app-user", subject=name)
+
+
+def _again(session: Session, token: StoredToken, request: EnrolRequest) -> Enrolment:
+    """Return the enrolment of a token that was used, to the device that used it."""
+    device = devices.device(session, token.device_id or "")
+    keys = None if device is None else (device.signing_key, device.receiving_key)
+    if device is None or device.revoked_at is not None or keys != (request.signing_key, request.receiving_key):
+        raise TokenInvalid("this code has let in another device; each code lets one in")
+    document = devices.certificate(session, device.certificate_hash)
+    if document is None:
+        raise TokenInvalid("the certificate of this device is gone; ask for a new code")
+    return Enrolment(device.device_id, document)
+
+
+def _keep(session: Session, certificate: DeviceCertificate, document: bytes, now: datetime) -> None:
+    digest = document_hash(document)
+    devices.keep_certificate(
+        session, certificate_hash=digest, document=document, device_id=certificate.device_id, now=now
+    )
+    device = StoredDevice(
+        device_id=certificate.device_id,
+        certificate_hash=digest,
+        signing_key=certificate.signing_key,
+        receiving_key=certificate.receiving_key,
+        enumerator=certificate.enumerator,
+        team=certificate.team,
+        role=certificate.role,
+        counter=0,
+        enrolled_at=now,
+        revoked_at=None,
+        last_seen_at=None,
+    )
+    devices.add_device(session, device)
+
+
+def _check_names(**names: str) -> None:
+    for what, text in names.items():
+        if len(text) > 200:
+            raise BadRequest(f"the {what} has {len(text)} characters, at most 200 fit")
