@@ -32,10 +32,13 @@ MODES: Final = ("survey", "training", "pilot")
 
 HASH_BYTES: Final = 32
 INSTANCE_ID_BYTES: Final = 16
-NONCE_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 KEY_ID_BYTES: Final = 8
 PARENTS: Final = 255
+DEVICE_TIME_CHARACTERS: Final = 64
+APP_USER_CHARACTERS: Final = 200
+MEDIUM_CHARACTERS: Final = 255
+"""Of a file name, as file systems have it; of a type, a hash and a key less would do."""
 
 LABEL_CONTENT_KEY: Final = b"passerelle/1 cek"
 LABEL_NEXT_KEY: Final = b"passerelle/1 next"

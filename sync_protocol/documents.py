@@ -5,7 +5,6 @@ form of what they say are refused, so one document has one hash.
 """
 
 import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -45,9 +44,12 @@ def decode_bytes(text: str) -> bytes:
     """Read base64url without padding.
 
     Raises:
-        ValueError: when it is not that.
+        ValueError: when it is not that, or not the one way to write these bytes (the last character has spare bits).
     """
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    value = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    if encode_bytes(value) != text:
+        raise ValueError("not in canonical form")
+    return value
 
 
 def document_hash(document: bytes) -> bytes:
@@ -86,8 +88,9 @@ def read_document(document: bytes, trusted: Iterable[bytes], label: str) -> dict
         members = json.loads(document)
         payload, named = members["payload"], members["key"]
         signature = decode_bytes(members["signature"])
-        is_canonical = isinstance(payload, dict) and canonical_json(members) == document
-    except (ValueError, TypeError, KeyError, RecursionError, binascii.Error):
+        has_three = isinstance(payload, dict) and len(members) == 3  # a fourth member would be unsigned
+        is_canonical = has_three and canonical_json(members) == document
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise LocalError("malformed", f"not a signed document ({label})") from None
     if not is_canonical:
         raise LocalError("malformed", f"not in canonical form ({label})")

@@ -18,6 +18,7 @@ from sync_protocol import plaintext
 from sync_protocol.constants import (
     ENVELOPE_BYTES,
     ENVELOPE_VERSION,
+    HASH_BYTES,
     INSTANCE_ID_BYTES,
     LABEL_ENVELOPE,
     MAGIC,
@@ -72,8 +73,13 @@ class Header:
         Raises:
             LocalError: ``malformed`` for parts of the wrong length, ``index-too-high``.
         """
-        if len(self.parents) > PARENTS or any(len(parent) != INSTANCE_ID_BYTES for parent in self.parents):
-            raise LocalError("malformed", f"at most {PARENTS} parents of {INSTANCE_ID_BYTES} bytes")
+        hashes = (self.epoch_hash, self.previous, self.form_version_hash, self.dictionary_hash, self.certificate_hash)
+        if any(len(value) != HASH_BYTES for value in hashes):  # struct would fill or cut them silently
+            raise LocalError("malformed", f"a hash has {HASH_BYTES} bytes")
+        if any(len(value) != INSTANCE_ID_BYTES for value in (self.instance_id, *self.parents)):
+            raise LocalError("malformed", f"an instanceID has {INSTANCE_ID_BYTES} bytes")
+        if len(self.parents) > PARENTS:
+            raise LocalError("malformed", f"a revision has at most {PARENTS} parents")
         if not 0 <= self.index < RATCHET_STEPS:
             raise LocalError("index-too-high", f"an epoch has at most {RATCHET_STEPS} interviews")
         front = (MAGIC, ENVELOPE_VERSION, self.suite, self.kind, len(self.parents), self.epoch_hash, self.index)
@@ -145,23 +151,45 @@ def seal_interview(
     """Seal an interview; return the envelope.
 
     Args:
+        header: of kind interview.
         content_key: (32,) of the header's epoch and index, used once.
         instance_xml: verbatim, UTF-8.
+
+    Raises:
+        LocalError: ``unknown-kind``, ``malformed``, ``index-too-high``; ``too-large`` beyond 1 MiB.
     """
+    _check_kind(header, Kind.INTERVIEW)
     return _seal(header, content_key, signer, plaintext.pack(manifest, instance_xml))
 
 
 def seal_decision(
     *, header: Header, content_key: bytes, signer: Signer, manifest: Manifest, decision: Mapping[str, Any]
 ) -> bytes:
-    """Seal a decision of the office: its parents are the instanceIDs it concerns."""
+    """Seal a decision of the office: its parents are the instanceIDs it concerns.
+
+    Args:
+        header: of kind decision.
+        content_key: (32,) of the header's epoch and index, used once.
+        decision: members of the JSON object: who decided, which action, and what it needs.
+
+    Raises:
+        LocalError: as `seal_interview`.
+    """
+    _check_kind(header, Kind.DECISION)
     return _seal(header, content_key, signer, plaintext.pack(manifest, canonical_json(dict(decision))))
+
+
+def _check_kind(header: Header, kind: Kind) -> None:
+    if header.kind != kind:
+        raise LocalError("unknown-kind", f"the header is of kind {header.kind.name.lower()}")
 
 
 def _seal(header: Header, content_key: bytes, signer: Signer, packed: bytes) -> bytes:
     front = header.encode()
     encryptor = Cobblestone256Encryptor(content_key, front)
     unsigned = front + encryptor.update(packed) + encryptor.finalize()
+    if len(unsigned) + SIGNATURE_BYTES > ENVELOPE_BYTES:
+        raise LocalError("too-large", f"an envelope has at most {ENVELOPE_BYTES} bytes")
     return unsigned + signer.sign(LABEL_ENVELOPE + unsigned)
 
 
@@ -180,11 +208,16 @@ def open_interview(body: bytes, content_key: bytes, *, dictionary: bytes | None 
     No byte is used before the whole stream has been authenticated.
 
     Raises:
-        EnvelopeError: ``undecryptable``, ``unknown-dictionary``, and those of `peek` and `plaintext.unpack`.
+        EnvelopeError: ``unknown-kind`` when it is no interview, ``undecryptable``, ``unknown-dictionary``, and those
+            of `peek` and `plaintext.unpack`.
     """
+    return _open(body, Kind.INTERVIEW, content_key, dictionary)
+
+
+def _open(body: bytes, kind: Kind, content_key: bytes, dictionary: bytes | None) -> tuple[Manifest, bytes]:
     header = peek(body)
-    if isinstance(header, Epoch):
-        raise EnvelopeError("unknown-kind", "an epoch holds no interview")
+    if isinstance(header, Epoch) or header.kind != kind:
+        raise EnvelopeError("unknown-kind", f"not of kind {kind.name.lower()}")
     if header.dictionary_hash != NO_HASH and (
         dictionary is None or document_hash(dictionary) != header.dictionary_hash
     ):
@@ -202,9 +235,10 @@ def open_decision(body: bytes, content_key: bytes) -> tuple[Manifest, dict[str, 
     """Open a decision whose signature has been verified.
 
     Raises:
-        EnvelopeError: as `open_interview`; ``malformed`` when it is not a JSON object.
+        EnvelopeError: as `open_interview` (an interview never passes as a decision); ``malformed`` when it is not a
+            JSON object.
     """
-    manifest, document = open_interview(body, content_key)
+    manifest, document = _open(body, Kind.DECISION, content_key, None)
     try:
         decision = json.loads(document)
     except (ValueError, RecursionError):

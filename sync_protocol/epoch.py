@@ -26,7 +26,7 @@ from sync_protocol.constants import (
     Kind,
 )
 from sync_protocol.documents import document_hash
-from sync_protocol.errors import EnvelopeError
+from sync_protocol.errors import EnvelopeError, LocalError
 from sync_protocol.keyring import SurveyKey
 from sync_protocol.signatures import Signer
 
@@ -77,7 +77,12 @@ def make_epoch(
         sequence, previous: place in the device's chain, and (32,) id of its last envelope (zeros: none).
         nonce: (32,) random.
         epoch_key: (32,) random, EK_0.
+
+    Raises:
+        LocalError: ``malformed`` for parts of the wrong length.
     """
+    if any(len(value) != HASH_BYTES for value in (certificate_hash, previous, nonce, epoch_key)):
+        raise LocalError("malformed", f"hashes, nonce and key have {HASH_BYTES} bytes")
     info = _info(survey_key.certificate_hash, certificate_hash, nonce)
     wrapped = hpke.seal(survey_key.suite, survey_key.public_key, epoch_key, info)
     front = FRONT.pack(

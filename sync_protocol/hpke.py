@@ -4,7 +4,6 @@ An X-Wing seed expands by SHAKE256 to 96 bytes: 64 for ML-KEM-768, 32 for X25519
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -89,7 +88,6 @@ def _public(suite: int, raw: bytes) -> MLKEM768X25519PublicKey | X25519PublicKey
     )
 
 
-@lru_cache(maxsize=16)  # expanding an ML-KEM seed costs as much as opening; an office has a handful of keys
 def _private(suite: int, seed: bytes) -> MLKEM768X25519PrivateKey | X25519PrivateKey:
     if suite == SUITE_X25519:
         return X25519PrivateKey.from_private_bytes(seed)

@@ -5,11 +5,11 @@ certificates are signed by an issuer key of the keyring, so that the root can st
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from sync_protocol.constants import KEY_ID_BYTES
+from sync_protocol.constants import HASH_BYTES, KEY_ID_BYTES
 from sync_protocol.documents import (
     DocumentSigner,
     canonical_json,
@@ -134,5 +134,8 @@ def newest(first: Keyring, second: Keyring) -> Keyring:
     return second if second.serial > first.serial else first
 
 
-def _keys(texts: Sequence[str]) -> tuple[bytes, ...]:
-    return tuple(decode_bytes(text) for text in texts)
+def _keys(texts: Iterable[str]) -> tuple[bytes, ...]:
+    keys = tuple(decode_bytes(text) for text in texts)
+    if any(len(key) != HASH_BYTES for key in keys):
+        raise ValueError("not a key or hash of 32 bytes")
+    return keys

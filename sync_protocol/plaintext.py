@@ -10,7 +10,13 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from sync_protocol.constants import BUCKET_BYTES, PLAINTEXT_BYTES
+from sync_protocol.constants import (
+    APP_USER_CHARACTERS,
+    BUCKET_BYTES,
+    DEVICE_TIME_CHARACTERS,
+    MEDIUM_CHARACTERS,
+    PLAINTEXT_BYTES,
+)
 from sync_protocol.documents import canonical_json
 from sync_protocol.errors import EnvelopeError, LocalError
 
@@ -47,7 +53,15 @@ class Manifest:
     app_user: str | None = None
 
     def encode(self) -> bytes:
-        """Write the manifest as canonical JSON; what is empty is left out."""
+        """Write the manifest as canonical JSON; what is empty is left out.
+
+        Raises:
+            LocalError: ``malformed`` for what `decode` would refuse.
+        """
+        try:
+            self._check()
+        except (ValueError, TypeError):
+            raise LocalError("malformed", "the manifest is not what it should be") from None
         members: dict[str, Any] = {"device_time": self.device_time}
         if self.media:
             members["media"] = [
@@ -75,29 +89,47 @@ class Manifest:
             members = json.loads(encoded)
             media = tuple(
                 Medium(
-                    name=str(medium["name"]),
-                    type=str(medium["type"]),
-                    length_bytes=int(medium["bytes"]),
-                    sha256=str(medium["sha256"]),
-                    key=str(medium["key"]),
+                    name=medium["name"],
+                    type=medium["type"],
+                    length_bytes=medium["bytes"],
+                    sha256=medium["sha256"],
+                    key=medium["key"],
                 )
                 for medium in members.get("media", ())
             )
-            app_user = members.get("app_user")
-            return cls(
-                device_time=str(members["device_time"]),
-                media=media,
-                app_user=None if app_user is None else str(app_user),
-            )
+            manifest = cls(device_time=members["device_time"], media=media, app_user=members.get("app_user"))
+            manifest._check()
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise EnvelopeError("malformed", "the manifest is not what it should be") from None
+        return manifest
+
+    def _check(self) -> None:
+        """Let pass only what every database and log can hold: one poisoned manifest must not stop a batch.
+
+        Raises:
+            ValueError, TypeError: when a member is not of its type, too long, or not plain text.
+        """
+        _check_text(self.device_time, DEVICE_TIME_CHARACTERS)
+        if self.app_user is not None:
+            _check_text(self.app_user, APP_USER_CHARACTERS)
+        for medium in self.media:
+            for text in (medium.name, medium.type, medium.sha256, medium.key):
+                _check_text(text, MEDIUM_CHARACTERS)
+            if type(medium.length_bytes) is not int or medium.length_bytes < 0:
+                raise ValueError("not a number of bytes")
+
+
+def _check_text(value: object, longest: int) -> None:
+    if not isinstance(value, str) or len(value) > longest or "\x00" in value:
+        raise ValueError("not a short text")
+    value.encode("utf-8")  # refuses half of a surrogate pair
 
 
 def pack(manifest: Manifest, document: bytes, *, dictionary: bytes | None = None, bucket_bytes: int = 1) -> bytes:
     """Deflate manifest and document; pad with zeros to a multiple of the bucket.
 
     Raises:
-        LocalError: ``too-large``.
+        LocalError: ``too-large``; ``malformed`` for a manifest that could not be read again.
     """
     encoded = manifest.encode()
     if LENGTH.size + len(encoded) + len(document) > PLAINTEXT_BYTES:

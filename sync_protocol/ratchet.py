@@ -1,10 +1,14 @@
 """The epoch ratchet: one content key an interview, and a next epoch key from which the last cannot be found."""
 
+from typing import Final
+
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from sync_protocol.constants import HASH_BYTES, LABEL_CONTENT_KEY, LABEL_NEXT_KEY, RATCHET_STEPS
 from sync_protocol.errors import EnvelopeError
+
+MARK_STEPS: Final = 64
 
 
 def content_key(epoch_key: bytes, epoch_hash: bytes, index: int) -> bytes:
@@ -39,13 +43,16 @@ def advance(epoch_key: bytes, steps: int) -> bytes:
 class EpochKeys:
     """Content keys of one epoch, in any order; indices in ascending order cost one step each.
 
-    Lives in memory for a batch of openings, and holds the first epoch key, so it must not outlive the batch.
+    Every 64th epoch key met on the way is kept, so that no order of indices costs more than 64 steps each: a device
+    that counts backwards must not cost seconds. Lives in memory for a batch of openings, and holds the first epoch
+    key, so it must not outlive the batch.
     """
 
-    __slots__ = ("_epoch_hash", "_first", "_index", "_key")
+    __slots__ = ("_epoch_hash", "_index", "_key", "_marks")
 
     def __init__(self, epoch_key: bytes, epoch_hash: bytes) -> None:
-        self._first = self._key = epoch_key
+        self._key = epoch_key
+        self._marks = [epoch_key]
         self._epoch_hash = epoch_hash
         self._index = 0
 
@@ -57,11 +64,18 @@ class EpochKeys:
         """
         if index >= RATCHET_STEPS:
             raise EnvelopeError("index-too-high", f"an epoch has at most {RATCHET_STEPS} interviews")
-        if index < self._index:
-            self._key, self._index = self._first, 0
-        self._key = advance(self._key, index - self._index)
-        self._index = index
+        self._move(index)
         return content_key(self._key, self._epoch_hash, index)
+
+    def _move(self, index: int) -> None:
+        mark = min(index // MARK_STEPS, len(self._marks) - 1)
+        if not mark * MARK_STEPS <= self._index <= index:
+            self._key, self._index = self._marks[mark], mark * MARK_STEPS
+        while self._index < index:
+            self._key = next_key(self._key)
+            self._index += 1
+            if self._index == len(self._marks) * MARK_STEPS:
+                self._marks.append(self._key)
 
 
 def _expand(key: bytes, info: bytes) -> bytes:

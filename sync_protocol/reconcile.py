@@ -2,12 +2,12 @@
 
 A revision is one instanceID with one set of canonical answers. An interview is a connected graph of revisions by
 their parents, named by its root. Clocks and arrival are not looked at. Nothing is dropped: every revision is the
-current one, in a conflict, or superseded by a descendant.
+current one, in a conflict, or superseded by a descendant of its own mode (training never hides a survey's answers).
 """
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -24,11 +24,15 @@ ROLE_RANK: Final[Mapping[str, int]] = {
 }
 """Whose concurrent edit is shown until a person decides: the office before the supervisor before the enumerator."""
 
+MODE_RANK: Final[Mapping[str, int]] = {"survey": 2, "pilot": 1, "training": 0}
+"""Which mode is shown where one interview has several, which only a mistake or malice makes."""
+
 
 class State(StrEnum):
     """What the history of an interview looks like; the first that holds, in this order."""
 
     CYCLE = "cycle"
+    MIXED_MODES = "mixed-modes"
     ID_COLLISION = "id-collision"
     CONFLICT = "conflict"
     INCOMPLETE_HISTORY = "incomplete-history"
@@ -70,7 +74,7 @@ class FoldedInterview:
         interview_id: (16,) instanceID of the root, which may not have arrived yet.
         current: key of the revision whose answers count, provisionally where `conflicts` names others.
         conflicts: keys of the other revisions that no descendant supersedes, sorted.
-        superseded: keys of the revisions with a descendant, sorted.
+        superseded: keys of the revisions with a descendant of their mode, sorted.
         missing: instanceIDs of parents that have not arrived, sorted.
     """
 
@@ -87,8 +91,8 @@ class FoldedInterview:
 def unique(revisions: Iterable[Revision]) -> tuple[Revision, ...]:
     """Make one of the revisions that are the same; sorted by key.
 
-    Copies may differ in what surrounds the answers: the union of their parents counts, the highest role, and the
-    lowest envelope id, form version and mode.
+    Copies may differ in what surrounds the answers: the union of their parents counts, the highest role and mode, and
+    the lowest envelope id and form version.
     """
     merged: dict[tuple[bytes, bytes], Revision] = {}
     for revision in revisions:
@@ -106,8 +110,12 @@ def _merge(first: Revision, second: Revision) -> Revision:
         envelope_id=min(first.envelope_id, second.envelope_id),
         form_version_hash=min(first.form_version_hash, second.form_version_hash),
         role=max(first.role, second.role, key=lambda role: (ROLE_RANK.get(role, 0), role)),
-        mode=min(first.mode, second.mode),
+        mode=max(first.mode, second.mode, key=_mode_rank),
     )
+
+
+def _mode_rank(mode: str) -> tuple[int, str]:
+    return (MODE_RANK.get(mode, -1), mode)
 
 
 def components(revisions: Iterable[Revision]) -> tuple[tuple[Revision, ...], ...]:
@@ -138,11 +146,8 @@ def fold_component(revisions: Iterable[Revision]) -> FoldedInterview:
     """
     known = unique(revisions)
     history = _History.of(known)
-    heads = [revision for revision in known if revision.instance_id in history.heads]
-    current = max(
-        heads,
-        key=lambda head: (ROLE_RANK.get(head.role, 0), history.depth[head.instance_id], head.envelope_id, head.key),
-    )
+    heads = [revision for revision in known if revision.mode not in history.modes_below[revision.instance_id]]
+    current = max(heads, key=lambda head: _precedence(head, history.depth[head.instance_id]))
     keys = {head.key for head in heads}
     return FoldedInterview(
         interview_id=history.root,
@@ -154,6 +159,11 @@ def fold_component(revisions: Iterable[Revision]) -> FoldedInterview:
         mode=current.mode,
         form_version_hash=current.form_version_hash,
     )
+
+
+def _precedence(head: Revision, depth: int) -> tuple[object, ...]:
+    """Order heads by mode, role, depth and envelope id; the key settles what is equal even then."""
+    return (_mode_rank(head.mode), ROLE_RANK.get(head.role, 0), depth, head.envelope_id, head.key)
 
 
 def fold(revisions: Iterable[Revision]) -> tuple[FoldedInterview, ...]:
@@ -185,6 +195,8 @@ def _line(interview: FoldedInterview) -> list[object]:
 def _state(known: Sequence[Revision], history: "_History", heads: Sequence[Revision]) -> State:
     if history.has_cycle:
         return State.CYCLE
+    if len({revision.mode for revision in known}) > 1:
+        return State.MIXED_MODES
     if len({revision.instance_id for revision in known}) < len(known):
         return State.ID_COLLISION
     if len(heads) > 1:
@@ -198,10 +210,14 @@ class _History:
 
     A well-made history has no cycles. A hostile one may: a cycle counts as one place in the history, so every
     member of a last cycle is a head, and the fold still ends and is still the same for everyone.
+
+    Attributes:
+        modes_below: by instanceID, the modes of its descendants: each supersedes what is of its own mode.
+        depth: by instanceID, places on the longest way from a root; 0 for a root.
     """
 
     root: bytes
-    heads: frozenset[bytes]
+    modes_below: Mapping[bytes, Set[str]]
     depth: Mapping[bytes, int]
     missing: frozenset[bytes]
     has_cycle: bool
@@ -209,8 +225,10 @@ class _History:
     @classmethod
     def of(cls, known: Sequence[Revision]) -> "_History":
         parents: dict[bytes, set[bytes]] = {}
+        modes: defaultdict[bytes, set[str]] = defaultdict(set)
         for revision in known:
             parents.setdefault(revision.instance_id, set()).update(revision.parents)
+            modes[revision.instance_id].add(revision.mode)
         missing = frozenset(parent for found in parents.values() for parent in found if parent not in parents)
         parents |= {node: set() for node in missing}
         places = _places(parents)
@@ -219,10 +237,14 @@ class _History:
         depth: list[int] = []
         for ups in above:  # ancestors come first
             depth.append(1 + max((depth[up] for up in ups), default=-1))
-        followed = {up for ups in above for up in ups}
+        below: list[set[str]] = [set() for _ in places]
+        for place in reversed(range(len(places))):  # descendants come first
+            here = below[place].union(*(modes[node] for node in places[place]))
+            for up in above[place]:
+                below[up] |= here
         return cls(
             root=min(node for place, nodes in enumerate(places) if not above[place] for node in nodes),
-            heads=frozenset(node for place, nodes in enumerate(places) if place not in followed for node in nodes),
+            modes_below={node: below[member[node]] for node in parents},
             depth={node: depth[member[node]] for node in parents},
             missing=missing,
             has_cycle=any(len(nodes) > 1 or nodes[0] in parents[nodes[0]] for nodes in places),
@@ -257,8 +279,9 @@ def _places(parents: Mapping[bytes, set[bytes]]) -> list[list[bytes]]:
             if walk:
                 low[walk[-1][0]] = min(low[walk[-1][0]], low[node])
             if low[node] == order[node]:
-                place = stack[stack.index(node) :]
-                del stack[-len(place) :]
+                place = [stack.pop()]
+                while place[-1] != node:
+                    place.append(stack.pop())
                 on_stack.difference_update(place)
                 places.append(sorted(place))
     return places

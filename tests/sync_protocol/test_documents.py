@@ -94,6 +94,29 @@ def test_another_form_of_the_same_document_is_refused() -> None:
         read_document(json.dumps(json.loads(document), indent=1).encode(), (OFFICE_PUBLIC,), LABEL)
 
 
+def test_a_member_that_nobody_signed_is_refused() -> None:
+    members = json.loads(sign_document({"a": 1}, OFFICE, LABEL))
+    with pytest.raises(LocalError, match="malformed"):
+        read_document(canonical_json(members | {"note": ""}), (OFFICE_PUBLIC,), LABEL)
+
+
+def test_a_signature_is_written_in_one_way_only() -> None:
+    document = sign_document({"a": 1}, OFFICE, LABEL)
+    end = len(document) - 3  # the last character of the base64url has four spare bits
+    letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    for spare in range(1, 16):
+        altered = bytearray(document)
+        altered[end] = letters[letters.index(altered[end]) + spare]
+        with pytest.raises(LocalError, match="malformed"):
+            read_document(bytes(altered), (OFFICE_PUBLIC,), LABEL)
+
+
+@pytest.mark.parametrize("text", ["+w", "/w", "_x", "A", "AA=", "AA==", "A A", "\u00e9A"])
+def test_text_that_bytes_are_not_written_as_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        decode_bytes(text)
+
+
 def test_another_label_or_another_signer_is_refused() -> None:
     document = sign_document({"a": 1}, OFFICE, LABEL)
     with pytest.raises(LocalError, match="signature-invalid"):
@@ -138,6 +161,13 @@ def test_a_keyring_reads_back_under_its_root_only() -> None:
 
 def test_a_keyring_without_a_member_is_malformed() -> None:
     document = sign_document({"serial": 1}, OFFICE, "passerelle/1 keyring")
+    with pytest.raises(LocalError, match="malformed"):
+        Keyring.read(document, OFFICE_PUBLIC)
+
+
+@pytest.mark.parametrize("member", ["issuer_keys", "receipt_keys", "decision_keys", "revocations"])
+def test_a_keyring_with_a_short_key_is_malformed(member: str) -> None:
+    document = replace(KEYRING, **{member: (b"short",)}).sign(OFFICE)  # type: ignore[arg-type]
     with pytest.raises(LocalError, match="malformed"):
         Keyring.read(document, OFFICE_PUBLIC)
 

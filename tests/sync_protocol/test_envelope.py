@@ -1,5 +1,7 @@
 """Sealed interviews: what goes in comes out, and nothing else ever does."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,15 +19,16 @@ from sync_protocol.constants import (
 from sync_protocol.documents import document_hash
 from sync_protocol.envelope import Header
 from sync_protocol.epoch import Epoch
-from sync_protocol.errors import EnvelopeError, LocalError, ProtocolError
+from sync_protocol.errors import EnvelopeError, LocalError
 from sync_protocol.plaintext import Manifest, Medium
 from tests.sync_protocol.sealed import DEVICE, DEVICE_PUBLIC, MANIFEST, XML, header, sealed
 
 hashes = st.binary(min_size=32, max_size=32)
 instance_ids = st.binary(min_size=16, max_size=16)
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=30)
 headers = st.builds(
     Header,
-    kind=st.sampled_from([Kind.INTERVIEW, Kind.DRAFT, Kind.ATTACHMENT, Kind.DECISION]),
+    kind=st.just(Kind.INTERVIEW),
     suite=st.sampled_from([SUITE_X_WING, SUITE_X25519]),
     epoch_hash=hashes,
     index=st.integers(0, RATCHET_STEPS - 1),
@@ -39,7 +42,7 @@ headers = st.builds(
 )
 
 
-@given(head=headers, key=hashes, xml=st.binary(max_size=2000), time=st.text(max_size=30))
+@given(head=headers, key=hashes, xml=st.binary(max_size=2000), time=texts)
 def test_what_is_sealed_opens_the_same_under_the_same_key(head: Header, key: bytes, xml: bytes, time: str) -> None:
     manifest = Manifest(device_time=time)
     body = envelope.seal_interview(header=head, content_key=key, signer=DEVICE, manifest=manifest, instance_xml=xml)
@@ -66,6 +69,23 @@ def test_every_flipped_byte_before_the_signature_is_detected_by_the_body_alone()
         altered[position] ^= 0x80
         with pytest.raises(EnvelopeError):
             envelope.open_interview(bytes(altered), sealed().content_key)
+
+
+def test_every_truncation_is_detected_by_the_body_alone() -> None:
+    whole = sealed().interview
+    for length in range(len(whole)):
+        with pytest.raises(EnvelopeError):
+            envelope.open_interview(whole[:length], sealed().content_key)
+
+
+def test_every_altered_header_that_the_device_itself_signs_again_opens_nothing() -> None:
+    whole = sealed().interview
+    for position in range(sealed().header.length_bytes):
+        altered = bytearray(whole[:-64])
+        altered[position] ^= 0x01
+        again = bytes(altered) + DEVICE.sign(LABEL_ENVELOPE + altered)
+        with pytest.raises(EnvelopeError):
+            envelope.open_interview(again, sealed().content_key)
 
 
 def test_every_truncation_is_detected() -> None:
@@ -111,6 +131,29 @@ def test_an_envelope_over_the_limit_is_too_large() -> None:
     with pytest.raises(EnvelopeError) as caught:
         envelope.peek(sealed().interview + bytes(ENVELOPE_BYTES))
     assert caught.value.code == "too-large"
+
+
+def test_what_would_be_over_the_limit_is_not_sealed() -> None:
+    noise = b"".join(document_hash(number.to_bytes(4, "big")) for number in range(ENVELOPE_BYTES // 32))
+    with pytest.raises(LocalError, match="too-large"):
+        envelope.seal_interview(
+            header=header(bytes(32)), content_key=bytes(32), signer=DEVICE, manifest=MANIFEST, instance_xml=noise
+        )
+
+
+@pytest.mark.parametrize("length", [31, 33])
+@pytest.mark.parametrize(
+    "member", ["epoch_hash", "previous", "form_version_hash", "dictionary_hash", "certificate_hash"]
+)
+def test_a_hash_of_the_wrong_length_is_not_sealed(member: str, length: int) -> None:
+    with pytest.raises(LocalError, match="malformed"):
+        replace(header(bytes(32)), **{member: bytes(length)}).encode()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("member", [{"instance_id": bytes(15)}, {"parents": (bytes(16), bytes(17))}])
+def test_an_instance_id_of_the_wrong_length_is_not_sealed(member: dict[str, object]) -> None:
+    with pytest.raises(LocalError, match="malformed"):
+        header(bytes(32), **member).encode()
 
 
 def test_too_many_parents_and_a_high_index_are_refused_when_sealing() -> None:
@@ -160,14 +203,38 @@ def test_a_decision_opens_as_what_was_decided() -> None:
 @pytest.mark.parametrize("document", [b"[1]", b"{", b"\xff"])
 def test_a_decision_that_is_no_object_is_malformed(document: bytes) -> None:
     head = header(bytes(32), kind=Kind.DECISION)
-    body = envelope.seal_interview(
-        header=head, content_key=bytes(32), signer=DEVICE, manifest=MANIFEST, instance_xml=document
-    )
+    body = envelope._seal(head, bytes(32), DEVICE, plaintext.pack(MANIFEST, document))
     with pytest.raises(EnvelopeError, match="malformed"):
         envelope.open_decision(body, bytes(32))
 
 
-@given(xml=st.binary(max_size=3000), bucket=st.sampled_from([1, 64, 128]), app_user=st.none() | st.text(max_size=20))
+@pytest.mark.parametrize("kind", [Kind.INTERVIEW, Kind.DRAFT, Kind.ATTACHMENT, Kind.DECISION])
+def test_a_kind_opens_as_itself_only(kind: Kind) -> None:
+    head = header(bytes(32), kind=kind)
+    body = envelope._seal(head, bytes(32), DEVICE, plaintext.pack(MANIFEST, b"{}"))
+    assert envelope.peek(body) == head
+    for opens, opening in ((Kind.INTERVIEW, envelope.open_interview), (Kind.DECISION, envelope.open_decision)):
+        if kind is not opens:
+            with pytest.raises(EnvelopeError, match="unknown-kind"):
+                opening(body, bytes(32))
+
+
+def test_a_header_of_another_kind_is_not_sealed() -> None:
+    with pytest.raises(LocalError, match="unknown-kind"):
+        envelope.seal_interview(
+            header=header(bytes(32), kind=Kind.DECISION),
+            content_key=bytes(32),
+            signer=DEVICE,
+            manifest=MANIFEST,
+            instance_xml=XML,
+        )
+    with pytest.raises(LocalError, match="unknown-kind"):
+        envelope.seal_decision(
+            header=header(bytes(32)), content_key=bytes(32), signer=DEVICE, manifest=MANIFEST, decision={}
+        )
+
+
+@given(xml=st.binary(max_size=3000), bucket=st.sampled_from([1, 64, 128]), app_user=st.none() | texts)
 def test_packing_and_unpacking_are_inverse(xml: bytes, bucket: int, app_user: str | None) -> None:
     medium = Medium(name="photo.jpg", type="image/jpeg", length_bytes=10, sha256="00" * 32, key="11" * 32)
     manifest = Manifest(device_time="now", media=(medium,), app_user=app_user)
@@ -196,6 +263,52 @@ def _deflated(plain: bytes) -> bytes:
     return deflater.compress(plain) + deflater.flush()
 
 
+def _manifest(members: str) -> bytes:
+    return _deflated(len(members.encode()).to_bytes(4, "big") + members.encode() + XML)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        '{"device_time":null}',
+        '{"device_time":["now"]}',
+        '{"device_time":"%s"}' % ("9" * 65),
+        '{"device_time":"\\u0000"}',
+        '{"device_time":"\\ud800"}',
+        '{"device_time":"now","app_user":7}',
+        '{"device_time":"now","app_user":"%s"}' % ("a" * 201),
+        '{"device_time":"now","media":null}',
+        '{"device_time":"now","media":[{"name":"a","type":"b","bytes":1e400,"sha256":"c","key":"d"}]}',
+        '{"device_time":"now","media":[{"name":"a","type":"b","bytes":-1,"sha256":"c","key":"d"}]}',
+        '{"device_time":"now","media":[{"name":"a","type":"b","bytes":true,"sha256":"c","key":"d"}]}',
+        '{"device_time":"now","media":[{"name":"a","type":"b","bytes":1,"sha256":"c","key":4}]}',
+        '{"device_time":"now","media":["a"]}',
+        "[" * 100_000,
+    ],
+)
+def test_a_poisoned_manifest_is_malformed_and_nothing_worse(members: str) -> None:
+    with pytest.raises(EnvelopeError, match="malformed"):
+        plaintext.unpack(_manifest(members))
+
+
+def test_members_of_a_manifest_that_nobody_knows_are_ignored() -> None:
+    assert plaintext.unpack(_manifest('{"device_time":"now","weather":"dry"}')) == (Manifest(device_time="now"), XML)
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        Manifest(device_time="9" * 65),
+        Manifest(device_time="now", app_user="\x00"),
+        Manifest(device_time="now", media=(Medium(name="\ud800", type="", length_bytes=1, sha256="", key=""),)),
+        Manifest(device_time="now", media=(Medium(name="", type="", length_bytes=-1, sha256="", key=""),)),
+    ],
+)
+def test_a_manifest_that_could_not_be_read_again_is_not_sealed(manifest: Manifest) -> None:
+    with pytest.raises(LocalError, match="malformed"):
+        plaintext.pack(manifest, XML)
+
+
 @pytest.mark.parametrize(
     ("packed", "code"),
     [
@@ -222,8 +335,9 @@ def test_an_interview_over_the_limit_is_not_sealed() -> None:
 @given(st.binary(max_size=600))
 def test_any_bytes_are_either_read_or_refused_with_a_code(junk: bytes) -> None:
     for candidate in (junk, b"PSRL" + junk, b"PSRL\x01\x01\x01\x01" + junk, b"PSRL\x01\x01\x02\x00" + junk):
+        code = "read"
         try:
             envelope.peek(candidate)
-        except ProtocolError as error:
-            assert isinstance(error, EnvelopeError)
-            assert error.code
+        except EnvelopeError as error:
+            code = error.code
+        assert code

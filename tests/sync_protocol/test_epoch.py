@@ -1,11 +1,13 @@
 """Epochs, the ratchet and HPKE."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_protocol import epoch, hpke, ratchet
-from sync_protocol.constants import RATCHET_STEPS, SUITE_X25519, SUITE_X_WING
+from sync_protocol.constants import LABEL_ENVELOPE, RATCHET_STEPS, SUITE_X25519, SUITE_X_WING
 from sync_protocol.envelope import peek
 from sync_protocol.epoch import Epoch
 from sync_protocol.errors import EnvelopeError, LocalError
@@ -95,12 +97,47 @@ def test_advancing_in_two_parts_is_advancing_at_once(key: bytes, first: int, sec
     assert ratchet.advance(ratchet.advance(key, first), second) == ratchet.advance(key, first + second)
 
 
-@given(st.lists(st.integers(0, 60), min_size=1, max_size=12))
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=12))
 def test_content_keys_come_out_the_same_in_any_order(indices: list[int]) -> None:
     keys = ratchet.EpochKeys(EPOCH_KEY, bytes(32))
     for index in indices:
         expected = ratchet.content_key(ratchet.advance(EPOCH_KEY, index), bytes(32), index)
         assert keys.content_key(index) == expected
+
+
+def test_counting_backwards_costs_no_more_than_64_steps_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = 0
+    real = ratchet.next_key
+
+    def counted(key: bytes) -> bytes:
+        nonlocal steps
+        steps += 1
+        return real(key)
+
+    monkeypatch.setattr(ratchet, "next_key", counted)
+    keys = ratchet.EpochKeys(EPOCH_KEY, bytes(32))
+    keys.content_key(RATCHET_STEPS - 1)
+    assert steps == RATCHET_STEPS - 1
+    steps = 0
+    for index in range(RATCHET_STEPS - 2, RATCHET_STEPS - 202, -1):
+        keys.content_key(index)
+    assert steps < 200 * ratchet.MARK_STEPS
+
+
+def test_ascending_indices_cost_one_step_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = 0
+    real = ratchet.next_key
+
+    def counted(key: bytes) -> bytes:
+        nonlocal steps
+        steps += 1
+        return real(key)
+
+    monkeypatch.setattr(ratchet, "next_key", counted)
+    keys = ratchet.EpochKeys(EPOCH_KEY, bytes(32))
+    for index in range(200):
+        keys.content_key(index)
+    assert steps == 199
 
 
 def test_content_keys_differ_by_index_and_epoch() -> None:
@@ -125,15 +162,33 @@ def test_what_is_no_epoch_is_malformed() -> None:
 
 
 def test_an_epoch_key_of_the_wrong_length_is_refused() -> None:
-    told = sealed().survey_key
-    body = epoch.make_epoch(
-        survey_key=told,
-        certificate_hash=bytes(32),
-        signer=DEVICE,
-        sequence=1,
-        previous=bytes(32),
-        nonce=bytes(32),
-        epoch_key=bytes(31),
-    )
+    told, found = sealed().survey_key, _epoch(SUITE_X_WING)
+    info = epoch._info(told.certificate_hash, found.certificate_hash, found.nonce)
+    short = replace(found, wrapped=hpke.seal(told.suite, told.public_key, bytes(31), info))
     with pytest.raises(EnvelopeError, match="undecryptable"):
-        epoch.open_epoch(epoch.parse_epoch(body), SEED, told)
+        epoch.open_epoch(short, SEED, told)
+
+
+@pytest.mark.parametrize("member", ["certificate_hash", "previous", "nonce", "epoch_key"])
+def test_an_epoch_with_a_part_of_the_wrong_length_is_not_made(member: str) -> None:
+    parts = {"certificate_hash": bytes(32), "previous": bytes(32), "nonce": bytes(32), "epoch_key": bytes(32)}
+    with pytest.raises(LocalError, match="malformed"):
+        epoch.make_epoch(survey_key=sealed().survey_key, signer=DEVICE, sequence=1, **(parts | {member: bytes(31)}))
+
+
+@pytest.mark.parametrize("part", ["certificate_hash", "nonce"])
+def test_an_epoch_opens_only_in_the_context_that_it_names(part: str) -> None:
+    moved = replace(_epoch(SUITE_X_WING), **{part: bytes(32)})  # type: ignore[arg-type]
+    with pytest.raises(EnvelopeError, match="undecryptable"):
+        epoch.open_epoch(moved, SEED, sealed().survey_key)
+
+
+def test_a_reader_passes_over_a_wrap_to_a_team_key() -> None:
+    whole = sealed(SUITE_X25519).epoch
+    team = b"team key" + (5).to_bytes(2, "big") + b"12345"
+    unsigned = bytearray(whole[:-64] + team)
+    unsigned[7] = 2
+    found = peek(bytes(unsigned) + DEVICE.sign(LABEL_ENVELOPE + unsigned))
+    assert isinstance(found, Epoch)
+    epoch.verify_epoch(found, DEVICE_PUBLIC)
+    assert epoch.open_epoch(found, SEED, sealed(SUITE_X25519).survey_key) == EPOCH_KEY

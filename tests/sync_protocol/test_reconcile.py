@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sync_protocol.reconcile import Revision, State, components, fold, fold_component, state_hash, unique
@@ -13,7 +13,14 @@ def _id(name: str) -> bytes:
     return name.encode().ljust(16, b"\x00")
 
 
-def _revision(name: str, *parents: str, answers: str = "", role: str = "enumerator", envelope: str = "") -> Revision:
+def _revision(
+    name: str,
+    *parents: str,
+    answers: str = "",
+    role: str = "enumerator",
+    envelope: str = "",
+    mode: str = "survey",
+) -> Revision:
     return Revision(
         instance_id=_id(name),
         answers_hash=(answers or name).encode().ljust(32, b"\x00"),
@@ -21,20 +28,21 @@ def _revision(name: str, *parents: str, answers: str = "", role: str = "enumerat
         envelope_id=(envelope or name + answers).encode().ljust(32, b"\x00"),
         form_version_hash=bytes(32),
         role=role,
-        mode="survey",
+        mode=mode,
     )
 
 
 names = st.sampled_from("abcdefgh")
 revisions = st.builds(
-    lambda name, parents, answers, role, envelope: _revision(
-        name, *parents, answers=answers, role=role, envelope=envelope
+    lambda name, parents, answers, role, envelope, mode: _revision(
+        name, *parents, answers=answers, role=role, envelope=envelope, mode=mode
     ),
     names,
     st.lists(names, max_size=3),
     st.sampled_from(["", "x", "y"]),
     st.sampled_from(["enumerator", "supervisor", "manager", "visitor"]),
     st.text("0123456789", min_size=1, max_size=4),
+    st.sampled_from(["survey", "survey", "survey", "pilot", "training", "rehearsal"]),
 )
 histories = st.lists(revisions, min_size=1, max_size=12)
 
@@ -56,8 +64,14 @@ def test_every_revision_is_current_in_a_conflict_or_superseded(history: list[Rev
 
 
 @given(histories)
-def test_a_superseded_revision_has_a_descendant_and_a_head_has_none_outside_its_cycle(history: list[Revision]) -> None:
+def test_a_revision_is_superseded_by_a_descendant_of_its_own_mode_outside_its_cycle_and_else_a_head(
+    history: list[Revision],
+) -> None:
     children: dict[bytes, set[bytes]] = {}
+    modes: dict[bytes, set[str]] = {}
+    mode_of = {revision.key: revision.mode for revision in unique(history)}
+    for (instance_id, _), mode in mode_of.items():
+        modes.setdefault(instance_id, set()).add(mode)
     for revision in history:
         for parent in revision.parents:
             children.setdefault(parent, set()).add(revision.instance_id)
@@ -72,11 +86,13 @@ def test_a_superseded_revision_has_a_descendant_and_a_head_has_none_outside_its_
                     todo.append(child)
         return found
 
+    def is_superseded(key: tuple[bytes, bytes]) -> bool:
+        below = {node for node in descendants(key[0]) if key[0] not in descendants(node)}
+        return any(mode_of[key] in modes.get(node, ()) for node in below)
+
     for interview in fold(history):
-        for instance_id, _ in interview.superseded:
-            assert any(instance_id not in descendants(below) for below in descendants(instance_id))
-        for instance_id, _ in (interview.current, *interview.conflicts):
-            assert all(instance_id in descendants(below) for below in descendants(instance_id))
+        assert all(is_superseded(key) for key in interview.superseded)
+        assert not any(is_superseded(key) for key in (interview.current, *interview.conflicts))
 
 
 @given(histories)
@@ -160,6 +176,51 @@ def test_a_hostile_cycle_ends_and_is_flagged(history: list[Revision]) -> None:
     (interview,) = fold(history)
     assert interview.state is State.CYCLE
     assert interview.interview_id == _id("a")
+
+
+def test_training_never_hides_the_answers_of_a_survey() -> None:
+    (interview,) = fold([_revision("a"), _revision("b", "a", role="manager", mode="training")])
+    assert (interview.state, interview.mode) == (State.MIXED_MODES, "survey")
+    assert interview.current[0] == _id("a")
+    assert [key[0] for key in interview.conflicts] == [_id("b")]
+
+
+def test_an_edit_in_the_mode_of_an_older_ancestor_supersedes_that_ancestor() -> None:
+    (interview,) = fold([_revision("a"), _revision("b", "a", mode="training"), _revision("c", "b")])
+    assert (interview.state, interview.current[0]) == (State.MIXED_MODES, _id("c"))
+    assert [key[0] for key in interview.superseded] == [_id("a")]
+
+
+def test_the_same_answers_sealed_in_two_modes_count_in_the_survey() -> None:
+    (interview,) = fold([_revision("a", mode="training", envelope="1"), _revision("a", envelope="2")])
+    assert (interview.state, interview.mode) == (State.CURRENT, "survey")
+
+
+@given(histories)
+def test_an_interview_of_one_mode_never_shows_another(history: list[Revision]) -> None:
+    mode_of = {revision.key: revision.mode for revision in unique(history)}
+    for interview in fold(history):
+        told = {mode_of[key] for key in (interview.current, *interview.conflicts, *interview.superseded)}
+        assert interview.mode in told
+        assert "survey" not in told or interview.mode == "survey"
+        if len(told) > 1:
+            assert interview.state in (State.MIXED_MODES, State.CYCLE)
+
+
+@given(histories, histories)
+def test_folding_what_is_already_folded_in_again_changes_nothing(first: list[Revision], second: list[Revision]) -> None:
+    whole = fold([*first, *second])
+    assert fold([*unique(first), *second, *unique([*second, *first])]) == whole
+    assert fold([*second, *first]) == whole
+
+
+@settings(max_examples=20)
+@given(st.integers(2, 2000))
+def test_a_long_cycle_and_a_chain_that_arrives_backwards_end(length: int) -> None:
+    (ring,) = fold(_revision(str(i), str((i + 1) % length)) for i in range(length))
+    assert (ring.state, len(ring.conflicts)) == (State.CYCLE, length - 1)
+    (chain,) = fold(_revision(str(i), str(i + 1)) for i in reversed(range(length)))
+    assert (chain.current[0], chain.missing) == (_id("0"), (_id(str(length)),))
 
 
 def test_a_long_chain_needs_no_recursion() -> None:
