@@ -1,4 +1,4 @@
-"""INSERT … ON CONFLICT DO NOTHING, in the dialect of the session's database."""
+"""INSERT … ON CONFLICT, in the dialect of the session's database."""
 
 from typing import Any
 
@@ -11,6 +11,11 @@ from server.db.tables import Base
 
 def insert_new(session: Session, table: type[Base]) -> Insert:
     """Return an INSERT that leaves rows alone whose unique key is there already."""
-    dialect: Any = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    made: Insert = dialect.insert(table).on_conflict_do_nothing()
+    made: Insert = upsert(session, table).on_conflict_do_nothing()
     return made
+
+
+def upsert(session: Session, table: type[Base]) -> Any:
+    """Return an INSERT to which `on_conflict_do_update` is added; both databases spell it the same way."""
+    dialect: Any = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    return dialect.insert(table)

@@ -1,0 +1,216 @@
+"""SQL of opening: which envelopes can be opened now, what opening them needs, and what became of them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeVar
+
+from sqlalchemy import and_, bindparam, exists, func, or_, select, update
+from sqlalchemy.orm import Session, aliased
+
+from server.db.tables import Certificate, Envelope, FormVersion
+from server.db.tables.envelopes import (
+    OPENED,
+    QUARANTINED,
+    RECEIVED,
+    WAITING_FOR_EPOCH,
+    WAITING_FOR_FORM,
+    WAITING_FOR_KEY,
+)
+from sync_protocol.constants import Kind
+
+T = TypeVar("T")
+
+CHUNK: Final = 500
+AFTER_REVOCATION: Final = "after-revocation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEnvelope:
+    """An envelope as it is stored."""
+
+    sequence: int
+    envelope_id: bytes
+    kind: int
+    body: bytes
+    carrier: str
+    received_at: datetime
+    state: str
+    instance_id: bytes | None
+    epoch_hash: bytes | None
+    certificate_hash: bytes | None
+    form_version_hash: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """An envelope that could not be opened or trusted."""
+
+    sequence: int
+    envelope_id: bytes
+    kind: int
+    instance_id: bytes | None
+    carrier: str
+    received_at: datetime
+    reason: str | None
+    length_bytes: int
+
+
+_COLUMNS: Final = (
+    Envelope.sequence,
+    Envelope.envelope_id,
+    Envelope.kind,
+    Envelope.body,
+    Envelope.carrier,
+    Envelope.received_at,
+    Envelope.state,
+    Envelope.instance_id,
+    Envelope.epoch_hash,
+    Envelope.certificate_hash,
+    Envelope.form_version_hash,
+)
+
+
+def openable(session: Session, *, limit: int, is_locked: bool) -> tuple[StoredEnvelope, ...]:
+    """Return envelopes that can be opened now, oldest first.
+
+    Those received; those that waited for an epoch or a form version that has come; those that waited for the key,
+    when the key store is not locked. The state is named in each branch, so the partial index serves.
+    """
+    epoch = aliased(Envelope)
+    epoch_is_here = exists().where(
+        epoch.envelope_id == Envelope.epoch_hash, epoch.kind == Kind.EPOCH, epoch.state == OPENED
+    )
+    form_is_here = exists().where(FormVersion.hash == Envelope.form_version_hash)
+    wanted = [
+        Envelope.state == RECEIVED,
+        and_(Envelope.state == WAITING_FOR_EPOCH, epoch_is_here),
+        and_(Envelope.state == WAITING_FOR_FORM, form_is_here),
+    ]
+    if not is_locked:
+        wanted.append(Envelope.state == WAITING_FOR_KEY)
+    query = select(*_COLUMNS).where(Envelope.state != OPENED, or_(*wanted)).order_by(Envelope.sequence).limit(limit)
+    return tuple(StoredEnvelope(**row._mapping) for row in session.execute(query))  # noqa: SLF001
+
+
+def still_unopened(session: Session, sequences: Sequence[int]) -> frozenset[int]:
+    """Return which of these envelopes nobody else has opened meanwhile; locks them until the commit."""
+    found: set[int] = set()
+    for chunk in _chunks(sequences):
+        query = select(Envelope.sequence).where(Envelope.sequence.in_(chunk), Envelope.state != OPENED)
+        found.update(session.scalars(query.with_for_update()))
+    return frozenset(found)
+
+
+def lock_fold(session: Session) -> None:
+    """Let one transaction at a time fold: two that see half of each other would miss a pair of interviews."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(0x70617373)))
+
+
+def certificate_documents(session: Session, hashes: Iterable[bytes]) -> Mapping[bytes, bytes]:
+    """Return certificate documents by hash."""
+    found: dict[bytes, bytes] = {}
+    for chunk in _chunks(sorted(set(hashes))):
+        rows = session.execute(select(Certificate.hash, Certificate.document).where(Certificate.hash.in_(chunk)))
+        found |= {digest: document for digest, document in rows}
+    return found
+
+
+def epoch_bodies(session: Session, hashes: Iterable[bytes]) -> Mapping[bytes, bytes]:
+    """Return epoch envelopes by their id, but quarantined ones."""
+    found: dict[bytes, bytes] = {}
+    for chunk in _chunks(sorted(set(hashes))):
+        query = select(Envelope.envelope_id, Envelope.body).where(
+            Envelope.envelope_id.in_(chunk), Envelope.kind == Kind.EPOCH, Envelope.state != QUARANTINED
+        )
+        found |= {digest: body for digest, body in session.execute(query)}
+    return found
+
+
+def xforms(session: Session, hashes: Iterable[bytes]) -> Mapping[bytes, bytes]:
+    """Return the XForm bytes of form versions by their hash."""
+    query = select(FormVersion.hash, FormVersion.xform).where(FormVersion.hash.in_(sorted(set(hashes))))
+    return {digest: xform for digest, xform in session.execute(query)}
+
+
+def set_states(session: Session, states: Sequence[tuple[int, str, str | None]]) -> None:
+    """Write (sequence, state, reason) of envelopes."""
+    if not states:
+        return
+    statement = (
+        update(Envelope)
+        .where(Envelope.sequence == bindparam("of"))
+        .values(state=bindparam("new_state"), reason=bindparam("new_reason"))
+    )
+    session.connection().execute(
+        statement, [{"of": sequence, "new_state": state, "new_reason": reason} for sequence, state, reason in states]
+    )
+
+
+def state_counts(session: Session) -> Mapping[str, int]:
+    """Return how many envelopes are in each state."""
+    rows = session.execute(select(Envelope.state, func.count()).group_by(Envelope.state))
+    return {state: count for state, count in rows}
+
+
+def quarantined(session: Session) -> tuple[Quarantined, ...]:
+    """Return what is in quarantine, oldest first."""
+    query = (
+        select(
+            Envelope.sequence,
+            Envelope.envelope_id,
+            Envelope.kind,
+            Envelope.instance_id,
+            Envelope.carrier,
+            Envelope.received_at,
+            Envelope.reason,
+            func.length(Envelope.body).label("length_bytes"),
+        )
+        .where(Envelope.state == QUARANTINED)
+        .order_by(Envelope.sequence)
+    )
+    return tuple(Quarantined(**row._mapping) for row in session.execute(query))  # noqa: SLF001
+
+
+def release(session: Session, envelope_id: bytes) -> bool:
+    """Let a quarantined envelope be opened again; say whether there was one."""
+    changed = session.execute(
+        update(Envelope)
+        .where(Envelope.envelope_id == envelope_id, Envelope.state == QUARANTINED)
+        .values(state=RECEIVED, reason=None)
+        .returning(Envelope.sequence)
+    ).first()
+    return changed is not None
+
+
+def reopen_all(session: Session) -> None:
+    """Put every envelope back to received, but those that a person has yet to release."""
+    session.execute(
+        update(Envelope)
+        .where(or_(Envelope.state != QUARANTINED, Envelope.reason.is_distinct_from(AFTER_REVOCATION)))
+        .values(state=RECEIVED, reason=None)
+    )
+
+
+def last_decision(session: Session) -> bytes | None:
+    """Return the last decision that was stored: the end of the office's chain."""
+    query = select(Envelope.body).where(Envelope.kind == Kind.DECISION)
+    return session.scalars(query.order_by(Envelope.sequence.desc()).limit(1)).first()
+
+
+def every_envelope(session: Session, *, after: int = 0) -> Iterator[StoredEnvelope]:
+    """Yield all envelopes by sequence, a few hundred in memory at a time."""
+    while True:
+        query = select(*_COLUMNS).where(Envelope.sequence > after).order_by(Envelope.sequence).limit(CHUNK)
+        rows = session.execute(query).all()
+        if not rows:
+            return
+        for row in rows:
+            yield StoredEnvelope(**row._mapping)  # noqa: SLF001
+        after = rows[-1].sequence
+
+
+def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]

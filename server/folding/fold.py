@@ -1,0 +1,323 @@
+"""Folding a batch: revisions, the interviews they touch, and what devices are told, in one transaction.
+
+The outcome depends on the set of envelopes, decisions and imported tables only. A batch touches whole interviews and
+whole household groups, so folding it is folding everything.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from server.db.queries import feed
+from server.db.queries import interviews as queries
+from server.db.queries import verdicts as verdict_queries
+from server.db.queries.interviews import StoredInterview, StoredRevision
+from server.db.queries.verdicts import NewVerdict
+from server.folding import holds
+from server.folding.decisions import read_settlements
+from server.folding.holds import Held
+from server.folding.opener import OpenedDecision, OpenedInterview, Unopened
+from server.folding.profile import Summary
+from server.keystore import KeyStore
+from server.microdata import Standing
+from sync_protocol import reconcile
+from sync_protocol.reconcile import FoldedInterview, Revision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filed:
+    """An opened interview and the row of the part that holds its answers."""
+
+    opened: OpenedInterview
+    part_id: int
+    row: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One interview as it is about to be stored."""
+
+    folded: FoldedInterview
+    current: StoredRevision
+    held: Held
+
+
+def store_revisions(session: Session, filed: Sequence[Filed], keystore: KeyStore) -> frozenset[bytes]:
+    """Store the revisions of a batch; return the instanceIDs that they touch."""
+    known = {
+        (row.instance_id, row.answers_hash): row
+        for row in queries.revisions_of_instances(session, (item.opened.revision.instance_id for item in filed))
+    }
+    fresh: dict[tuple[bytes, bytes], dict[str, Any]] = {}
+    for item in sorted(filed, key=lambda item: item.opened.envelope.sequence):
+        key = item.opened.revision.key
+        if key in known:
+            _merge_stored(session, known[key], item, keystore)
+        elif key in fresh:
+            fresh[key] = _merged(fresh[key], item, keystore)
+        else:
+            fresh[key] = _row(item, keystore)
+    queries.add_revisions(session, list(fresh.values()))
+    queries.add_edges(
+        session,
+        ((item.opened.revision.instance_id, parent) for item in filed for parent in item.opened.revision.parents),
+    )
+    return frozenset(item.opened.revision.instance_id for item in filed)
+
+
+def _row(item: Filed, keystore: KeyStore) -> dict[str, Any]:
+    opened = item.opened
+    revision = opened.revision
+    return {
+        "instance_id": revision.instance_id,
+        "answers_hash": revision.answers_hash,
+        "envelope_sequence": opened.envelope.sequence,
+        "envelope_id": revision.envelope_id,
+        "interview_id": revision.instance_id,
+        "form_version_hash": revision.form_version_hash,
+        "mode": revision.mode,
+        "role": revision.role,
+        "source": opened.source[:200],
+        "device_time": opened.device_time[:64],
+        "received_at": opened.envelope.received_at,
+        "part_id": item.part_id,
+        "row": item.row,
+        "sealed": opened.summary.seal(revision.answers_hash, keystore),
+    }
+
+
+def _merge_stored(session: Session, known: StoredRevision, item: Filed, keystore: KeyStore) -> None:
+    row = _row(item, keystore)
+    merged = _merged(
+        {name: getattr(known, name) for name in ("instance_id", "answers_hash", *_MERGED)}, item, keystore, fresh=row
+    )
+    queries.merge_revision(session, known.revision_id, **merged)
+
+
+_MERGED = ("envelope_id", "form_version_hash", "role", "mode")
+
+
+def _merged(
+    known: Mapping[str, Any], item: Filed, keystore: KeyStore, fresh: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Merge a further copy of a revision as `reconcile` merges them, so that arrival does not matter.
+
+    What comes with the answers (part, row, times) is that of the copy whose form version is kept.
+    """
+    (merged,) = reconcile.unique((_revision(known, ()), item.opened.revision))
+    taken = dict(known)
+    if merged.form_version_hash != known["form_version_hash"]:
+        row = fresh if fresh is not None else _row(item, keystore)
+        taken |= {name: row[name] for name in ("part_id", "row", "sealed", "source", "device_time", "received_at")}
+    return taken | {name: getattr(merged, name) for name in _MERGED}
+
+
+def _revision(row: Any, parents: Iterable[bytes]) -> Revision:
+    members = row if isinstance(row, Mapping) else {name: getattr(row, name) for name in _REVISION}
+    return Revision(**{name: members[name] for name in _REVISION}, parents=tuple(parents))
+
+
+_REVISION = ("instance_id", "answers_hash", "envelope_id", "form_version_hash", "role", "mode")
+
+
+def refold(session: Session, touched: Iterable[bytes], *, keystore: KeyStore, now: datetime) -> dict[bytes, Held]:
+    """Fold again every interview that holds one of these instanceIDs; return all that were written, by id."""
+    nodes, edges = _connected(session, touched)
+    rows = queries.revisions_of_instances(session, nodes)
+    if not rows:
+        return {}
+    parents: dict[bytes, list[bytes]] = {}
+    for child, parent in edges:
+        parents.setdefault(child, []).append(parent)
+    by_key = {(row.instance_id, row.answers_hash): row for row in rows}
+    folded = reconcile.fold(_revision(row, parents.get(row.instance_id, ())) for row in rows)
+    _name_revisions(session, folded, by_key, rows)
+    places = _places(session, folded, by_key, keystore)
+    return _write(session, places, rows, keystore=keystore, now=now)
+
+
+def _connected(session: Session, touched: Iterable[bytes]) -> tuple[set[bytes], set[tuple[bytes, bytes]]]:
+    """Walk the edges in both directions until nothing new is found."""
+    nodes, edges = set(touched), set[tuple[bytes, bytes]]()
+    frontier = set(nodes)
+    while frontier:
+        found = queries.edges_touching(session, frontier)
+        edges |= found
+        frontier = {node for edge in found for node in edge} - nodes
+        nodes |= frontier
+    return nodes, edges
+
+
+def _name_revisions(
+    session: Session,
+    folded: Sequence[FoldedInterview],
+    by_key: Mapping[tuple[bytes, bytes], StoredRevision],
+    rows: Sequence[StoredRevision],
+) -> None:
+    names: dict[int, bytes] = {}
+    for interview in folded:
+        for key in (interview.current, *interview.conflicts, *interview.superseded):
+            if by_key[key].interview_id != interview.interview_id:
+                names[by_key[key].revision_id] = interview.interview_id
+    queries.name_interviews(session, names)
+    # Any member may have lent its name while its root was missing.
+    former = {row.interview_id for row in rows} | {row.instance_id for row in rows}
+    queries.remove_interviews(session, former - {interview.interview_id for interview in folded})
+
+
+def _places(
+    session: Session,
+    folded: Sequence[FoldedInterview],
+    by_key: Mapping[tuple[bytes, bytes], StoredRevision],
+    keystore: KeyStore,
+) -> list[Place]:
+    members = {
+        interview.interview_id: {
+            interview.interview_id,
+            *(key[0] for key in (interview.current, *interview.conflicts, *interview.superseded)),
+        }
+        for interview in folded
+    }
+    settlements = read_settlements(session, members, keystore)
+    summaries = {
+        interview.interview_id: Summary.open(by_key[interview.current].sealed, interview.current[1], keystore)
+        for interview in folded
+    }
+    keys = {name: holds.household_key_of(summary, settlements.get(name)) for name, summary in summaries.items()}
+    tags = {key: keystore.household_tag(key) for key in keys.values() if key is not None}
+    drawn = queries.drawn_places(session, tags.values())
+    has_draw = queries.has_draw(session)
+    places: list[Place] = []
+    for interview in folded:
+        key = keys[interview.interview_id]
+        held = holds.stand_alone(
+            interview.interview_id,
+            summaries[interview.interview_id],
+            settlements.get(interview.interview_id),
+            mode=interview.mode,
+            place=None if key is None else drawn.get(tags[key]),
+            has_draw=has_draw,
+        )
+        places.append(Place(folded=interview, current=by_key[interview.current], held=held))
+    return places
+
+
+def _write(
+    session: Session, places: Sequence[Place], rows: Sequence[StoredRevision], *, keystore: KeyStore, now: datetime
+) -> dict[bytes, Held]:
+    """Write interviews and everyone who shares a household with them, before or after."""
+    before = queries.interviews_by_id(session, (place.folded.interview_id for place in places))
+    form_ids = queries.form_ids(session, (place.current.form_version_hash for place in places))
+    own = {place.folded.interview_id: place for place in places}
+    tags = {
+        name: None if (key := place.held.standing.household_key) is None else keystore.household_tag(key)
+        for name, place in own.items()
+    }
+    shared = {tag for tag in (*tags.values(), *(row.household_tag for row in before)) if tag is not None}
+    mates = [row for row in queries.interviews_by_tag(session, shared) if row.interview_id not in own]
+    held = _together(own, tags, mates, keystore)
+    stored = {row.interview_id: row for row in mates}
+    lines = [
+        _interview_row(held[name], own.get(name), tags.get(name), stored.get(name), form_ids, keystore, now)
+        for name in sorted(held)
+    ]
+    queries.put_interviews(session, lines)
+    return held
+
+
+def _together(
+    own: Mapping[bytes, Place], tags: Mapping[bytes, bytes | None], mates: Sequence[StoredInterview], keystore: KeyStore
+) -> dict[bytes, Held]:
+    groups: dict[tuple[str, bytes], list[Held]] = {}
+    held: dict[bytes, Held] = {}
+    for name, place in own.items():
+        tag = tags[name]
+        if tag is None:
+            held[name] = place.held
+        else:
+            groups.setdefault((place.folded.mode, tag), []).append(place.held)
+    for row in mates:
+        standing = Standing.open(row.sealed, row.interview_id, keystore)
+        mate = Held(
+            interview_id=row.interview_id, standing=standing, holds=tuple(part for part in row.holds.split(",") if part)
+        )
+        groups.setdefault((row.mode, row.household_tag or b""), []).append(mate)
+    for group in groups.values():
+        held |= {item.interview_id: item for item in holds.stand_together(group)}
+    return held
+
+
+def _interview_row(
+    held: Held,
+    place: Place | None,
+    tag: bytes | None,
+    mate: StoredInterview | None,
+    form_ids: Mapping[bytes, str],
+    keystore: KeyStore,
+    now: datetime,
+) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "interview_id": held.interview_id,
+        "holds": ",".join(held.holds),
+        "sealed": held.standing.seal(held.interview_id, keystore),
+        "updated_at": now,
+    }
+    if place is not None:
+        return row | {
+            "form_id": form_ids[place.current.form_version_hash],
+            "mode": place.folded.mode,
+            "state": place.folded.state.value,
+            "current_revision_id": place.current.revision_id,
+            "household_tag": tag,
+        }
+    if mate is None:
+        raise LookupError("an interview is neither folded now nor stored")
+    return row | {
+        "form_id": mate.form_id,
+        "mode": mate.mode,
+        "state": mate.state,
+        "current_revision_id": mate.current_revision_id,
+        "household_tag": mate.household_tag,
+    }
+
+
+def tell_devices(
+    session: Session, filed: Sequence[Filed], unopened: Sequence[Unopened], held: Mapping[bytes, Held]
+) -> None:
+    """Write what each carrier is told of its envelopes in its next exchange."""
+    names = {
+        row.instance_id: row.interview_id
+        for row in queries.revisions_of_instances(session, (item.opened.revision.instance_id for item in filed))
+    }
+    told = [_verdict_of(item, held.get(names[item.opened.revision.instance_id])) for item in filed]
+    told += [
+        NewVerdict(
+            device_id=item.envelope.carrier,
+            envelope_id=item.envelope.envelope_id,
+            instance_id=item.envelope.instance_id,
+            state=item.state,
+            reason=item.reason,
+        )
+        for item in unopened
+        if item.state == "quarantined" and item.envelope.instance_id is not None
+    ]
+    verdict_queries.tell(session, told, position=lambda: feed.next_position(session))
+
+
+def _verdict_of(item: Filed, held: Held | None) -> NewVerdict:
+    is_held = held is not None and bool(held.holds)
+    return NewVerdict(
+        device_id=item.opened.envelope.carrier,
+        envelope_id=item.opened.envelope.envelope_id,
+        instance_id=item.opened.revision.instance_id,
+        state="held" if is_held else "opened",
+        reason=",".join(held.holds) if held is not None and is_held else None,
+    )
+
+
+def decided_instances(decisions: Iterable[OpenedDecision]) -> frozenset[bytes]:
+    """Return the instanceIDs that decisions are about."""
+    return frozenset(parent for item in decisions for parent in item.header.parents)

@@ -1,0 +1,246 @@
+"""Opening: what one envelope holds, or the reason why it cannot be said.
+
+Order: certificate → signature → epoch → decrypt → inflate → parse → exact form version → structural check. Nothing here
+raises for a bad envelope: it waits for something or goes to quarantine under a reason, and never touches its neighbour.
+"""
+
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from forms.definition import FormDefinition
+from forms.instance import InstanceError, answers_hash, canonical_leaves, instance_id_bytes, parse_instance
+from forms.structure import OpenedAnswers, read_answers
+from server.db.queries.opening import StoredEnvelope
+from server.db.tables.envelopes import QUARANTINED, WAITING_FOR_EPOCH, WAITING_FOR_FORM, WAITING_FOR_KEY
+from server.errors import KeyStoreLocked
+from server.folding.profile import Summary
+from server.keystore import OFFICE_ID, KeyStore
+from sync_protocol import envelope as envelopes
+from sync_protocol import epoch as epochs
+from sync_protocol.constants import Kind
+from sync_protocol.documents import DeviceCertificate
+from sync_protocol.envelope import Header
+from sync_protocol.epoch import Epoch
+from sync_protocol.errors import EnvelopeError, LocalError
+from sync_protocol.plaintext import Manifest
+from sync_protocol.ratchet import EpochKeys
+from sync_protocol.reconcile import Revision
+
+KEPT_FINDINGS: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedInterview:
+    """An interview that was opened and read."""
+
+    envelope: StoredEnvelope
+    revision: Revision
+    definition: FormDefinition
+    answers: OpenedAnswers
+    summary: Summary
+    source: str
+    device_time: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedDecision:
+    """A decision of the office, about the interviews of its header's parents."""
+
+    envelope: StoredEnvelope
+    header: Header
+    decided_at: str
+    decision: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedEpoch:
+    """An epoch whose signature holds; its key is unwrapped when an interview needs it."""
+
+    envelope: StoredEnvelope
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unopened:
+    """An envelope that waits for something, or went to quarantine."""
+
+    envelope: StoredEnvelope
+    state: str
+    reason: str
+
+
+Outcome = OpenedInterview | OpenedDecision | OpenedEpoch | Unopened
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenEpoch:
+    epoch: Epoch
+    keys: EpochKeys
+    mode: str
+
+
+class _Waits(Exception):
+    """The envelope must wait; `state` says for what."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(state)
+        self.state = state
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a batch of envelopes needs from the database, by hash."""
+
+    certificates: Mapping[bytes, bytes]
+    epochs: Mapping[bytes, bytes]
+    xforms: Mapping[bytes, bytes]
+
+
+@dataclass(slots=True)
+class Opener:
+    """Opens one batch; holds epoch keys in memory and must not outlive it.
+
+    Attributes:
+        definitions: by hash of the form version; may outlive the batch, for definitions never change.
+    """
+
+    keystore: KeyStore
+    material: Material
+    definitions: MutableMapping[bytes, FormDefinition]
+    _certificates: dict[bytes, DeviceCertificate] = field(default_factory=dict)
+    _epochs: dict[bytes, _OpenEpoch] = field(default_factory=dict)
+
+    def open_all(self, batch: Iterable[StoredEnvelope]) -> list[Outcome]:
+        """Open a batch, in the order of its epochs' ratchets."""
+        return [self.open_one(stored) for stored in sorted(batch, key=_ratchet_order)]
+
+    def open_one(self, stored: StoredEnvelope) -> Outcome:
+        """Open one envelope."""
+        try:
+            return self._open(stored)
+        except _Waits as waiting:
+            return Unopened(envelope=stored, state=waiting.state, reason=waiting.state)
+        except KeyStoreLocked:
+            return Unopened(envelope=stored, state=WAITING_FOR_KEY, reason=WAITING_FOR_KEY)
+        except (EnvelopeError, LocalError, InstanceError) as error:
+            return Unopened(envelope=stored, state=QUARANTINED, reason=error.code)
+
+    def _open(self, stored: StoredEnvelope) -> Outcome:
+        if envelopes.envelope_id(stored.body) != stored.envelope_id:
+            raise EnvelopeError("altered-at-rest", "the stored bytes are not those that were received")
+        header = envelopes.peek(stored.body)
+        certificate = self._certificate(header.certificate_hash)
+        envelopes.verify(stored.body, certificate.signing_key)
+        if isinstance(header, Epoch):
+            if self.keystore.keyring.survey_key_by_id(header.survey_key_id) is None:
+                raise EnvelopeError("wrong-survey-key", "wrapped to a key that the keyring does not name")
+            return OpenedEpoch(envelope=stored, epoch=header)
+        if header.kind not in (Kind.INTERVIEW, Kind.DECISION):
+            raise EnvelopeError("unsupported-kind", f"{header.kind.name.lower()} envelopes are not opened yet")
+        opened = self._epoch(header)
+        content_key = opened.keys.content_key(header.index)
+        if header.kind == Kind.DECISION:
+            return self._decision(stored, header, certificate, content_key)
+        manifest, xml = envelopes.open_interview(stored.body, content_key)
+        return self._interview(stored, header, certificate, opened.mode, manifest, xml)
+
+    def _decision(
+        self, stored: StoredEnvelope, header: Header, certificate: DeviceCertificate, content_key: bytes
+    ) -> OpenedDecision:
+        if certificate.device_id != OFFICE_ID or certificate.signing_key not in self.keystore.keyring.decision_keys:
+            raise EnvelopeError("not-the-office", "decisions are signed by a decision key of the keyring")
+        manifest, decision = envelopes.open_decision(stored.body, content_key)
+        return OpenedDecision(envelope=stored, header=header, decided_at=manifest.device_time, decision=decision)
+
+    def _interview(
+        self,
+        stored: StoredEnvelope,
+        header: Header,
+        certificate: DeviceCertificate,
+        mode: str,
+        manifest: Manifest,
+        xml: bytes,
+    ) -> OpenedInterview:
+        instance = parse_instance(xml)
+        definition = self._definition(header.form_version_hash)
+        if (instance.form_id, instance.version) != (definition.form_id, definition.version):
+            raise EnvelopeError("wrong-form", "the interview is not of the form version that its header names")
+        if instance.instance_id is None or instance_id_bytes(instance.instance_id) != header.instance_id:
+            raise EnvelopeError("wrong-instance-id", "the interview has another instanceID than its header")
+        parents = set(header.parents)
+        if instance.deprecated_id:
+            parents.add(instance_id_bytes(instance.deprecated_id))
+        answers = read_answers(definition, instance)
+        revision = Revision(
+            instance_id=header.instance_id,
+            answers_hash=answers_hash(canonical_leaves(instance)),
+            parents=tuple(sorted(parents)),
+            envelope_id=stored.envelope_id,
+            form_version_hash=header.form_version_hash,
+            role=certificate.role,
+            mode=mode,
+        )
+        findings = tuple((finding.code, finding.path) for finding in answers.findings[:KEPT_FINDINGS])
+        return OpenedInterview(
+            envelope=stored,
+            revision=revision,
+            definition=definition,
+            answers=answers,
+            summary=Summary.of(answers.analysis, findings),
+            source=manifest.app_user or certificate.device_id,
+            device_time=manifest.device_time,
+        )
+
+    def _certificate(self, digest: bytes) -> DeviceCertificate:
+        known = self._certificates.get(digest)
+        if known is None:
+            own = {self.keystore.door.certificate_hash: self.keystore.door.certificate}
+            document = self.material.certificates.get(digest) or own.get(digest) or self._office(digest)
+            if document is None:
+                raise EnvelopeError("unknown-certificate", "no device of this office has this certificate")
+            known = self._certificates[digest] = DeviceCertificate.read(document, self.keystore.keyring.issuer_keys)
+        return known
+
+    def _office(self, digest: bytes) -> bytes | None:
+        office = self.keystore.office
+        return office.certificate if office.certificate_hash == digest else None
+
+    def _epoch(self, header: Header) -> _OpenEpoch:
+        known = self._epochs.get(header.epoch_hash)
+        if known is None:
+            body = self.material.epochs.get(header.epoch_hash)
+            if body is None:
+                raise _Waits(WAITING_FOR_EPOCH)
+            epoch = epochs.parse_epoch(body)
+            epochs.verify_epoch(epoch, self._certificate(epoch.certificate_hash).signing_key)
+            key = self.keystore.open_epoch(epoch)
+            survey_key = self.keystore.keyring.survey_key_by_id(epoch.survey_key_id)
+            if survey_key is None:
+                raise EnvelopeError("wrong-survey-key", "wrapped to a key that the keyring does not name")
+            known = self._epochs[header.epoch_hash] = _OpenEpoch(epoch, EpochKeys(key, epoch.hash), survey_key.mode)
+        if known.epoch.certificate_hash != header.certificate_hash:
+            raise EnvelopeError("certificate-mismatch", "the epoch is of another device")
+        return known
+
+    def _definition(self, digest: bytes) -> FormDefinition:
+        known = self.definitions.get(digest)
+        if known is None:
+            xform = self.material.xforms.get(digest)
+            if xform is None:
+                raise _Waits(WAITING_FOR_FORM)
+            known = self.definitions[digest] = FormDefinition.parse(xform)
+        return known
+
+
+def needed(batch: Sequence[StoredEnvelope]) -> tuple[set[bytes], set[bytes], set[bytes]]:
+    """Return the hashes of certificates, epochs and form versions that a batch names."""
+    certificates = {stored.certificate_hash for stored in batch if stored.certificate_hash is not None}
+    epoch_hashes = {stored.epoch_hash for stored in batch if stored.epoch_hash is not None}
+    forms = {stored.form_version_hash for stored in batch if stored.form_version_hash is not None}
+    return certificates, epoch_hashes, forms
+
+
+def _ratchet_order(stored: StoredEnvelope) -> tuple[bytes, bytes]:
+    """Order by epoch, then by the index in the header (`sync_protocol.envelope`: 4 bytes at 40)."""
+    return (stored.epoch_hash or b"", stored.body[40:44])

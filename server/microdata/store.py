@@ -1,0 +1,234 @@
+"""Microdata: opened answers as columns, in two encrypted stores under two keys.
+
+The analysis store has no direct identifier, position or free text; those are in the identifiers store. Each opening
+batch writes one immutable Parquet part a store and form version (modular encryption, AES-256-GCM, footer included),
+fsynced with its folder before the transaction that names it. Repeats are nested lists, so a part is one file. A
+reader sees, for each interview, the row of its current revision, ordered by interview id: neither arrival nor
+batching can change what an estimator gets. Decrypted columns exist in memory only.
+"""
+
+import hashlib
+import io
+import os
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as parquet_encryption
+
+from forms.definition import FormDefinition
+from server.db.engine import Database
+from server.db.queries import parts as part_queries
+from server.db.queries.parts import CurrentRow
+from server.keystore import KeyStore, Store
+from server.microdata.schema import EMPTY, fitted, schema_of
+from server.microdata.standing import Standing
+
+STORES: Final[tuple[Store, Store]] = ("analysis", "identifiers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenPart:
+    """Two files that are on disk and not yet named by the database."""
+
+    analysis_path: str
+    identifiers_path: str
+    analysis_sha256: bytes
+    identifiers_sha256: bytes
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartTable:
+    """The current rows of one form version.
+
+    `table` has the form's columns and beside them `_interview_id` (hexadecimal), `_household_key` (after decisions),
+    `_holds` (such as ``K1,K3``), `_weighs`, `_state`, `_answers_hash` (hexadecimal), `_received_at` (UTC) and
+    `_source` (device id or app user).
+    """
+
+    form_version_hash: bytes
+    version: str
+    table: pa.Table
+
+
+class Microdata:
+    """The two stores of one instance, in a folder of its own."""
+
+    def __init__(self, folder: Path, keystore: KeyStore, database: Database) -> None:
+        self._folder = folder
+        self._keystore = keystore
+        self._database = database
+
+    def write_part(
+        self,
+        definition: FormDefinition,
+        analysis: Sequence[Mapping[str, Any]],
+        identifiers: Sequence[Mapping[str, Any]],
+    ) -> WrittenPart:
+        """Write the answers of a batch, row by row side by side in the two stores; on disk when this returns.
+
+        Args:
+            definition: of the form version that all rows belong to.
+            analysis, identifiers: rows as `forms.structure.read_answers` gives them.
+
+        Raises:
+            KeyStoreLocked: without the vault.
+        """
+        name = secrets.token_hex(16)
+        folder = self._folder / definition.hash.hex()[:16]
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        written: dict[Store, tuple[str, bytes]] = {}
+        rows_of: dict[Store, Sequence[Mapping[str, Any]]] = {"analysis": analysis, "identifiers": identifiers}
+        for store in STORES:
+            table = pa.Table.from_pylist(
+                [fitted(row, definition.columns(store)) for row in rows_of[store]],
+                schema=schema_of(definition.columns(store)),
+            )
+            path = folder / f"{name}.{store}.parquet"
+            written[store] = (str(path.relative_to(self._folder)), self._write(table, path, store))
+        _sync_folder(folder)
+        _sync_folder(self._folder)
+        return WrittenPart(
+            analysis_path=written["analysis"][0],
+            identifiers_path=written["identifiers"][0],
+            analysis_sha256=written["analysis"][1],
+            identifiers_sha256=written["identifiers"][1],
+            rows=len(analysis),
+        )
+
+    def read(
+        self, store: Store, *, form_id: str, mode: str = "survey", columns: Sequence[str] | None = None
+    ) -> tuple[PartTable, ...]:
+        """Read the current row of each interview of a form and mode, one table a form version.
+
+        Args:
+            columns: names of top-level columns (a repeat whole); None for all. A form version without one of them
+                gives a table without it.
+
+        Raises:
+            KeyStoreLocked: without the vault.
+        """
+        with self._database.read() as session:
+            rows = part_queries.current_rows(session, form_id=form_id, mode=mode)
+            files = part_queries.part_paths(session, store)
+        standings = {row.interview_id: Standing.open(row.sealed, row.interview_id, self._keystore) for row in rows}
+        versions = sorted({(row.version, row.form_version_hash) for row in rows})
+        return tuple(
+            PartTable(
+                form_version_hash=version_hash,
+                version=version,
+                table=self._current(
+                    [row for row in rows if row.form_version_hash == version_hash], store, files, columns, standings
+                ),
+            )
+            for version, version_hash in versions
+        )
+
+    def _current(
+        self,
+        rows: Sequence[CurrentRow],
+        store: Store,
+        files: Mapping[int, str],
+        columns: Sequence[str] | None,
+        standings: Mapping[bytes, Standing],
+    ) -> pa.Table:
+        by_part: dict[int, list[CurrentRow]] = {}
+        for row in rows:
+            by_part.setdefault(row.part_id, []).append(row)
+        pieces: list[pa.Table] = []
+        ordered: list[CurrentRow] = []
+        for part_id, its_rows in sorted(by_part.items()):
+            pieces.append(self._read_file(files[part_id], store, columns).take([row.row for row in its_rows]))
+            ordered += its_rows
+        table = pa.concat_tables(pieces)
+        for name, values in _standing_columns(ordered, standings).items():
+            table = table.append_column(name, values)
+        order = sorted(range(len(ordered)), key=lambda index: ordered[index].interview_id)
+        return table.take(order).combine_chunks()
+
+    def _read_file(self, path: str, store: Store, columns: Sequence[str] | None) -> pa.Table:
+        properties = parquet_encryption.create_decryption_properties(
+            self._keystore.microdata_key(store), aad_prefix=path.encode()
+        )
+        with pq.ParquetFile(
+            self._folder / path, decryption_properties=properties, pre_buffer=False, memory_map=False
+        ) as file:
+            known = set(file.schema_arrow.names)
+            wanted = None if columns is None else [name for name in columns if name in known]
+            if wanted == []:
+                return pa.table({EMPTY: pa.nulls(file.metadata.num_rows)})
+            return _without_placeholder(file.read(columns=wanted, use_threads=False))
+
+    def _write(self, table: pa.Table, path: Path, store: Store) -> bytes:
+        """Encrypt into memory, then write and fsync; return the SHA-256 of the file."""
+        aad = str(path.relative_to(self._folder)).encode()
+        properties = parquet_encryption.create_encryption_properties(
+            self._keystore.microdata_key(store), aad_prefix=aad, store_aad_prefix=False
+        )
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, encryption_properties=properties, compression="zstd", write_statistics=False)
+        content = buffer.getvalue()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        return hashlib.sha256(content).digest()
+
+    def differing_parts(self) -> tuple[str, ...]:
+        """Return the paths of named parts whose file is missing or altered."""
+        with self._database.read() as session:
+            named = part_queries.part_hashes(session)
+        return tuple(path for path, digest in named if _file_hash(self._folder / path) != digest)
+
+    def remove_orphans(self) -> int:
+        """Delete files that no transaction has named, left by a crash; call while nobody writes parts."""
+        with self._database.read() as session:
+            named = {path for path, _ in part_queries.part_hashes(session)}
+        orphans = [path for path in self._files() if str(path.relative_to(self._folder)) not in named]
+        for path in orphans:
+            path.unlink()
+        return len(orphans)
+
+    def _files(self) -> Iterable[Path]:
+        return sorted(self._folder.glob("*/*.parquet"))
+
+
+def _standing_columns(rows: Sequence[CurrentRow], standings: Mapping[bytes, Standing]) -> dict[str, pa.Array]:
+    standing = [standings[row.interview_id] for row in rows]
+    received: list[datetime] = [row.received_at for row in rows]
+    return {
+        "_interview_id": pa.array([row.interview_id.hex() for row in rows], pa.string()),
+        "_household_key": pa.array([item.household_key for item in standing], pa.string()),
+        "_holds": pa.array([row.holds for row in rows], pa.string()),
+        "_weighs": pa.array([item.weighs for item in standing], pa.bool_()),
+        "_state": pa.array([row.state for row in rows], pa.string()),
+        "_answers_hash": pa.array([row.answers_hash.hex() for row in rows], pa.string()),
+        "_received_at": pa.array(received, pa.timestamp("us", tz="UTC")),
+        "_source": pa.array([row.source for row in rows], pa.string()),
+    }
+
+
+def _without_placeholder(table: pa.Table) -> pa.Table:
+    return table.drop_columns([EMPTY]) if table.column_names == [EMPTY] and table.num_columns > 1 else table
+
+
+def _file_hash(path: Path) -> bytes | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError:
+        return None
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
