@@ -136,7 +136,7 @@ def refold(session: Session, touched: Iterable[bytes], *, keystore: KeyStore, no
     folded = reconcile.fold(_revision(row, parents.get(row.instance_id, ())) for row in rows)
     _name_revisions(session, folded, by_key, rows)
     places = _places(session, folded, by_key, keystore)
-    return _write(session, places, rows, keystore=keystore, now=now)
+    return _write(session, places, keystore=keystore, now=now)
 
 
 def _connected(session: Session, touched: Iterable[bytes]) -> tuple[set[bytes], set[tuple[bytes, bytes]]]:
@@ -206,7 +206,7 @@ def _places(
 
 
 def _write(
-    session: Session, places: Sequence[Place], rows: Sequence[StoredRevision], *, keystore: KeyStore, now: datetime
+    session: Session, places: Sequence[Place], *, keystore: KeyStore, now: datetime
 ) -> dict[bytes, Held]:
     """Write interviews and everyone who shares a household with them, before or after."""
     before = queries.interviews_by_id(session, (place.folded.interview_id for place in places))
