@@ -27,6 +27,16 @@ class StoredDevice:
     last_seen_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """What an exchange needs of the device that carries it."""
+
+    device_id: str
+    enumerator: str
+    receiving_key: bytes
+    revoked_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredToken:
     """An enrolment token as stored."""
@@ -48,6 +58,9 @@ class StoredAppUser:
     mode: str
     created_at: datetime
     revoked_at: datetime | None
+
+
+_CARRIER = (Device.device_id, Device.enumerator, Device.receiving_key, Device.revoked_at)
 
 
 def keep_keyring(session: Session, *, serial: int, document: bytes) -> None:
@@ -113,11 +126,15 @@ def revoke_device(session: Session, *, device_id: str, now: datetime) -> bool:
     return session.execute(revoked.returning(Device.device_id)).first() is not None
 
 
-def advance_counter(session: Session, *, device_id: str, counter: int, now: datetime) -> bool:
-    """Set the counter of a device when it is ahead; return whether it was. The row stays locked until the commit."""
+def advance_counter(session: Session, *, device_id: str, counter: int, now: datetime) -> Carrier | None:
+    """Set the counter of a device and return who it is, None when the counter is not ahead.
+
+    The row stays locked until the commit, so that no second exchange of the device passes by.
+    """
     ahead = update(Device).where(Device.device_id == device_id, Device.counter < counter)
-    moved = ahead.values(counter=counter, last_seen_at=now).returning(Device.device_id)
-    return session.execute(moved.execution_options(synchronize_session=False)).first() is not None
+    moved = ahead.values(counter=counter, last_seen_at=now).returning(*_CARRIER)
+    row = session.execute(moved.execution_options(synchronize_session=False)).first()
+    return None if row is None else Carrier(*row)
 
 
 def add_token(

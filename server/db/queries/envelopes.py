@@ -3,16 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from hashlib import sha256
+from typing import Final, Self
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
 from server.db.tables import Envelope
+from server.db.tables.envelopes import QUARANTINED, RECEIVED
+from sync_protocol.constants import Kind
+from sync_protocol.envelope import peek
+from sync_protocol.epoch import Epoch
+from sync_protocol.errors import EnvelopeError
 
 PREFIXES_AT_ONCE: Final = 100
 ID_BYTES: Final = 32
+UNREADABLE: Final = 0
+UNDERSTOOD: Final = frozenset({Kind.EPOCH, Kind.INTERVIEW, Kind.DECISION})
+"""Kinds that this version opens; drafts and attachments are kept in quarantine until one does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +35,54 @@ class NewEnvelope:
     instance_id: bytes | None
     certificate_hash: bytes | None
     form_version_hash: bytes | None
-    state: str
+    state: str = RECEIVED
     reason: str | None = None
     door_tag: bytes | None = None
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """Read what an envelope shows; what nobody here can read is kept too, in quarantine with the reason."""
+        try:
+            shown = peek(body)
+        except EnvelopeError as error:
+            return cls.unread(body, error.code)
+        if isinstance(shown, Epoch):
+            return cls(
+                envelope_id=shown.hash,
+                kind=int(Kind.EPOCH),
+                body=body,
+                epoch_hash=shown.hash,
+                instance_id=None,
+                certificate_hash=shown.certificate_hash,
+                form_version_hash=None,
+            )
+        is_understood = shown.kind in UNDERSTOOD
+        return cls(
+            envelope_id=sha256(body).digest(),
+            kind=int(shown.kind),
+            body=body,
+            epoch_hash=shown.epoch_hash,
+            instance_id=shown.instance_id,
+            certificate_hash=shown.certificate_hash,
+            form_version_hash=shown.form_version_hash,
+            state=RECEIVED if is_understood else QUARANTINED,
+            reason=None if is_understood else "unknown-kind",
+        )
+
+    @classmethod
+    def unread(cls, body: bytes, reason: str) -> Self:
+        """Keep bytes that cannot be read."""
+        return cls(
+            envelope_id=sha256(body).digest(),
+            kind=UNREADABLE,
+            body=body,
+            epoch_hash=None,
+            instance_id=None,
+            certificate_hash=None,
+            form_version_hash=None,
+            state=QUARANTINED,
+            reason=reason,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,4 +151,4 @@ def sequence_by_door_tag(session: Session, door_tag: bytes) -> int | None:
 def count_by_state(session: Session) -> dict[str, int]:
     """Return how many envelopes are in each state."""
     rows = session.execute(select(Envelope.state, func.count()).group_by(Envelope.state))
-    return {state: count for state, count in rows}  # noqa: C416 -- rows are not tuples to a type checker
+    return {state: count for state, count in rows}
