@@ -21,8 +21,8 @@ INSTANCE_ID_LABEL: Final = b"passerelle/1 instance-id"
 Leaves = tuple[tuple[str, str], ...]
 
 _IDENTITY: Final = frozenset({"instanceID", "deprecatedID"})
-_WITH_ATTRIBUTES: Final = etree.XPath("/*//*[@*]")
-_WITH_MIXED_TEXT: Final = etree.XPath("/*/descendant-or-self::*[*][text()[normalize-space()]]")
+_IS_UNUSUAL: Final = etree.XPath("boolean(/*//*[@*] | //*[*]/text()[normalize-space()])")
+_PLACE: Final = etree.XPath("count(preceding-sibling::*[local-name() = $name]) + 1")
 _XFORMS: Final = "http://www.w3.org/2002/xforms"
 
 
@@ -83,13 +83,11 @@ def canonical_leaves(instance: Instance) -> Leaves:
     """
     leaves: list[tuple[str, str]] = []
     root = instance.root
-    _collect(root, "/" + local_name(root), leaves)
-    for element in _elements(_WITH_ATTRIBUTES, root):
-        path = indexed_path(element)
-        leaves.extend((f"{path}/@{name}", str(element.get(name))) for name in map(str, element.keys()))
-    for element in _elements(_WITH_MIXED_TEXT, root):
-        path = indexed_path(element)
-        leaves.extend((f"{path}/text()", text) for text in _own_texts(element))
+    path = "/" + local_name(root)
+    is_unusual = bool(_IS_UNUSUAL(root))
+    if is_unusual:
+        leaves.extend((f"{path}/text()", text) for text in _texts_beside_children(root))
+    _collect(root, path, leaves, is_unusual=is_unusual)
     leaves.sort()
     return tuple(leaves)
 
@@ -121,14 +119,14 @@ def indexed_path(element: etree._Element) -> str:
     steps: list[str] = []
     node: etree._Element | None = element
     while node is not None:
-        tag = node.tag
-        before = sum(1 for sibling in node.itersiblings(preceding=True) if sibling.tag == tag)
-        steps.append(f"{local_name(node)}[{before + 1}]" if before else local_name(node))
+        name = local_name(node)
+        place: Any = _PLACE(node, name=name)  # counted in C: a hostile document has 200 000 siblings
+        steps.append(f"{name}[{place:.0f}]" if place > 1 else name)
         node = node.getparent()
     return "/" + "/".join(reversed(steps))
 
 
-def _collect(parent: etree._Element, path: str, leaves: list[tuple[str, str]]) -> None:
+def _collect(parent: etree._Element, path: str, leaves: list[tuple[str, str]], *, is_unusual: bool) -> None:
     seen: dict[str, int] = {}
     is_meta = path.endswith("/meta")
     for child in parent:
@@ -141,21 +139,24 @@ def _collect(parent: etree._Element, path: str, leaves: list[tuple[str, str]]) -
         if is_meta and name in _IDENTITY and path.count("/") == 2:
             continue
         step = f"{path}/{name}" if count == 1 else f"{path}/{name}[{count}]"
+        if is_unusual:
+            _add_unusual(child, step, leaves)
         if len(child):
-            _collect(child, step, leaves)
+            _collect(child, step, leaves, is_unusual=is_unusual)
         else:
             text = child.text
             leaves.append((step, text if text and not text.isspace() else ""))
 
 
-def _elements(select: etree.XPath, root: etree._Element) -> list[etree._Element]:
-    found: Any = select(root)
-    return list(found)
-
-
-def _own_texts(element: etree._Element) -> list[str]:
+def _texts_beside_children(element: etree._Element) -> list[str]:
     texts = [element.text, *(child.tail for child in element)]
     return [text for text in texts if text and not text.isspace()]
+
+
+def _add_unusual(element: etree._Element, path: str, leaves: list[tuple[str, str]]) -> None:
+    leaves.extend((f"{path}/@{name}", element.get(name) or "") for name in map(str, element.keys()))
+    if len(element):
+        leaves.extend((f"{path}/text()", text) for text in _texts_beside_children(element))
 
 
 def _namespace_as_form_id(root: etree._Element) -> str | None:

@@ -8,35 +8,18 @@ constraint. Finalising leaves out what is not relevant and writes the metadata.
 import datetime
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from forms.asking import Prompt, holds, is_offered, is_required, offered_codes, walk
 from forms.definition import FormDefinition
 from forms.findings import Finding
 from forms.instance_xml import write_instance
-from forms.model import BodyItem
-from forms.program import Asked, Program, program_of
+from forms.program import Program, program_of
 from forms.tree import LiveTree
 from forms.typed_values import RawAnswer, answer_text, iso_moment
 from forms.xpath.nodes import Context, Node, Spec
-from forms.xpath.values import to_boolean, to_number, to_text
-
-MAX_ROWS = 1000
-"""Rows of one repeat: a count of a billion must not fill the memory."""
+from forms.xpath.values import to_number
 
 RowsWanted = Callable[[Node, Spec], int | None]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prompt:
-    """A question that is being asked now."""
-
-    node: Node
-    asked: Asked
-
-    @property
-    def path(self) -> str:
-        """The path with the positions of repeat rows, from the second on."""
-        return node_path(self.node)
 
 
 class FormSession:
@@ -79,7 +62,7 @@ class FormSession:
         Args:
             rows_wanted: how many rows the enumerator adds to a repeat without a count; None leaves it as it is.
         """
-        return self._walk(self.program.body, self.tree.root, rows_wanted)
+        return walk(self.tree, lambda parent, spec: self._size(parent, spec, rows_wanted))
 
     def offered_codes(self, prompt: Prompt) -> frozenset[str] | None:
         """Return the codes that a question offers now; None where it has no list, or the list is not here."""
@@ -96,13 +79,12 @@ class FormSession:
             return _problem("bad-type", prompt, "The answer does not have the type of the question.")
         if not text:
             return self._clear(prompt)
-        if not self._is_offered(prompt, text):
-            return _problem("not-a-choice", prompt, "The answer is not among the choices offered.")
         previous = (prompt.node.text, prompt.node.typed)
         self.tree.write_candidate(prompt.node, text)
-        if not holds(self.tree, prompt):
+        problem = self._objection(prompt)
+        if problem is not None:
             prompt.node.text, prompt.node.typed = previous
-            return _problem("constraint", prompt, "The answer breaks the constraint of the question.")
+            return problem
         self.tree.changed(prompt.asked.spec)
         self._fire("xforms-value-changed", prompt.node)
         return None
@@ -111,8 +93,9 @@ class FormSession:
         """Check every relevant question once more, as finalising does: later answers can break earlier constraints."""
         for prompt in self.questions(lambda _node, _spec: None):
             if prompt.node.text:
-                if not holds(self.tree, prompt):
-                    yield _problem("constraint", prompt, "The answer breaks the constraint of the question.")
+                problem = self._objection(prompt)
+                if problem is not None:
+                    yield problem
             elif is_required(self.tree, prompt):
                 yield _problem("required", prompt, "The question must be answered.")
 
@@ -121,6 +104,13 @@ class FormSession:
         self._preload(self.tree.root, is_start=False)
         return write_instance(self.tree, instance_id=self.instance_id, deprecated_id=self.deprecated_id)
 
+    def _objection(self, prompt: Prompt) -> Finding | None:
+        if not is_offered(self.tree, prompt):
+            return _problem("not-a-choice", prompt, "The answer is not among the choices offered.")
+        if not holds(self.tree, prompt):
+            return _problem("constraint", prompt, "The answer breaks the constraint of the question.")
+        return None
+
     def _clear(self, prompt: Prompt) -> Finding | None:
         if is_required(self.tree, prompt):
             return _problem("required", prompt, "The question must be answered.")
@@ -128,42 +118,6 @@ class FormSession:
             self.tree.write(prompt.node, "")
             self._fire("xforms-value-changed", prompt.node)
         return None
-
-    def _is_offered(self, prompt: Prompt, text: str) -> bool:
-        codes = offered_codes(self.tree, prompt)
-        if codes is None:
-            return True
-        return all(code in codes for code in text.split()) if prompt.asked.takes_many else text in codes
-
-    def _walk(self, items: tuple[BodyItem, ...], above: Node, rows_wanted: RowsWanted) -> Iterator[Prompt]:
-        for item in items:
-            if item.kind == "repeat":
-                yield from self._walk_repeat(item, above, rows_wanted)
-            elif item.kind == "group":
-                yield from self._walk_group(item, above, rows_wanted)
-            else:
-                asked = self.program.asked.get(item.path)
-                node = None if asked is None else descend(above, asked.spec)
-                if asked is not None and node is not None and self.tree.is_relevant(node):
-                    yield Prompt(node, asked)
-
-    def _walk_group(self, item: BodyItem, above: Node, rows_wanted: RowsWanted) -> Iterator[Prompt]:
-        spec = self.program.specs.get(item.path)
-        # A group around a repeat bears the repeat's own path: relevance is then a matter of each row.
-        node = None if spec is None or spec.is_repeat else descend(above, spec)
-        if node is not None and not self.tree.is_relevant(node):
-            return
-        yield from self._walk(item.children, above, rows_wanted)
-
-    def _walk_repeat(self, item: BodyItem, above: Node, rows_wanted: RowsWanted) -> Iterator[Prompt]:
-        spec = self.program.specs.get(item.path)
-        parent = None if spec is None or spec.parent is None else descend(above, spec.parent)
-        if spec is None or parent is None or not self.tree.is_relevant(parent):
-            return
-        self._size(parent, spec, rows_wanted)
-        for row in tuple(parent.children[spec.name]):
-            if self.tree.is_relevant(row):
-                yield from self._walk(item.children, row, rows_wanted)
 
     def _size(self, parent: Node, spec: Spec, rows_wanted: RowsWanted) -> None:
         count = self.program.counts.get(spec.path)
@@ -175,7 +129,7 @@ class FormSession:
             wanted = 0 if math.isnan(number) else int(max(number, 0))
         if wanted is None:
             return
-        for row in self.tree.resize(parent, spec, min(wanted, MAX_ROWS)):
+        for row in self.tree.resize(parent, spec, wanted):
             self._preload(row, is_start=True)
             self._fire("odk-new-repeat", row)
 
@@ -211,59 +165,6 @@ class FormSession:
         if preload == "date":
             return self.now.date().isoformat()
         return self.tree.properties.get(parameter, "") if preload == "property" else None
-
-
-def offered_codes(tree: LiveTree, prompt: Prompt) -> frozenset[str] | None:
-    """Return the codes that a question offers now; None where it has no list, or the list is not here."""
-    offer = prompt.asked.offer
-    if offer is None:
-        return None
-    if offer.select is None or offer.select.select is None:
-        return offer.codes
-    items = offer.select.select(Context(tree, prompt.node))
-    cells = [item.children.get(offer.value_ref) for item in items]
-    return frozenset(to_text(tree.value(cell[0])) for cell in cells if cell)
-
-
-def holds(tree: LiveTree, prompt: Prompt) -> bool:
-    """Say whether the answer of a question keeps its constraint."""
-    constraint = prompt.asked.constraint
-    return constraint is None or to_boolean(constraint(Context(tree, prompt.node)))
-
-
-def is_required(tree: LiveTree, prompt: Prompt) -> bool:
-    """Say whether a question must be answered now."""
-    required = prompt.asked.required
-    return required if isinstance(required, bool) else to_boolean(required(Context(tree, prompt.node)))
-
-
-def descend(above: Node, spec: Spec) -> Node | None:
-    """Return the node of a spec below (or at) a node, the first row of any repeat on the way."""
-    chain: list[Spec] = []
-    at: Spec | None = spec
-    while at is not None and at is not above.spec:
-        chain.append(at)
-        at = at.parent
-    if at is None:
-        return None
-    node = above
-    for step in reversed(chain):
-        found = node.children.get(step.name)
-        if not found:
-            return None
-        node = found[0]
-    return node
-
-
-def node_path(node: Node) -> str:
-    """Return the path of a node with the positions of repeat rows, from the second on."""
-    steps: list[str] = []
-    at: Node | None = node
-    while at is not None:
-        is_later_row = at.spec is not None and at.spec.is_repeat and at.rows[-1] > 0
-        steps.append(f"{at.name}[{at.rows[-1] + 1}]" if is_later_row else at.name)
-        at = at.parent
-    return "/" + "/".join(reversed(steps))
 
 
 def _targets(root: Node, spec: Spec, at: Node) -> list[Node]:

@@ -21,7 +21,7 @@ from forms.findings import Finding
 from forms.instance import Instance, indexed_path
 from forms.model import ModelNode
 
-MAX_FINDINGS: Final = 500
+MAX_FINDINGS: Final = 100
 """Findings kept for one interview: a hostile document must not fill the store."""
 MAX_DECIMAL_EXPONENT: Final = 30
 """Powers of ten accepted: no amount or measure needs more, and 1E999999999 is a bomb in fixed notation."""

@@ -6,6 +6,7 @@ brings itself up to date. An enumerator's 200 answers so cost a few hundred eval
 
 import datetime
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from lxml import etree
 
@@ -15,7 +16,10 @@ from forms.typed_values import calculated_text, typed_value
 from forms.xpath.nodes import NEVER, Context, Node, Rule, Spec
 from forms.xpath.values import Value, to_boolean, to_text
 
-KEPT = 1 << 60
+MAX_ROWS: Final = 1000
+"""Rows of one repeat that are kept: a count of a billion must not fill the memory."""
+
+KEPT: Final = 1 << 60
 """Tick of a value that is never recalculated: what ``uuid()`` or ``once()`` gave when the interview was made."""
 
 
@@ -128,6 +132,7 @@ class LiveTree:
     def resize(self, parent: Node, spec: Spec, count: int) -> list[Node]:
         """Give a repeat so many rows, adding or removing at the end; return the new rows."""
         rows = parent.children[spec.name]
+        count = min(count, MAX_ROWS)
         if len(rows) == count:
             return []
         before = len(rows)

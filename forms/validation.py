@@ -1,7 +1,7 @@
 """Checking a received interview against the rules of its form, as Collect would have applied them.
 
-Findings only: nothing here refuses an interview. It runs as a stage of its own after opening, for it costs more than the
-structural check.
+Findings only: nothing here refuses an interview. It runs as a stage of its own after opening, for it costs more than
+the structural check.
 """
 
 import datetime
@@ -11,14 +11,14 @@ from typing import Final
 
 from lxml import etree
 
+from forms.asking import holds, is_offered, is_required, node_path, walk
 from forms.definition import FormDefinition
 from forms.documents import local_name
 from forms.findings import Finding
 from forms.instance import Instance
 from forms.program import program_of
-from forms.session import Prompt, holds, is_required, node_path, offered_codes, prompts
 from forms.tree import LiveTree
-from forms.xpath.nodes import Node
+from forms.xpath.nodes import Node, Spec
 from forms.xpath.values import text_to_number
 
 _TOLERANCE: Final = 1e-9
@@ -46,23 +46,15 @@ def check(definition: FormDefinition, instance: Instance, *, now: datetime.datet
 
 
 def _asked(tree: LiveTree) -> Iterator[Finding]:
-    for prompt in prompts(tree):
+    for prompt in walk(tree, _as_received):
         if not prompt.node.text:
             if is_required(tree, prompt):
                 yield _finding("required", prompt.node, "The question must be answered.")
             continue
-        if not _is_offered(tree, prompt):
+        if not is_offered(tree, prompt):
             yield _finding("not-a-choice", prompt.node, "The answer is not among the choices offered.")
         if not holds(tree, prompt):
             yield _finding("constraint", prompt.node, "The answer breaks the constraint of the question.")
-
-
-def _is_offered(tree: LiveTree, prompt: Prompt) -> bool:
-    codes = offered_codes(tree, prompt)
-    if codes is None:
-        return True
-    text = prompt.node.text
-    return all(code in codes for code in text.split()) if prompt.asked.takes_many else text in codes
 
 
 def _compared(tree: LiveTree, node: Node, sent: dict[Node, str]) -> Iterator[Finding]:
@@ -111,6 +103,10 @@ def _collect(element: etree._Element, node: Node, found: dict[Node, str]) -> Non
         targets = node.children.get(name, [])
         if place < len(targets):
             _collect(child, targets[place], found)
+
+
+def _as_received(_parent: Node, _spec: Spec) -> None:
+    """Leave the rows of a repeat as they came."""
 
 
 def _no_uuid() -> str:
