@@ -74,6 +74,16 @@ class AssignedHousehold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SealedAssignment:
+    """A drawn household of an enumerator; `sealed` opens in the context that `identity_context` names."""
+
+    psu: str
+    household_key: str
+    sealed: bytes
+    feed_position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FoldedInterview:
     """A survey interview, its household's tag, whether it is held, and its sealed standing."""
 
@@ -83,13 +93,18 @@ class FoldedInterview:
     sealed: bytes
 
 
+def identity_context(household_key: str) -> bytes:
+    """Return the context in which the identity of a drawn household is sealed; inside: head, position, persons."""
+    return b"drawn-household:" + household_key.encode()
+
+
 def documents(session: Session) -> list[StoredDocument]:
     """Return every imported file, the latest of each kind first."""
     rows = session.execute(
         select(Document.hash, Document.kind, Document.name, Document.rows, Document.imported_at, Document.imported_by)
         .order_by(Document.kind, Document.imported_at.desc())
     )  # fmt: skip
-    return [StoredDocument(**row._mapping) for row in rows]
+    return [StoredDocument(**row) for row in rows.mappings()]
 
 
 def put_document(session: Session, document: StoredDocument, *, sealed: bytes) -> None:
@@ -109,7 +124,7 @@ def has_interviews(session: Session) -> bool:
 def frame(session: Session) -> dict[str, PsuRow]:
     """Return the units of the stored frame by code."""
     columns = [getattr(FramePsu, name) for name in PsuRow.__dataclass_fields__]
-    return {row.psu: PsuRow(**row._mapping) for row in session.execute(select(*columns))}
+    return {row["psu"]: PsuRow(**row) for row in session.execute(select(*columns)).mappings()}
 
 
 def listing(session: Session) -> dict[tuple[str, int], ListingRow]:
@@ -117,7 +132,7 @@ def listing(session: Session) -> dict[tuple[str, int], ListingRow]:
     rows = session.execute(
         select(ListingClass.psu, ListingClass.listing_class, ListingClass.listed, ListingClass.drawn)
     )
-    return {(row.psu, row.listing_class): ListingRow(**row._mapping) for row in rows}
+    return {(row["psu"], row["listing_class"]): ListingRow(**row) for row in rows.mappings()}
 
 
 def total_places(session: Session) -> frozenset[tuple[str, str]]:
@@ -176,13 +191,13 @@ def replace_totals(session: Session, rows: Iterable[TotalRow]) -> None:
 
 def psu_statuses(session: Session) -> list[PsuStatus]:
     """Return the drawn units in the order of their codes."""
-    return [PsuStatus(**row._mapping) for row in session.execute(_psu_statuses().order_by(FramePsu.psu))]
+    return [PsuStatus(**row) for row in session.execute(_psu_statuses().order_by(FramePsu.psu)).mappings()]
 
 
 def psu_status(session: Session, psu: str) -> PsuStatus | None:
     """Return one drawn unit, None when no such unit is drawn."""
-    row = session.execute(_psu_statuses().where(FramePsu.psu == psu)).one_or_none()
-    return None if row is None else PsuStatus(**row._mapping)
+    row = session.execute(_psu_statuses().where(FramePsu.psu == psu)).mappings().one_or_none()
+    return None if row is None else PsuStatus(**row)
 
 
 def set_psu_status(session: Session, psu: str, *, status: str, by: str, at: datetime) -> None:
@@ -210,7 +225,20 @@ def assigned_households(session: Session) -> list[AssignedHousehold]:
         .join(FramePsu, FramePsu.psu == DrawnHousehold.psu)
         .order_by(DrawnHousehold.household_key)
     )  # fmt: skip
-    return [AssignedHousehold(**row._mapping) for row in session.execute(query)]
+    return [AssignedHousehold(**row) for row in session.execute(query).mappings()]
+
+
+def assignments_of(session: Session, enumerator: str, *, since: int) -> list[SealedAssignment]:
+    """Return the households of an enumerator's units that changed at or after a position of the feed, by key."""
+    changed = select(DrawnHousehold.psu).where(
+        DrawnHousehold.enumerator == enumerator, DrawnHousehold.feed_position >= since
+    )
+    query = (
+        select(DrawnHousehold.psu, DrawnHousehold.household_key, DrawnHousehold.sealed, DrawnHousehold.feed_position)
+        .where(DrawnHousehold.enumerator == enumerator, DrawnHousehold.psu.in_(changed))
+        .order_by(DrawnHousehold.household_key)
+    )
+    return [SealedAssignment(**row) for row in session.execute(query).mappings()]
 
 
 def survey_interviews(session: Session) -> list[FoldedInterview]:
@@ -225,7 +253,7 @@ def survey_interviews(session: Session) -> list[FoldedInterview]:
         .where(Interview.mode == SURVEY, Interview.household_tag.is_not(None))
         .order_by(Interview.interview_id)
     )
-    return [FoldedInterview(**row._mapping) for row in session.execute(query)]
+    return [FoldedInterview(**row) for row in session.execute(query).mappings()]
 
 
 def _psu_statuses() -> Select[tuple[str, str, str, str, str, str | None, datetime | None]]:

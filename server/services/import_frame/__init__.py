@@ -180,11 +180,10 @@ def _store(session: Session, tables: Tables, keystore: Sealer) -> dict[Kind, int
 
 def _sealed(row: HouseholdRow, keystore: Sealer) -> SealedHousehold:
     identity = canonical_json({"head": row.head, "position": row.position, "persons": row.persons})
-    context = b"drawn-household:" + row.household_key.encode()
     return SealedHousehold(
         row=row,
         tag=keystore.household_tag(row.household_key),
-        sealed=keystore.seal_projection(identity, context),
+        sealed=keystore.seal_projection(identity, fieldwork.identity_context(row.household_key)),
     )
 
 

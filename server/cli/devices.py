@@ -1,0 +1,245 @@
+"""``passerelle device`` and ``passerelle app-user``: what lets tablets in, and the reference device."""
+
+import base64
+import json
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from server.cli.desk import Desk, actor, counting, json_option, pass_desk, print_json, print_table
+from server.cli.edge import Refusal
+
+if TYPE_CHECKING:
+    import segno
+
+    from server.config import Config
+
+ROLES = ("enumerator", "supervisor")
+MODES = ("survey", "training", "pilot")
+
+
+@click.group()
+def device() -> None:
+    """Enrol, list and revoke tablets; sync the reference device."""
+
+
+@device.command(
+    epilog="""\b
+Examples:
+  passerelle device enrol --enumerator 0001 --team 01 --qr
+  passerelle device enrol --enumerator 0001 --team 01 --server https://survey.example --png tablet-0001.png
+"""
+)
+@click.option("--enumerator", required=True, metavar="CODE", help="Code of the enumerator who will use the tablet.")
+@click.option("--team", default="", metavar="CODE", help="Team of the enumerator.")
+@click.option("--role", type=click.Choice(ROLES), default="enumerator", show_default=True)
+@click.option("--server", metavar="URL", help="How the tablet reaches this server; PASSERELLE_BASE_URL if not given.")
+@click.option("--qr", is_flag=True, help="Draw the QR code in the terminal.")
+@click.option("--png", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the QR code as PNG.")
+@json_option
+@pass_desk
+def enrol(
+    desk: Desk,
+    enumerator: str,
+    team: str,
+    role: str,
+    server: str | None,
+    qr: bool,
+    png: Path | None,
+    as_json: bool,
+) -> None:
+    """Make a link that enrols one tablet, once; it works for 14 days.
+
+    The link names this server and pins the office's root key: print it, or show its QR code, from the machine that holds
+    the key store, and nobody in between can swap keys.
+    """
+    link = _enrolment_link(desk, enumerator=enumerator, team=team, role=role, server=server)
+    if png is not None:
+        _qr(link).save(str(png), kind="png", scale=8, border=4)
+    if as_json:
+        print_json({"link": link, "enumerator": enumerator, "team": team, "role": role})
+        return
+    click.echo(link)
+    if qr:
+        _qr(link).terminal(compact=True)
+    if png is not None:
+        click.echo(f"Wrote {png}. It lets one tablet in: delete it after use.")
+
+
+@device.command("list", epilog="\b\nExample:\n  passerelle device list --json\n")
+@json_option
+@pass_desk
+def list_devices(desk: Desk, as_json: bool) -> None:
+    """List enrolled tablets."""
+    from server.db.queries import devices
+
+    with desk.context() as context, context.database.read() as session:
+        found = devices.devices(session)
+    rows = [
+        {
+            "device_id": one.device_id, "enumerator": one.enumerator, "team": one.team, "role": one.role,
+            "enrolled_at": one.enrolled_at, "last_seen_at": one.last_seen_at, "revoked_at": one.revoked_at,
+        }
+        for one in found
+    ]  # fmt: skip
+    if as_json:
+        print_json(rows)
+        return
+    columns = ("device", "enumerator", "team", "role", "enrolled", "last seen", "revoked")
+    print_table("Tablets", columns, [tuple(row.values()) for row in rows])
+
+
+@device.command(epilog="\b\nExample:\n  passerelle device revoke 3f1c…\n")
+@click.argument("device_id")
+@pass_desk
+def revoke(desk: Desk, device_id: str) -> None:
+    """Revoke a tablet that was lost or stolen.
+
+    What it delivers from now on is received and kept apart until a person releases it; it gets nothing any more.
+    """
+    from server.clock import utc_now
+    from server.services import enrol_device
+
+    with desk.context() as context, context.database.transaction() as session:
+        enrol_device.revoke(session, device_id=device_id, user=actor(), now=utc_now())
+    click.echo(f"Revoked {device_id}.")
+
+
+@device.command(
+    epilog="""\b
+Examples:
+  passerelle device sync ./tablet --enrol 'passerelle://survey.example/#token=…&root=…'
+  passerelle device sync ./tablet
+"""
+)
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--enrol", "link", metavar="LINK", help="Enrol first; makes the tablet's folder if it is not there.")
+@click.option("--ask-pin", is_flag=True, help="Ask for the PIN of the tablet (or a new one with --enrol).")
+@json_option
+def sync(folder: Path, link: str | None, ask_pin: bool, as_json: bool) -> None:
+    """Sync the reference device in FOLDER: send sealed interviews, fetch forms, assignments and verdicts.
+
+    Needs no server data: it is what a tablet does. Its folder holds what a tablet holds; it has no hardware key store,
+    so a PIN protects it only as far as it is long.
+    """
+    from server.clock import utc_now
+    from sync_protocol.client.device import Device
+
+    pin = click.prompt("PIN", hide_input=True, err=True) if ask_pin else None
+    is_new = link is not None and not (folder / "device.db").exists() and not any(folder.glob("*"))
+    tablet = Device.create(folder, pin=pin) if is_new else Device.open(folder, pin=pin)
+    with tablet:
+        if link is not None:
+            tablet.enrol(link)
+        backlog = tablet.progress()
+        with counting("Syncing", backlog.interviews or None) as advance:
+            report = tablet.sync(tablet.transport(), utc_now(), on_progress=lambda progress: advance(progress.safe))
+    if as_json:
+        print_json(report)
+    else:
+        click.echo(report.progress.sentence())
+        click.echo(
+            f"{report.outcome}: {report.sent} envelopes sent, {report.stored} stored, {report.duplicates} known before, "
+            f"{report.waiting} waiting; {report.forms} forms, {report.assignments} assignments, {report.verdicts} verdicts."
+        )
+    if report.outcome != "synced":
+        raise Refusal(f"the sync was {report.outcome}: {report.reason or 'no answer'}. Nothing was lost; try again.")
+
+
+@click.group("app-user")
+def app_user() -> None:
+    """Let ODK Collect in: one app user an enumerator."""
+
+
+@app_user.command(epilog='\b\nExample:\n  passerelle app-user create "Tablet 12" --enumerator 0012\n')
+@click.argument("name")
+@click.option("--enumerator", required=True, metavar="CODE", help="Code of the enumerator who will use it.")
+@click.option("--mode", type=click.Choice(MODES), default="survey", show_default=True, help="What its interviews are for.")
+@click.option("--server", metavar="URL", help="How the tablet reaches this server; PASSERELLE_BASE_URL if not given.")
+@click.option("--qr", is_flag=True, help="Draw the settings as a QR code that Collect scans.")
+@json_option
+@pass_desk
+def create(desk: Desk, name: str, enumerator: str, mode: str, server: str | None, qr: bool, as_json: bool) -> None:
+    """Make an app user and print the server address for Collect; it is shown this once."""
+    from server.clock import utc_now
+    from server.services import enrol_device
+
+    with desk.context() as context, context.database.transaction() as session:
+        token = enrol_device.create_app_user(
+            session, name=name, enumerator=enumerator, mode=mode, user=actor(), now=utc_now()
+        )
+        url = f"{_base_url(context.config, server)}/key/{token}"
+    if as_json:
+        print_json({"name": name, "enumerator": enumerator, "mode": mode, "url": url})
+        return
+    click.echo(url)
+    if qr:
+        _collect_qr(url).terminal(compact=True)
+
+
+@app_user.command("list", epilog="\b\nExample:\n  passerelle app-user list\n")
+@json_option
+@pass_desk
+def list_app_users(desk: Desk, as_json: bool) -> None:
+    """List app users."""
+    from server.db.queries import devices
+
+    with desk.context() as context, context.database.read() as session:
+        found = devices.app_users(session)
+    if as_json:
+        print_json(found)
+        return
+    rows = [(one.name, one.enumerator, one.mode, one.created_at, one.revoked_at) for one in found]
+    print_table("App users", ("name", "enumerator", "mode", "created", "revoked"), rows)
+
+
+@app_user.command("revoke", epilog='\b\nExample:\n  passerelle app-user revoke "Tablet 12"\n')
+@click.argument("name")
+@pass_desk
+def revoke_app_user(desk: Desk, name: str) -> None:
+    """Revoke an app user: its address stops working."""
+    from server.clock import utc_now
+    from server.services import enrol_device
+
+    with desk.context() as context, context.database.transaction() as session:
+        enrol_device.revoke_app_user(session, name=name, user=actor(), now=utc_now())
+    click.echo(f"Revoked {name}.")
+
+
+def _base_url(config: "Config", server: str | None) -> str:
+    """Return how tablets reach this server."""
+    url = (server or config.base_url or f"http://{config.bind}").rstrip("/")
+    if not url.startswith(("http://", "https://")):
+        raise Refusal(f"“{url}” is not an address: give --server https://host or set PASSERELLE_BASE_URL.")
+    return url
+
+
+def _enrolment_link(
+    desk: Desk, *, enumerator: str, team: str, role: str, server: str | None
+) -> str:
+    from server.clock import utc_now
+    from server.services import enrol_device
+    from sync_protocol.enrolment import EnrolmentLink, encode_link
+
+    with desk.context() as context:
+        base_url = _base_url(context.config, server)
+        with context.database.transaction() as session:
+            token = enrol_device.issue_token(
+                session, enumerator=enumerator, team=team, role=role, user=actor(), now=utc_now()
+            )  # fmt: skip
+        return encode_link(EnrolmentLink(base_url=base_url, token=token, root_key=context.keystore.root_key))
+
+
+def _qr(text: str) -> "segno.QRCode":
+    import segno
+
+    return segno.make(text, error="m", micro=False)
+
+
+def _collect_qr(url: str) -> "segno.QRCode":
+    """Make the QR code that Collect scans: its settings as JSON, deflated, in base64."""
+    general = {"server_url": url, "form_update_mode": "match_exactly", "autosend": "wifi_and_cellular"}
+    settings = json.dumps({"general": general, "admin": {}}).encode()
+    return _qr(base64.b64encode(zlib.compress(settings)).decode())

@@ -1,0 +1,117 @@
+"""gunicorn inside this process: the arbiter watches web processes, and the worker process beside them."""
+
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.util import import_app
+
+APP: Final = "wsgi:app"
+SILENCE_SECONDS: Final = 120
+GRACE_SECONDS: Final = 20
+STOP_SECONDS: Final = 15.0
+PAUSE_SECONDS: Final = 3.0
+"""Between the death of a worker process and the next: a broken one must not spin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """How to serve; ``worker`` is the command line of the worker process, None for none."""
+
+    bind: str
+    processes: int
+    threads: int
+    worker: tuple[str, ...] | None
+
+
+class Helper:
+    """A process that is started again whenever it ends."""
+
+    def __init__(self, command: tuple[str, ...], now: Callable[[], float] = time.monotonic) -> None:
+        self._command = command
+        self._now = now
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started_at = float("-inf")
+
+    def keep_running(self) -> None:
+        """Start the process if it does not run, but not more often than every few seconds."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        if self._now() - self._started_at < PAUSE_SECONDS:
+            return
+        self._started_at = self._now()
+        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL)  # noqa: S603 - our own command line
+
+    def stop(self) -> None:
+        """End the process, by force if it takes too long."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class OfficeArbiter(Arbiter):  # type: ignore[misc] # gunicorn has no types
+    """An arbiter that keeps a helper running beside its web processes, without a thread of its own."""
+
+    def __init__(self, app: "Office") -> None:
+        super().__init__(app)
+        self._helper = None if app.options.worker is None else Helper(app.options.worker)
+
+    def manage_workers(self) -> None:
+        """Keep web processes and helper running; gunicorn calls this about once a second."""
+        super().manage_workers()
+        if self._helper is not None:
+            self._helper.keep_running()
+
+    def stop(self, graceful: bool = True) -> None:
+        """Stop everything."""
+        if self._helper is not None:
+            self._helper.stop()
+        super().stop(graceful)
+
+
+class Office(BaseApplication):  # type: ignore[misc] # gunicorn has no types
+    """The server as a gunicorn application; settings come from the command line only."""
+
+    def __init__(self, options: ServeOptions) -> None:
+        self.options = options
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set gunicorn's settings."""
+        settings: dict[str, Any] = {
+            "bind": [self.options.bind],
+            "worker_class": "gthread",
+            "workers": self.options.processes,
+            "threads": self.options.threads,
+            "timeout": SILENCE_SECONDS,
+            "graceful_timeout": GRACE_SECONDS,
+            "keepalive": 30,
+            "proc_name": "passerelle",
+            # No access log: the addresses of the OpenRosa door hold tokens.
+            "accesslog": None,
+            "loglevel": "warning",
+            "control_socket_disable": True,
+        }
+        if Path("/dev/shm").is_dir():  # noqa: S108 - gunicorn's heartbeat file, which a slow disk must not hold up
+            settings["worker_tmp_dir"] = "/dev/shm"  # noqa: S108
+        for name, value in settings.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Load the WSGI application, in the web process."""
+        return import_app(APP)
+
+    def run(self) -> None:
+        """Serve until a signal ends it."""
+        OfficeArbiter(self).run()

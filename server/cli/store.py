@@ -1,0 +1,45 @@
+"""``passerelle verify`` and ``passerelle rebuild``: is everything there, and does it say what it said?"""
+
+import click
+
+from server.cli.desk import Desk, json_option, pass_desk, print_json, working
+from server.cli.edge import Refusal
+
+
+@click.command(epilog="\b\nExample:\n  passerelle verify --json\n")
+@json_option
+@pass_desk
+def verify(desk: Desk, as_json: bool) -> None:
+    """Check every envelope and everything derived from them.
+
+    Hashes every envelope again, checks its signature, folds all of them afresh and compares with what is stored. Changes
+    nothing.
+    """
+    from server.services import verify_store
+
+    with working("Verifying …"), desk.context() as context:
+        report = verify_store.verify(context.database, keystore=context.keystore)
+    if as_json:
+        print_json(report)
+    else:
+        click.echo(report)
+    if not report.is_sound:
+        raise Refusal("the store is not sound; see above")
+
+
+@click.command(epilog="\b\nExample:\n  passerelle rebuild\n")
+@json_option
+@pass_desk
+def rebuild(desk: Desk, as_json: bool) -> None:
+    """Drop everything that is derived from the envelopes, and derive it again."""
+    from server.clock import utc_now
+    from server.services import rebuild as service
+
+    with working("Rebuilding …"), desk.context() as context:
+        report = service.rebuild(
+            database=context.database, keystore=context.keystore, microdata=context.microdata, now=utc_now()
+        )
+    if as_json:
+        print_json(report)
+    else:
+        click.echo(report)
