@@ -16,9 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, TypeVar
 
-from forms.filling import Filled, fill
-
 from forms.definition import FormDefinition
+from forms.filling import Filled, fill
 from forms.instance import instance_id_bytes
 from server.demo.accidents import CLOCK_OFFSETS, LOST_ANSWERS, REPEATED_REQUESTS, Clock, Job
 from server.demo.answers import Answers, answers_of

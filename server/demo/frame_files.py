@@ -40,7 +40,7 @@ def stratum_code(number: int) -> str:
 def position(psu_code: str, number: int) -> tuple[float, float]:
     """Return where a listed address lies: made latitude and longitude, households some 40 m apart."""
     rng = random.Random(f"place {psu_code}")  # noqa: S311 - made data, not a secret
-    latitude, longitude = rng.uniform(-3.5, 3.5), rng.uniform(-32.5, -27.5)
+    latitude, longitude = rng.uniform(-4.5, -0.5), rng.uniform(-32.5, -27.5)
     return round(latitude + (number // 16) * 0.0004, 6), round(longitude + (number % 16) * 0.0004, 6)
 
 

@@ -1,8 +1,11 @@
+import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from forms.definition import FormDefinition
+from forms.filling import Filled, fill
 from forms.library import workbook
 from forms.model import ModelNode
 from forms.xlsform import convert
@@ -91,3 +94,33 @@ def test_two_in_five_people_are_children(cases: tuple[Case, ...], rates: Rates) 
         if not isinstance(member, str)
     ]
     assert 0.33 < sum(age < 15 for age in ages) / len(ages) < 0.43
+
+
+def test_filling_asks_for_all_that_is_answered(cases: tuple[Case, ...], xform: bytes, rates: Rates) -> None:
+    definition = FormDefinition.parse(xform)
+    for case in one_of_each(cases, 60):
+        filled = fill_case(definition, case, rates)
+        assert [problem for problem in filled.problems if not problem.path.split(" ")[0].endswith(SOFT_CHECKS)] == []
+
+
+def test_collect_finds_nothing_in_200_filled_interviews(
+    cases: tuple[Case, ...], xform: bytes, rates: Rates, collect_engine: Any, tmp_path: Any
+) -> None:
+    form = tmp_path / "hh_remit.xml"
+    form.write_bytes(xform)
+    definition = FormDefinition.parse(xform)
+    for case in one_of_each(cases, 200):
+        filled = fill_case(definition, case, rates)
+        result = collect_engine(op="check", form=str(form), instance_xml=filled.xml.decode())
+        assert result["ok"]
+        assert result["problems"] == [], case.disposition
+
+
+def fill_case(definition: FormDefinition, case: Case, rates: Rates) -> Filled:
+    return fill(
+        definition,
+        answers_of(case, rates, seed=148),
+        now=datetime(2026, 10, 5, 12, tzinfo=UTC),
+        new_uuid=lambda: str(uuid.uuid4()),
+        device_id="demo:0001",
+    )

@@ -82,7 +82,7 @@ def closing(case: Case, rng: random.Random) -> Answers:
     stop = stopped_at(case)
     if _opens_the_door(case) or case.disposition in (NOT_A_DWELLING, VACANT):
         latitude, longitude = position(case.psu, case.number)
-        answers["j_gps"] = f"{latitude} {longitude} 320 {rng.randint(3, 12)}"
+        answers["j_gps"] = f"{latitude} {longitude} 320.0 {rng.randint(3, 12)}.0"
     if case.disposition not in (COMPLETE, PARTIAL, BROKEN_OFF):
         return answers
     answers["j_coop"] = pick(rng, (("1", 70.0), ("2", 24.0), ("3", 6.0)))
