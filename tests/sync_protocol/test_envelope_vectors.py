@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from sync_protocol import envelope, epoch, hpke, ratchet
-from sync_protocol.constants import SUITE_X_WING
+from sync_protocol.constants import SUITE_X_WING, Kind
+from sync_protocol.documents import document_hash, read_document
 from sync_protocol.epoch import Epoch
-from sync_protocol.errors import EnvelopeError
+from sync_protocol.errors import EnvelopeError, LocalError
 from sync_protocol.keyring import SurveyKey
+from tests.vectors import make_envelope_vectors
 
 FOLDER = Path(__file__).parents[1] / "vectors" / "envelope"
 
@@ -26,8 +28,45 @@ def _names(prefix: str) -> list[str]:
     return found
 
 
-def test_the_x_wing_seed_expands_as_the_vector_says() -> None:
-    vector = _vector("x_wing_seed")
+def _open_epoch(vector: dict[str, Any]) -> tuple[Epoch, bytes]:
+    """Do with an epoch what a reader does, in a reader's order."""
+    seed = bytes.fromhex(vector["seed"])
+    public_key = hpke.public_key(vector["suite"], seed)
+    survey_key = SurveyKey(suite=vector["suite"], public_key=public_key, mode=vector["mode"])
+    assert survey_key.certificate_hash.hex() == vector["survey_key_hash"]
+    found = envelope.peek(bytes.fromhex(vector["envelope"]))
+    assert isinstance(found, Epoch)
+    epoch.verify_epoch(found, bytes.fromhex(vector["signing_public_key"]))
+    return found, epoch.open_epoch(found, seed, survey_key)
+
+
+def _open_interview(vector: dict[str, Any]) -> tuple[str, str]:
+    """Do with an interview what a reader does, in a reader's order."""
+    body = bytes.fromhex(vector["envelope"])
+    envelope.peek(body)
+    envelope.verify(body, bytes.fromhex(vector["signing_public_key"]))
+    dictionary = bytes.fromhex(vector["dictionary"]) if "dictionary" in vector else None
+    manifest, document = envelope.open_interview(body, bytes.fromhex(vector["content_key"]), dictionary=dictionary)
+    return manifest.encode().decode(), document.decode()
+
+
+def _read_document(vector: dict[str, Any]) -> dict[str, Any]:
+    trusted = (bytes.fromhex(vector["trusted_public_key"]),)
+    return read_document(vector["document"].encode(), trusted, vector["label"])
+
+
+def _run_failing(vector: dict[str, Any]) -> None:
+    if "document" in vector:
+        _read_document(vector)
+    elif "seed" in vector:
+        _open_epoch(vector)
+    else:
+        _open_interview(vector)
+
+
+@pytest.mark.parametrize("name", _names("x_wing_seed"))
+def test_an_x_wing_seed_expands_as_the_vector_says(name: str) -> None:
+    vector = _vector(name)
     seed = bytes.fromhex(vector["seed"])
     assert hpke.expand_seed(seed).hex() == vector["expanded"]
     assert hpke.public_key(SUITE_X_WING, seed).hex() == vector["public_key"]
@@ -42,32 +81,47 @@ def test_the_ratchet_steps_as_the_vector_says() -> None:
 @pytest.mark.parametrize("name", _names("epoch_"))
 def test_an_epoch_opens_as_the_vector_says(name: str) -> None:
     vector = _vector(name)
-    seed = bytes.fromhex(vector["seed"])
-    survey_key = SurveyKey(
-        suite=vector["suite"], public_key=hpke.public_key(vector["suite"], seed), mode=vector["mode"]
-    )
-    assert survey_key.certificate_hash.hex() == vector["survey_key_hash"]
-    found = envelope.peek(bytes.fromhex(vector["envelope"]))
-    assert isinstance(found, Epoch)
+    found, epoch_key = _open_epoch(vector)
     assert found.hash.hex() == vector["envelope_id"]
-    epoch.verify_epoch(found, bytes.fromhex(vector["signing_public_key"]))
-    assert epoch.open_epoch(found, seed, survey_key).hex() == vector["epoch_key"]
+    assert found.certificate_hash.hex() == vector["certificate_hash"]
+    assert found.nonce.hex() == vector["nonce"]
+    assert epoch_key.hex() == vector["epoch_key"]
 
 
 @pytest.mark.parametrize("name", _names("interview_"))
 def test_an_interview_opens_as_the_vector_says(name: str) -> None:
     vector = _vector(name)
+    assert _open_interview(vector) == (vector["manifest"], vector["document"])
+    assert envelope.envelope_id(bytes.fromhex(vector["envelope"])).hex() == vector["envelope_id"]
+
+
+def test_a_decision_opens_as_the_vector_says() -> None:
+    vector = _vector("decision")
     body = bytes.fromhex(vector["envelope"])
+    found = envelope.peek(body)
+    assert found.kind is Kind.DECISION
     envelope.verify(body, bytes.fromhex(vector["signing_public_key"]))
-    manifest, xml = envelope.open_interview(body, bytes.fromhex(vector["content_key"]))
-    assert (manifest.encode().decode(), xml.decode()) == (vector["manifest"], vector["instance_xml"])
+    manifest, decision = envelope.open_decision(body, bytes.fromhex(vector["content_key"]))
+    assert (manifest.encode().decode(), decision) == (vector["manifest"], json.loads(vector["document"]))
+
+
+@pytest.mark.parametrize("name", _names("document_"))
+def test_a_document_reads_as_the_vector_says(name: str) -> None:
+    vector = _vector(name)
+    assert _read_document(vector) == json.loads(vector["document"])["payload"]
+    assert document_hash(vector["document"].encode()).hex() == vector["document_hash"]
 
 
 @pytest.mark.parametrize("name", _names("fails_"))
 def test_a_failing_vector_fails_under_its_code(name: str) -> None:
     vector = _vector(name)
-    body = bytes.fromhex(vector["envelope"])
-    with pytest.raises(EnvelopeError) as caught:
-        envelope.peek(body)
-        envelope.verify(body, bytes.fromhex(vector["signing_public_key"]))
+    with pytest.raises((EnvelopeError, LocalError)) as caught:
+        _run_failing(vector)
     assert caught.value.code == vector["code"]
+
+
+def test_the_files_are_the_vectors_that_are_made() -> None:
+    made = dict(make_envelope_vectors.vectors())
+    assert sorted(made) == _names("")
+    for name in ("x_wing_seed", "x_wing_seed_draft", "ratchet", *_names("document_"), *_names("fails_document_")):
+        assert made[name] == _vector(name)

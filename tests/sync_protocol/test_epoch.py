@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_protocol import epoch, hpke, ratchet
-from sync_protocol.constants import LABEL_ENVELOPE, RATCHET_STEPS, SUITE_X25519, SUITE_X_WING
+from sync_protocol.constants import LABEL_ENVELOPE, RATCHET_STEPS, SUITE_X25519, SUITE_X_WING, Kind
 from sync_protocol.envelope import peek
 from sync_protocol.epoch import Epoch
 from sync_protocol.errors import EnvelopeError, LocalError
@@ -28,7 +28,7 @@ def test_the_survey_key_opens_the_epoch_key(suite: int) -> None:
     found = _epoch(suite)
     epoch.verify_epoch(found, DEVICE_PUBLIC)
     assert epoch.open_epoch(found, SEED, sealed(suite).survey_key) == EPOCH_KEY
-    assert found.sequence == 4
+    assert (found.kind, found.sequence) == (Kind.EPOCH, 4)
 
 
 def test_every_flipped_byte_of_an_epoch_is_detected() -> None:

@@ -1,99 +1,318 @@
-"""Write the envelope vectors: ``python -m tests.vectors.make_envelope_vectors``. They freeze with the byte layout.
+"""Write the envelope vectors that are not there yet: ``python -m tests.vectors.make_envelope_vectors``.
 
-Sealing is randomised, so a vector is what one sealing gave; opening it is what every implementation must agree on.
+A vector that was published never changes. Sealing is randomised, so a vector is what one sealing gave; opening it is
+what every implementation must agree on.
 """
 
+import base64
+import hashlib
 import json
+import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sync_protocol import envelope, hpke, ratchet
-from sync_protocol.constants import SUITE_X25519, SUITE_X_WING
-from tests.sync_protocol.sealed import CERTIFICATE, DEVICE_PUBLIC, EPOCH_KEY, FORM, MANIFEST, NONCE, SEED, XML, sealed
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from sync_protocol import envelope, hpke, plaintext, ratchet
+from sync_protocol.constants import LABEL_ENVELOPE, SUITE_X25519, SUITE_X_WING, Kind
+from sync_protocol.documents import LABEL_CERTIFICATE, DeviceCertificate, canonical_json, document_hash
+from sync_protocol.keyring import LABEL_KEYRING, Keyring, SurveyKey
+from sync_protocol.plaintext import Manifest, Medium
+from tests.sync_protocol.sealed import (
+    CERTIFICATE,
+    DEVICE,
+    DEVICE_PUBLIC,
+    EPOCH_KEY,
+    FORM,
+    MANIFEST,
+    NONCE,
+    SEED,
+    XML,
+    Sealed,
+    header,
+    sealed,
+)
 
 FOLDER = Path(__file__).parent / "envelope"
+DRAFT_SEED = "7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26"
+DICTIONARY = b"<data id='f'><name></name><meta><instanceID>uuid:</instanceID></meta></data>"
+ROOT = Ed25519PrivateKey.from_private_bytes(bytes(range(192, 224)))
+Vector = tuple[str, dict[str, Any]]
 
 
-def vectors() -> Iterator[tuple[str, dict[str, Any]]]:
+def vectors() -> Iterator[Vector]:
     """Yield the name and members of each vector; all bytes are hexadecimal."""
-    yield (
-        "x_wing_seed",
-        {
-            "seed": SEED.hex(),
-            "expanded": hpke.expand_seed(SEED).hex(),
-            "public_key": hpke.public_key(SUITE_X_WING, SEED).hex(),
-        },
-    )
+    yield from keys()
+    yield from epochs()
+    yield from interviews()
+    yield from documents()
+    yield from failing_epochs()
+    yield from failing_interviews()
+    yield from failing_plaintexts()
+    yield from failing_documents()
+
+
+def keys() -> Iterator[Vector]:
+    """Yield X-Wing seeds, one of them published elsewhere, and the ratchet."""
+    yield "x_wing_seed", _seed(SEED)
+    source = "draft-connolly-cfrg-xwing-kem-09, appendix C, first vector: seed and pk"
+    yield "x_wing_seed_draft", {"source": source} | _seed(bytes.fromhex(DRAFT_SEED))
+    indices = [0, 1, 2, 63, 64, 65, 4095]
+    epoch_keys = ratchet.EpochKeys(EPOCH_KEY, FORM)
     yield (
         "ratchet",
         {
             "epoch_key": EPOCH_KEY.hex(),
             "epoch_hash": FORM.hex(),
-            "content_keys": [ratchet.EpochKeys(EPOCH_KEY, FORM).content_key(index).hex() for index in (0, 1, 2, 4095)],
-            "indices": [0, 1, 2, 4095],
+            "indices": indices,
+            "content_keys": [epoch_keys.content_key(index).hex() for index in indices],
         },
     )
+
+
+def _seed(seed: bytes) -> dict[str, Any]:
+    return {
+        "seed": seed.hex(),
+        "expanded": hpke.expand_seed(seed).hex(),
+        "public_key": hpke.public_key(SUITE_X_WING, seed).hex(),
+    }
+
+
+def epochs() -> Iterator[Vector]:
+    """Yield an epoch of each suite."""
     for name, suite in (("x_wing", SUITE_X_WING), ("x25519", SUITE_X25519)):
         told = sealed(suite)
-        yield (
-            f"epoch_{name}",
-            {
-                "suite": suite,
-                "seed": SEED.hex(),
-                "mode": told.survey_key.mode,
-                "survey_key_hash": told.survey_key.certificate_hash.hex(),
-                "signing_public_key": DEVICE_PUBLIC.hex(),
-                "certificate_hash": CERTIFICATE.hex(),
-                "nonce": NONCE.hex(),
-                "envelope": told.epoch.hex(),
-                "envelope_id": envelope.envelope_id(told.epoch).hex(),
-                "epoch_key": EPOCH_KEY.hex(),
-            },
-        )
-        yield (
-            f"interview_{name}",
-            {
-                "signing_public_key": DEVICE_PUBLIC.hex(),
-                "content_key": told.content_key.hex(),
-                "envelope": told.interview.hex(),
-                "envelope_id": envelope.envelope_id(told.interview).hex(),
-                "manifest": MANIFEST.encode().decode(),
-                "instance_xml": XML.decode(),
-            },
-        )
-    yield from failing()
+        yield f"epoch_{name}", _epoch(told.epoch, told) | {"epoch_key": EPOCH_KEY.hex()}
 
 
-def failing() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield vectors of which each has one failure, and the code that names it."""
+def _epoch(body: bytes, told: Sealed, *, seed: bytes = SEED, mode: str = "survey") -> dict[str, Any]:
+    key = SurveyKey(suite=told.survey_key.suite, public_key=hpke.public_key(told.survey_key.suite, seed), mode=mode)
+    return {
+        "suite": key.suite,
+        "seed": seed.hex(),
+        "mode": key.mode,
+        "survey_key_hash": key.certificate_hash.hex(),
+        "signing_public_key": DEVICE_PUBLIC.hex(),
+        "certificate_hash": CERTIFICATE.hex(),
+        "nonce": NONCE.hex(),
+        "envelope": body.hex(),
+        "envelope_id": envelope.envelope_id(body).hex(),
+    }
+
+
+def interviews() -> Iterator[Vector]:
+    """Yield interviews of each suite, of two chunks, with dictionary and padding; and a decision."""
+    for name, suite in (("x_wing", SUITE_X_WING), ("x25519", SUITE_X25519)):
+        told = sealed(suite)
+        yield f"interview_{name}", _interview(told.interview, told.content_key, MANIFEST, XML)
+    key = sealed().content_key
+    yield "interview_full_chunk", _full_chunk(key)
+    manifest = Manifest(
+        device_time="2026-11-24T08:00:00+00:00",
+        media=(Medium(name="photo.jpg", type="image/jpeg", length_bytes=7, sha256="ab" * 32, key="cd" * 32),),
+        app_user="Équipe 7",
+    )
+    head = replace(sealed().header, dictionary_hash=document_hash(DICTIONARY), parents=(bytes(16), bytes(range(16))))
+    body = _seal(head, key, plaintext.pack(manifest, XML, dictionary=DICTIONARY, bucket_bytes=128))
+    yield (
+        "interview_dictionary_and_padding",
+        _interview(body, key, manifest, XML) | {"dictionary": DICTIONARY.hex()},
+    )
+    decision = {"action": "settle-hold", "user": "manager", "verdict": "reassign", "household_key": "07203111264"}
+    body = envelope.seal_decision(
+        header=header(head.epoch_hash, kind=Kind.DECISION),
+        content_key=key,
+        signer=DEVICE,
+        manifest=MANIFEST,
+        decision=decision,
+    )
+    yield "decision", _interview(body, key, MANIFEST, canonical_json(decision))
+
+
+def _full_chunk(key: bytes) -> dict[str, Any]:
+    """Fill the first chunk of the stream to its last byte, so that an empty one follows."""
+    noise = base64.b64encode(b"".join(hashlib.sha256(bytes([n, m])).digest() for n in range(2) for m in range(256)))
+    for length in range(1, len(noise)):
+        document = b"<data id='f'><name>" + noise[:-length] + b"</name></data>"
+        packed = plaintext.pack(MANIFEST, document, bucket_bytes=128)
+        if len(packed) == 16384:
+            break
+    head = header(envelope.envelope_id(sealed().epoch), parents=())
+    return _interview(_seal(head, key, packed), key, MANIFEST, document)
+
+
+def _interview(body: bytes, content_key: bytes, manifest: Manifest, document: bytes) -> dict[str, Any]:
+    return {
+        "signing_public_key": DEVICE_PUBLIC.hex(),
+        "content_key": content_key.hex(),
+        "envelope": body.hex(),
+        "envelope_id": envelope.envelope_id(body).hex(),
+        "manifest": manifest.encode().decode(),
+        "document": document.decode(),
+    }
+
+
+def _seal(head: envelope.Header, content_key: bytes, packed: bytes) -> bytes:
+    return envelope._seal(head, content_key, DEVICE, packed)
+
+
+def documents() -> Iterator[Vector]:
+    """Yield a keyring and a device certificate."""
+    root = ROOT.public_key().public_bytes_raw()
+    keyring = Keyring(
+        serial=2,
+        root_key=root,
+        issuer_keys=(bytes([1]) * 32,),
+        survey_keys=(sealed(SUITE_X25519).survey_key,),
+        receipt_keys=(bytes([2]) * 32,),
+        decision_keys=(bytes([3]) * 32,),
+    )
+    yield "document_keyring", _document(keyring.sign(ROOT), LABEL_KEYRING)
+    yield "document_certificate", _document(_certificate().issue(ROOT), LABEL_CERTIFICATE)
+
+
+def _certificate() -> DeviceCertificate:
+    return DeviceCertificate(
+        device_id="d1",
+        signing_key=DEVICE_PUBLIC,
+        receiving_key=hpke.public_key(SUITE_X25519, SEED),
+        role="enumerator",
+        enumerator="0701",
+        team="équipe 7",
+        issued_at="2026-11-24T00:00:00+00:00",
+    )
+
+
+def _document(document: bytes, label: str) -> dict[str, Any]:
+    return {
+        "label": label,
+        "trusted_public_key": ROOT.public_key().public_bytes_raw().hex(),
+        "document": document.decode(),
+        "document_hash": document_hash(document).hex(),
+    }
+
+
+def failing_epochs() -> Iterator[Vector]:
+    """Yield epochs of which each has one failure."""
+    told = sealed(SUITE_X25519)
+    whole = told.epoch
+    for name, body, code in (
+        ("truncated", whole[:150], "truncated"),
+        ("one_byte_more", whole + b"\x00", "trailing-bytes"),
+        ("a_wrap_too_many", _altered(whole, 7, 2), "truncated"),
+        ("no_wrap", _altered(whole, 7, 0), "malformed"),
+        ("flipped_wrap", _altered(whole, 130, whole[130] ^ 1), "signature-invalid"),
+        ("another_nonce_signed", _signed(_altered(whole, 40, whole[40] ^ 1)), "undecryptable"),
+        ("another_certificate_signed", _signed(_altered(whole, 8, whole[8] ^ 1)), "undecryptable"),
+        ("flipped_wrap_signed", _signed(_altered(whole, 130, whole[130] ^ 1)), "undecryptable"),
+    ):
+        yield f"fails_epoch_{name}", _epoch(body, told) | {"code": code}
+    yield "fails_epoch_another_mode", _epoch(whole, told, mode="training") | {"code": "wrong-survey-key"}
+    yield "fails_epoch_another_seed", _epoch(whole, told, seed=bytes(32)) | {"code": "wrong-survey-key"}
+
+
+def failing_interviews() -> Iterator[Vector]:
+    """Yield interviews of which each has one failure outside its plaintext."""
     told = sealed()
-    whole = told.interview
-    start = told.header.length_bytes
-    places = {"header": 60, "body_first": start, "body_last": len(whole) - 65, "signature": len(whole) - 1}
+    whole, key, start = told.interview, told.content_key, told.header.length_bytes
+    places = {"epoch_hash": 8, "index": 43, "sequence": 51, "previous": 60, "instance_id": 84, "parent": 100}
+    places |= {"form_version": start - 96, "dictionary": start - 64, "certificate": start - 32}
+    places |= {"salt": start, "commitment": start + 24, "body": start + 56, "tag": len(whole) - 65}
+    places |= {"signature": len(whole) - 1}
     for name, position in places.items():
-        altered = bytearray(whole)
-        altered[position] ^= 1
-        yield f"fails_flipped_{name}", _failing(bytes(altered), "signature-invalid")
-    yield "fails_truncated", _failing(whole[:200], "truncated")
-    yield "fails_one_byte_more", _failing(whole + b"\x00", "signature-invalid")
+        yield f"fails_flipped_{name}", _failing(_altered(whole, position, whole[position] ^ 1), "signature-invalid")
+    for name in ("index", "sequence", "instance_id", "parent", "form_version", "certificate", "salt", "body", "tag"):
+        again = _signed(_altered(whole, places[name], whole[places[name]] ^ 1))
+        yield f"fails_flipped_{name}_signed", _failing(again, "undecryptable")
+    again = _signed(_altered(whole, places["dictionary"], 1))
+    yield "fails_flipped_dictionary_signed", _failing(again, "unknown-dictionary")
     for name, position, value, code in (
         ("magic", 0, 0, "malformed"),
         ("version", 4, 2, "unknown-version"),
         ("suite", 5, 9, "unknown-suite"),
         ("kind", 6, 9, "unknown-kind"),
-        ("index", 40, 255, "index-too-high"),
+        ("parents", 7, 255, "truncated"),
+        ("index_too_high", 42, 0x10, "index-too-high"),
     ):
-        altered = bytearray(whole)
-        altered[position] = value
-        yield f"fails_{name}", _failing(bytes(altered), code)
+        yield f"fails_{name}", _failing(_altered(whole, position, value), code)
+    yield "fails_truncated", _failing(whole[:200], "truncated")
+    yield "fails_one_byte_less", _failing(whole[:-1], "signature-invalid")
+    yield "fails_one_byte_more", _failing(whole + b"\x00", "signature-invalid")
+    yield "fails_stream_cut_signed", _failing(_signed(whole[:-1]), "undecryptable")
+    yield "fails_stream_empty_signed", _failing(_signed(whole[: start + 64]), "undecryptable")
+    yield "fails_another_content_key", _failing(whole, "undecryptable", content_key=bytes(32))
+    head = replace(told.header, dictionary_hash=document_hash(DICTIONARY))
+    body = _seal(head, key, plaintext.pack(MANIFEST, XML, dictionary=DICTIONARY))
+    yield "fails_another_dictionary", _failing(body, "unknown-dictionary") | {"dictionary": DICTIONARY[1:].hex()}
+    head = replace(told.header, kind=Kind.DECISION)
+    yield "fails_decision_as_interview", _failing(_seal(head, key, plaintext.pack(MANIFEST, b"{}")), "unknown-kind")
 
 
-def _failing(body: bytes, code: str) -> dict[str, Any]:
-    return {"signing_public_key": DEVICE_PUBLIC.hex(), "envelope": body.hex(), "code": code}
+def failing_plaintexts() -> Iterator[Vector]:
+    """Yield interviews that are well sealed around a plaintext that must be refused."""
+    packed = plaintext.pack(MANIFEST, XML)
+    for name, inside, code in (
+        ("trailing_bytes", packed + b"x", "trailing-bytes"),
+        ("padding_not_zero", packed + bytes(7) + b"\x01", "trailing-bytes"),
+        ("padding_too_long", packed + bytes(128), "trailing-bytes"),
+        ("deflate_cut", packed[:-3], "malformed"),
+        ("empty", b"", "malformed"),
+        ("no_manifest", _deflated(b"\x00\x00"), "malformed"),
+        ("manifest_too_long", _deflated(b"\x00\x00\x01\x00{}"), "malformed"),
+        ("manifest_without_time", _deflated(b"\x00\x00\x00\x02{}" + XML), "malformed"),
+        ("bomb", _deflated(bytes((4 << 20) + 1)), "too-large"),
+    ):
+        yield f"fails_{name}", _failing(_seal(sealed().header, sealed().content_key, inside), code)
+
+
+def failing_documents() -> Iterator[Vector]:
+    """Yield documents of which each has one failure."""
+    whole = _certificate().issue(ROOT)
+    members = json.loads(whole)
+    for name, document, code in (
+        ("spaces", json.dumps(members).encode(), "malformed"),
+        ("a_fourth_member", canonical_json(members | {"note": ""}), "malformed"),
+        ("spare_bits", whole.replace(members["signature"].encode(), _spare(members["signature"])), "malformed"),
+        ("altered", whole.replace(b'"role":"enumerator"', b'"role":"supervisor"'), "signature-invalid"),
+    ):
+        yield f"fails_document_{name}", _document(document, LABEL_CERTIFICATE) | {"code": code}
+    yield "fails_document_another_label", _document(whole, LABEL_KEYRING) | {"code": "signature-invalid"}
+
+
+def _spare(signature: str) -> bytes:
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    return (signature[:-1] + letters[letters.index(signature[-1]) + 1]).encode()
+
+
+def _deflated(plain: bytes) -> bytes:
+    deflater = zlib.compressobj(9, zlib.DEFLATED, plaintext.RAW_DEFLATE)
+    return deflater.compress(plain) + deflater.flush()
+
+
+def _altered(body: bytes, position: int, value: int) -> bytes:
+    altered = bytearray(body)
+    altered[position] = value
+    return bytes(altered)
+
+
+def _signed(body: bytes) -> bytes:
+    return body[:-64] + DEVICE.sign(LABEL_ENVELOPE + body[:-64])
+
+
+def _failing(body: bytes, code: str, *, content_key: bytes | None = None) -> dict[str, Any]:
+    return {
+        "signing_public_key": DEVICE_PUBLIC.hex(),
+        "content_key": (content_key or sealed().content_key).hex(),
+        "envelope": body.hex(),
+        "code": code,
+    }
 
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
-    for title, members in vectors():
-        (FOLDER / f"{title}.json").write_text(json.dumps(members, indent=1) + "\n", encoding="utf-8")
+    for title, told_members in vectors():
+        path = FOLDER / f"{title}.json"
+        if not path.exists():
+            path.write_text(json.dumps(told_members, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
