@@ -1,0 +1,120 @@
+"""The folded state as canonical lines, so that two states can be compared and hashed whatever made them.
+
+A line says what an interview or a revision is; not when it came, who brought it, or in which file its answers are.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+
+from sqlalchemy.orm import Session
+
+from server.db.queries import interviews as queries
+from server.folding.holds import Held
+from server.folding.profile import Summary
+from server.keystore import KeyStore
+from server.microdata import Standing
+from sync_protocol.constants import LABEL_STATE
+from sync_protocol.documents import canonical_json
+from sync_protocol.reconcile import Revision
+
+Key = tuple[bytes, bytes]
+Lines = Mapping[bytes, bytes]
+"""By the name of the thing: instanceID ‖ answers hash of a revision, id of an interview."""
+
+
+def revision_line(revision: Revision, summary: Summary) -> bytes:
+    """Return the line of a revision."""
+    return canonical_json(
+        [
+            "revision",
+            revision.instance_id.hex(),
+            revision.answers_hash.hex(),
+            [parent.hex() for parent in sorted(revision.parents)],
+            revision.envelope_id.hex(),
+            revision.form_version_hash.hex(),
+            revision.role,
+            revision.mode,
+            asdict(summary),
+        ]
+    )
+
+
+def interview_line(held: Held, *, current: Key, mode: str, state: str) -> bytes:
+    """Return the line of an interview."""
+    return canonical_json(
+        [
+            "interview",
+            held.interview_id.hex(),
+            [part.hex() for part in current],
+            mode,
+            state,
+            list(held.holds),
+            asdict(held.standing),
+        ]
+    )
+
+
+def stored_revisions(session: Session, keystore: KeyStore) -> Lines:
+    """Return the lines of all stored revisions.
+
+    Raises:
+        KeyStoreLocked: without the vault.
+    """
+    parents: dict[bytes, list[bytes]] = {}
+    for child, parent in queries.all_edges(session):
+        parents.setdefault(child, []).append(parent)
+    lines: dict[bytes, bytes] = {}
+    for row in queries.all_revisions(session):
+        revision = Revision(
+            instance_id=row.instance_id,
+            answers_hash=row.answers_hash,
+            parents=tuple(parents.get(row.instance_id, ())),
+            envelope_id=row.envelope_id,
+            form_version_hash=row.form_version_hash,
+            role=row.role,
+            mode=row.mode,
+        )
+        summary = Summary.open(row.sealed, row.answers_hash, keystore)
+        lines[row.instance_id + row.answers_hash] = revision_line(revision, summary)
+    return lines
+
+
+def stored_interviews(session: Session, keystore: KeyStore) -> Lines:
+    """Return the lines of all stored interviews.
+
+    Raises:
+        KeyStoreLocked: without the vault.
+    """
+    keys = {row.revision_id: (row.instance_id, row.answers_hash) for row in queries.all_revisions(session)}
+    return {
+        row.interview_id: interview_line(
+            Held(
+                interview_id=row.interview_id,
+                standing=Standing.open(row.sealed, row.interview_id, keystore),
+                holds=tuple(part for part in row.holds.split(",") if part),
+            ),
+            current=keys.get(row.current_revision_id or 0, (b"", b"")),
+            mode=row.mode,
+            state=row.state,
+        )
+        for row in queries.all_interviews(session)
+    }
+
+
+def hash_of(lines: Iterable[bytes]) -> bytes:
+    """Return the hash of a state, (32,), whatever the order of its lines."""
+    digest = hashlib.sha256(LABEL_STATE)
+    for line in sorted(lines):
+        digest.update(len(line).to_bytes(4, "big") + line)
+    return digest.digest()
+
+
+def state_hash(session: Session, keystore: KeyStore) -> bytes:
+    """Return the canonical hash of the stored state, (32,); the same for the same set of envelopes.
+
+    Raises:
+        KeyStoreLocked: without the vault.
+    """
+    revisions, interviews = stored_revisions(session, keystore), stored_interviews(session, keystore)
+    return hash_of((*revisions.values(), *interviews.values()))

@@ -1,0 +1,86 @@
+"""The worker: one loop that opens envelopes, and a scheduler beside it.
+
+`passerelle worker` runs it alone; `passerelle serve` starts it as a child process that ends with its parent. Any
+number may run at once. It may be killed at any instant: what was not committed is done again by the next.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from server.clock import utc_now
+from server.context import Context
+from server.errors import Problem
+from server.jobs import scheduled
+from server.services.open_items import OpeningWorker
+
+LOG: Final = logging.getLogger(__name__)
+IDLE_SECONDS: Final = 0.5
+"""Between looks at an empty queue: a verdict should be there for the tablet's next exchange."""
+LONGEST_PAUSE_SECONDS: Final = 30.0
+LOOK_SECONDS: Final = 5.0
+"""Between looks at the schedule."""
+
+
+def run_worker(context: Context, stop: threading.Event, *, clock: Callable[[], datetime] = utc_now) -> None:
+    """Open envelopes and run the schedule until `stop` is set; the batch at hand is finished first."""
+    holder = scheduled.new_holder()
+    scheduled.prepare(context, now=clock())
+    scheduler = make_scheduler(context, holder=holder, clock=clock)
+    scheduler.start()
+    try:
+        open_until(context, stop, clock=clock)
+    finally:
+        scheduler.shutdown(wait=True)
+
+
+def make_scheduler(context: Context, *, holder: str, clock: Callable[[], datetime] = utc_now) -> BackgroundScheduler:
+    """Return a scheduler, not started, that looks at the schedule and keeps the leases.
+
+    A look that comes late is made all the same, once however many were missed, and never while the last one lasts.
+    """
+    scheduler = BackgroundScheduler(
+        timezone=UTC, job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+    )
+    for name, seconds, look in (
+        ("look at the schedule", LOOK_SECONDS, scheduled.run_due),
+        ("renew leases", scheduled.RENEWAL.total_seconds(), scheduled.renew_leases),
+    ):
+        body = partial(_guarded, name, partial(look, context, holder=holder, clock=clock))
+        scheduler.add_job(body, "interval", seconds=seconds, name=name)
+    return scheduler
+
+
+def open_until(context: Context, stop: threading.Event, *, clock: Callable[[], datetime] = utc_now) -> None:
+    """Open batch after batch until `stop` is set; rest when there is nothing, longer when something is wrong."""
+    worker = OpeningWorker(
+        database=context.database, keystore=context.keystore, microdata=context.microdata, clock=clock
+    )
+    pause = IDLE_SECONDS
+    while not stop.is_set():
+        try:
+            is_idle, pause = worker.run_once().total == 0, IDLE_SECONDS
+        except Exception as error:  # noqa: BLE001 -- the edge of the loop: a full disk or a lost database may come back
+            _log(error, "opening envelopes")
+            is_idle, pause = True, min(pause * 2, LONGEST_PAUSE_SECONDS)
+        if is_idle:
+            stop.wait(pause)
+
+
+def _guarded(name: str, look: Callable[[], object]) -> None:
+    """Let no look at the schedule end in APScheduler's log, which prints the text of an error."""
+    try:
+        look()
+    except Exception as error:  # noqa: BLE001 -- the edge of a thread
+        _log(error, name)
+
+
+def _log(error: Exception, doing: str) -> None:
+    """Log a problem by its own words, which are written for people; of all else only type and place."""
+    said = f"{error.slug}: {error.detail}" if isinstance(error, Problem) else scheduled.place_of(error)
+    LOG.error("%s failed: %s", doing, said)
