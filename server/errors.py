@@ -103,6 +103,20 @@ class DesignIncomplete(Problem):
     remedy = "Import what the detail names with `passerelle frame import`, then run the estimates again."
 
 
+class EstimatesImpossible(Problem):
+    """The interviews that are here cannot carry estimates."""
+
+    slug, status, title = "estimates-impossible", 409, "No estimates can be made from these interviews"
+    remedy = "Read the detail; usually too few interviews have come in. Wait for more and run the estimates again."
+
+
+class ReleaseNotReady(Problem):
+    """A release is published only when fieldwork is over and nothing waits for a person; members say what does."""
+
+    slug, status, title = "release-not-ready", 409, "The release cannot be published yet"
+    remedy = "Settle the open holds, close or declare lost every unit, run the estimates again and publish that draft."
+
+
 class FrameInvalid(Problem):
     """Frame files that contradict themselves or each other; `errors` lists file, line and column."""
 

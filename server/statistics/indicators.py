@@ -199,7 +199,7 @@ def _lines(indicator: Indicator, table: _Table, domains: Sequence[str]) -> Itera
         if domain not in domains:
             continue
         column = table.domains[domain]
-        for value in np.unique(column).tolist():
+        for value in [""] if domain == NATIONAL else np.unique(column).tolist():
             inside = column == value
             yield _line(indicator, table, compute(table, inside), (domain, value))
 

@@ -1,0 +1,119 @@
+"""Analysis microdata as flat tables: one for households, one for each repeat, joined by a serial number.
+
+Columns classified key, sensitive, direct, location or text never leave, nor does the household's number within its PSU,
+from which its key could be put together. The serial number of an interview is its rank by interview id: random, and
+without meaning outside one export.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from forms.columns import Column
+from forms.definition import FormDefinition
+from server.export.delimited import Cell
+from server.microdata import PartTable
+
+HOUSEHOLD: Final = "household"
+
+_CLOSED_CLASSES: Final = frozenset({"key", "sensitive", "direct", "location", "text"})
+_CLOSED_NAMES: Final = frozenset({"hh_no"})
+_CHUNK_ROWS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class FlatTable:
+    """A table ready to be written; ``rows`` can be read once."""
+
+    header: tuple[str, ...]
+    rows: Iterator[Sequence[Cell]]
+
+
+def open_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
+    """Return the columns that may leave the office."""
+    return tuple(column for column in columns if column.pii not in _CLOSED_CLASSES and column.name not in _CLOSED_NAMES)
+
+
+def table_names(definitions: Iterable[FormDefinition]) -> tuple[str, ...]:
+    """Return the tables of a form: households, and each repeat at any depth."""
+    names = dict.fromkeys([HOUSEHOLD])
+    for definition in definitions:
+        names |= dict.fromkeys(path[-1] for path in _repeats(definition.columns("analysis"), ()))
+    return tuple(names)
+
+
+def flat_table(
+    parts: Sequence[tuple[PartTable, FormDefinition]],
+    name: str,
+    *,
+    beside: Sequence[str],
+    values_of: Callable[[str], Sequence[Cell] | None],
+) -> FlatTable:
+    """Return one table of all form versions; a column that a version lacks is empty for it.
+
+    Args:
+        parts: current rows of each form version.
+        name: of the table, see :func:`table_names`.
+        beside: names of the columns that come before the answers: weights, stratum, PSU …
+        values_of: their values by household key; None leaves the interview out.
+    """
+    names: dict[str, None] = {}
+    for _, definition in parts:
+        names |= dict.fromkeys(column.name for column in _columns_of(definition, name))
+    return FlatTable(("household", "row", *beside, *names), _rows(parts, name, tuple(names), values_of))
+
+
+def _rows(
+    parts: Sequence[tuple[PartTable, FormDefinition]],
+    name: str,
+    names: Sequence[str],
+    values_of: Callable[[str], Sequence[Cell] | None],
+) -> Iterator[Sequence[Cell]]:
+    ids = sorted(one for part, _ in parts for one in part.table.column("_interview_id").to_pylist())
+    serial = {one: number for number, one in enumerate(ids, start=1)}
+    for part, definition in parts:
+        path = _path_to(definition, name)
+        for interview in _interviews(part):
+            values = values_of(interview["_household_key"]) if interview["_weighs"] else None
+            if values is None or path is None:
+                continue
+            for number, row in enumerate(_descend(interview, path), start=1):
+                yield (serial[interview["_interview_id"]], number, *values, *(row.get(one) for one in names))
+
+
+def _interviews(part: PartTable) -> Iterator[Mapping[str, Any]]:
+    for start in range(0, part.table.num_rows, _CHUNK_ROWS):
+        yield from part.table.slice(start, _CHUNK_ROWS).to_pylist()
+
+
+def _descend(row: Mapping[str, Any], path: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    if not path:
+        yield row
+        return
+    for child in row.get(path[0]) or ():
+        yield from _descend(child, path[1:])
+
+
+def _repeats(columns: Iterable[Column], above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for column in columns:
+        if column.type == "repeat":
+            yield (*above, column.name)
+            yield from _repeats(column.children, (*above, column.name))
+
+
+def _path_to(definition: FormDefinition, name: str) -> tuple[str, ...] | None:
+    if name == HOUSEHOLD:
+        return ()
+    found = (path for path in _repeats(definition.columns("analysis"), ()) if path[-1] == name)
+    return next(found, None)
+
+
+def _columns_of(definition: FormDefinition, name: str) -> tuple[Column, ...]:
+    columns = definition.columns("analysis")
+    for step in _path_to(definition, name) or ():
+        columns = next(column.children for column in columns if column.name == step)
+    if name != HOUSEHOLD and _path_to(definition, name) is None:
+        return ()
+    return tuple(column for column in open_columns(columns) if column.type != "repeat")
