@@ -18,6 +18,11 @@ REFUSED: Final = 1
 UNFORESEEN: Final = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED: Final = 130
 
+SELF_EXPLAINING: Final = frozenset(
+    {"bad-request", "conflict", "form-version-exists", "frame-in-use", "frame-invalid", "key-store-locked", "not-found"}
+)
+"""Problems whose detail says what to do; the remedies of the others speak to the command line as well."""
+
 
 class Refusal(click.ClickException):
     """A command cannot do what was asked; the message is one line."""
@@ -58,7 +63,7 @@ def one_line(text: str) -> str:
 def line_of(error: Exception) -> str | None:
     """Return the line for a foreseen error, None for one that nobody foresaw."""
     if isinstance(error, Problem):
-        return _joined(error.detail, error.remedy)
+        return error.detail if error.slug in SELF_EXPLAINING else _joined(error.detail, error.remedy)
     if isinstance(error, ProtocolError):
         return _joined(error.detail, f"({error.code})")
     if isinstance(error, ConfigError):

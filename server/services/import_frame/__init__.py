@@ -137,9 +137,7 @@ def _check_agreement(session: Session, tables: Tables) -> None:
     if tables.listing is not None:
         agreement.check_listing(tables.listing, frame, errors)
     if tables.draw is not None:
-        listing = tables.listing
-        if listing is None:
-            listing = {place: (0, row) for place, row in fieldwork.listing(session).items()}
+        listing = fieldwork.listing(session) if tables.listing is None else agreement.rows_of(tables.listing)
         agreement.check_draw(tables.draw, listing, errors)
     totals = fieldwork.total_places(session) if tables.totals is None else frozenset(tables.totals)
     if tables.totals is not None or (tables.frame is not None and totals):

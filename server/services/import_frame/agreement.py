@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from server.db.queries.frame_rows import HouseholdRow, ListingRow, PsuRow
 from server.services.import_frame.cells import Errors
@@ -67,6 +68,10 @@ def check_totals(totals: frozenset[tuple[str, str]], frame: Mapping[str, PsuRow]
         errors.add("totals", None, None, f"province {province}, area {area} has drawn units but no total")
 
 
-def rows_of(table: Mapping[str, tuple[int, PsuRow]]) -> dict[str, PsuRow]:
+Key = TypeVar("Key")
+Row = TypeVar("Row")
+
+
+def rows_of(table: Mapping[Key, tuple[int, Row]]) -> dict[Key, Row]:
     """Return the rows of a read table without their lines."""
     return {key: row for key, (_, row) in table.items()}
