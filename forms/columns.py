@@ -56,7 +56,7 @@ def _columns_under(scope: ModelNode, questions: Mapping[str, Question]) -> list[
                 if children:  # a column family without columns cannot be written as Parquet
                     found.append((Column(name, node.path, "repeat", None, children), store))
         else:
-            found.append((_leaf_column(name, node), _store_of(node, questions[node.path])))
+            found.append((_leaf_column(name, node, questions[node.path]), _store_of(node, questions[node.path])))
     return found
 
 
@@ -104,8 +104,10 @@ def _numbered(taken: Mapping[str, list[str]]) -> dict[str, str]:
     return names
 
 
-def _leaf_column(name: str, node: ModelNode) -> Column:
-    return Column(name, node.path, _TYPES.get(node.bind.type, "string"), node.bind.pii)
+def _leaf_column(name: str, node: ModelNode, question: Question) -> Column:
+    # Several codes in one answer are text, whatever the codes look like.
+    kind = "string" if question.control in ("select", "rank") else _TYPES.get(node.bind.type, "string")
+    return Column(name, node.path, kind, node.bind.pii)
 
 
 def _store_of(node: ModelNode, question: Question) -> Store:

@@ -31,6 +31,7 @@ class FormDefinition:
         binds: by path; every node of the main instance that the form says something about.
         choice_lists: by name of the secondary instance, or by the path of a question with inline choices;
             None for a list in a file that is not here.
+        texts: translations by id, then language.
         root: the main instance as a tree, with defaults.
         body: what is asked, in order.
     """
@@ -49,6 +50,7 @@ class FormDefinition:
     choice_lists: Mapping[str, tuple[Choice, ...] | None]
     instances: Mapping[str, SecondaryInstance]
     actions: tuple[SetValue, ...]
+    texts: Mapping[str, Texts]
     root: ModelNode
     body: tuple[BodyItem, ...]
     _columns: tuple[tuple[Column, Store], ...]
@@ -77,6 +79,7 @@ class FormDefinition:
             choice_lists=_choice_lists(parts, questions),
             instances=parts.instances,
             actions=parts.actions,
+            texts=parts.texts.texts,
             root=parts.root,
             body=parts.body,
             _columns=all_columns(parts.root, questions),

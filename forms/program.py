@@ -138,7 +138,7 @@ class _Builder:
         spec = Spec(
             name=node.name,
             path=node.path,
-            type=node.bind.type,
+            type="string" if self._is_coded(node) else node.bind.type,
             parent=parent,
             is_repeat=node.kind == "repeat",
             default=node.default,
@@ -150,6 +150,11 @@ class _Builder:
         for child in node.children:
             spec.children[child.name] = self._spec(child, spec)
         return spec
+
+    def _is_coded(self, node: ModelNode) -> bool:
+        # Codes are compared and written as they stand in their list: 01 and 1.0 are not 1.
+        question = self.definition.questions.get(node.path)
+        return question is not None and question.control in ("select", "select1", "rank")
 
     def _compile(self, source: str, spec: Spec, rule: str) -> Compiled:
         try:

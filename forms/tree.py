@@ -149,6 +149,10 @@ class LiveTree:
             return ""
         return asked.offer.labels.get(code, {}).get(self.language, "")
 
+    def form_text(self, name: str) -> str:
+        """Return a text of the form's translations, empty where it has none of that name."""
+        return self.program.definition.texts.get(name, {}).get(self.language, "")
+
     def perform(self, action: Action, node: Node) -> None:
         """Carry out a setvalue on its target node."""
         self.write(node, to_text(action.value(Context(self, node))))

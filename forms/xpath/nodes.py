@@ -89,6 +89,9 @@ class Tree(Protocol):
     def recalculate(self, node: Node) -> None:
         """Bring the value of a calculated node up to date."""
 
+    def form_text(self, name: str) -> str:
+        """Return a text of the form's translations, in the language of the interview."""
+
     def choice_label(self, path: str, code: str) -> str:
         """Return the label of a code of the question at a path, in the language of the interview."""
 

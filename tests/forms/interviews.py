@@ -151,7 +151,14 @@ NO_MONEY: Answers = {"f_any": "2", "f_anykind": "2", "f_other": "1", "f_other_am
 COMPLETE: Answers = (
     cover(outcome="10", visits=2)
     | CONSENT
-    | {"c_n": 3, "member": [member("Awa", "2", 44), member("Ali", "1", 50, c_rel="2", **RETURNED), member("Bébé", "1", 2, c_rel="3")]}
+    | {
+        "c_n": 3,
+        "member": [
+            member("Awa", "2", 44),
+            member("Ali", "1", 50, c_rel="2", **RETURNED),
+            member("Bébé", "1", 2, c_rel="3"),
+        ],
+    }
     | {"d_n": 1, "abroad": [ABROAD], "worker": [WORKER, WORKER | {"e_source": "2", "e_isco1": "9", "e_isco2": "91"}]}
     | MONEY
     | HOUSING
@@ -187,7 +194,9 @@ def _broken_off() -> Answers:
 
 
 def _broken_off_early() -> Answers:
-    answers = _without(COMPLETE, "member", "abroad", "worker", "d_n", "c_n", "j_resp", "j_private", *MONEY, *HOUSING, *SPENDING)
+    answers = _without(
+        COMPLETE, "member", "abroad", "worker", "d_n", "c_n", "j_resp", "j_private", *MONEY, *HOUSING, *SPENDING
+    )
     return answers | {"b_stop": "3", "j_result": "212"}
 
 
@@ -201,7 +210,15 @@ def _unpaid_worker() -> Answers:
 def _costs_in_bands() -> Answers:
     answers = copy.deepcopy(COMPLETE)
     banded = _without(WORKER, "e_lump_cur", "e_lump_amt", "e_earn_cur", "e_earn", "e_promised", "e_loan", "e_loan_int")
-    banded |= {"e_lump_st": "3", "e_lump_band": "3", "e_items": "0", "cost": [], "e_earn_st": "3", "e_earn_band": "2", "e_fin": "1"}
+    banded |= {
+        "e_lump_st": "3",
+        "e_lump_band": "3",
+        "e_items": "0",
+        "cost": [],
+        "e_earn_st": "3",
+        "e_earn_band": "2",
+        "e_fin": "1",
+    }
     recovered = _without(WORKER, "e_lump_for", "e_lump_st", "e_lump_cur", "e_lump_amt") | {
         "e_lump": "2",
         "e_recov": "1",
@@ -215,10 +232,34 @@ def _costs_in_bands() -> Answers:
 
 def _many_senders() -> Answers:
     answers = copy.deepcopy(COMPLETE)
-    stranger = _without(SENDER, "f_mig", "f_chan2") | {"f_type": "2", "f_sex": "2", "f_chan1_10": 10, "f_country": "FRA", "f_cur": "EUR", "f_amt": 55.25}
-    goods = _without(SENDER, "f_mig", "f_basis", "f_cur", "f_amt", "f_times", "f_chan1", "f_chan1_10", "f_chan2", "f_fee_st", "f_fee_pct")
+    stranger = _without(SENDER, "f_mig", "f_chan2") | {
+        "f_type": "2",
+        "f_sex": "2",
+        "f_chan1_10": 10,
+        "f_country": "FRA",
+        "f_cur": "EUR",
+        "f_amt": 55.25,
+    }
+    goods = _without(
+        SENDER,
+        "f_mig",
+        "f_basis",
+        "f_cur",
+        "f_amt",
+        "f_times",
+        "f_chan1",
+        "f_chan1_10",
+        "f_chan2",
+        "f_fee_st",
+        "f_fee_pct",
+    )
     goods |= {"f_type": "3", "f_sex": "1", "f_months": "0", "f_kind_val": 15000000}
-    band = _without(SENDER, "f_cur", "f_amt", "f_times", "f_fee_pct", "f_kind_val") | {"f_basis": "3", "f_band": "4", "f_fee_st": "2", "f_kind": "2"}
+    band = _without(SENDER, "f_cur", "f_amt", "f_times", "f_fee_pct", "f_kind_val") | {
+        "f_basis": "3",
+        "f_band": "4",
+        "f_fee_st": "2",
+        "f_kind": "2",
+    }
     answers["sender"] = [SENDER, stranger, goods, band]
     return answers | {"f_n": 4}
 

@@ -105,6 +105,7 @@ FUNCTIONS: Final[Mapping[str, Builder]] = {
     "once": _build_once,
     "depend": of_values(lambda value, *_: value, 1, None),
     "jr:choice-name": _build_choice_name,
+    "jr:itext": of_tree(lambda tree, name: tree.form_text(to_text(name)), 1, 1),
     "checklist": of_values(checklist, 2, None),
     "weighted-checklist": of_values(weighted_checklist, 2, None),
     "uuid": of_tree(_uuid, 0, 1, is_volatile=True),

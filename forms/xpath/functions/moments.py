@@ -42,14 +42,8 @@ def to_moment(tree: Tree, value: Value) -> Moment | None:
     return None if isinstance(value, bool) or math.isnan(value) else from_days(value)
 
 
-def date(tree: Tree, value: Value) -> Value:
-    """Convert to a date; what is none stays an empty text."""
-    found = to_moment(tree, value)
-    return "" if found is None else datetime.datetime.combine(found.date(), datetime.time())
-
-
 def date_time(tree: Tree, value: Value) -> Value:
-    """Convert to a date and time; what is none stays an empty text."""
+    """Convert to a moment, keeping the time of day if it has one; what is none stays an empty text."""
     found = to_moment(tree, value)
     return "" if found is None else found
 
@@ -91,7 +85,7 @@ def _today(tree: Tree) -> Moment:
 
 
 FUNCTIONS: Final[Mapping[str, Builder]] = {
-    "date": of_tree(date, 1, 1),
+    "date": of_tree(date_time, 1, 1),
     "date-time": of_tree(date_time, 1, 1),
     "decimal-date-time": of_tree(decimal_date_time, 1, 1),
     "decimal-time": of_tree(decimal_time, 1, 1),

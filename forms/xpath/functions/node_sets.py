@@ -83,6 +83,8 @@ def _build_current(_compiler: Compiler, call: Call, scope: Scope) -> Select:
 def _build_randomize(compiler: Compiler, call: Call, scope: Scope) -> Select:
     # The order of choices is for the eye; which choices there are does not change.
     check_count(call, scope, 1, 2)
+    if len(call.arguments) == 1:
+        scope.notes.add("volatile")
     return compiler.nodes(call.arguments[0], scope)
 
 
