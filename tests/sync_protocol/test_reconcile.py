@@ -7,44 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sync_protocol.reconcile import Revision, State, components, fold, fold_component, state_hash, unique
-
-
-def _id(name: str) -> bytes:
-    return name.encode().ljust(16, b"\x00")
-
-
-def _revision(
-    name: str,
-    *parents: str,
-    answers: str = "",
-    role: str = "enumerator",
-    envelope: str = "",
-    mode: str = "survey",
-) -> Revision:
-    return Revision(
-        instance_id=_id(name),
-        answers_hash=(answers or name).encode().ljust(32, b"\x00"),
-        parents=tuple(_id(parent) for parent in parents),
-        envelope_id=(envelope or name + answers).encode().ljust(32, b"\x00"),
-        form_version_hash=bytes(32),
-        role=role,
-        mode=mode,
-    )
-
-
-names = st.sampled_from("abcdefgh")
-revisions = st.builds(
-    lambda name, parents, answers, role, envelope, mode: _revision(
-        name, *parents, answers=answers, role=role, envelope=envelope, mode=mode
-    ),
-    names,
-    st.lists(names, max_size=3),
-    st.sampled_from(["", "x", "y"]),
-    st.sampled_from(["enumerator", "supervisor", "manager", "visitor"]),
-    st.text("0123456789", min_size=1, max_size=4),
-    st.sampled_from(["survey", "survey", "survey", "pilot", "training", "rehearsal"]),
-)
-histories = st.lists(revisions, min_size=1, max_size=12)
+from tests.sync_protocol.histories import histories
+from tests.sync_protocol.histories import named_id as _id
+from tests.sync_protocol.histories import revision as _revision
 
 
 @given(histories, st.randoms())
