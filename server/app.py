@@ -1,0 +1,47 @@
+"""The app factory: puts doors, console and context together; no IO beyond opening the key store."""
+
+from datetime import timedelta
+
+from flask import Flask
+
+from server.api import auth, forms, health, openrosa, problems, sync
+from server.api.bodies import MemoryRequest
+from server.config import Config
+from server.context import Context
+from server.context.instance import EXTENSION
+
+DOORS = (sync, openrosa, forms, health, problems)
+SESSION_HOURS = 12
+
+
+class PasserelleApp(Flask):
+    """A Flask app whose requests stay in memory."""
+
+    request_class = MemoryRequest
+
+
+def create_app(config: Config, context: Context | None = None) -> Flask:
+    """Make an app of the settings, or of a context that is open already.
+
+    Raises:
+        KeyStoreError: when there is no key store, or the passphrase is wrong.
+        DatabaseUnusable: when SQLite is too old.
+    """
+    app = PasserelleApp("server", static_folder=None)
+    opened = context or Context.open(config)
+    app.extensions[EXTENSION] = opened
+    app.config.update(
+        SECRET_KEY=opened.keystore.session_secret,
+        MAX_CONTENT_LENGTH=None,  # each door sets its own; MemoryRequest has the default
+        MAX_FORM_MEMORY_SIZE=None,
+        SESSION_COOKIE_NAME="passerelle",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=(config.base_url or "").startswith("https://"),
+        PERMANENT_SESSION_LIFETIME=timedelta(hours=SESSION_HOURS),
+    )
+    auth.register(app)
+    problems.register(app)
+    for door in DOORS:
+        app.register_blueprint(door.blueprint)
+    return app
