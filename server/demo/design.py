@@ -15,7 +15,7 @@ from server.demo.country import Country, Flags, Floats, Ints, Texts
 
 FULL_PSUS = 320
 HOUSEHOLDS_A_PSU = 14
-CLASS_ONE_LIMIT = 8
+CLASS_ONE_SHARE = 8 / 14
 STRATA = 2 * len(p.PROVINCES)
 
 #: Listing: share of households found, addresses listed that are none, and how well neighbours know who went abroad.
@@ -98,7 +98,9 @@ def allocation(psus: int) -> Ints:
     return share
 
 
-def draw_survey(country: Country, rng: np.random.Generator, *, psus: int = FULL_PSUS) -> Survey:
+def draw_survey(
+    country: Country, rng: np.random.Generator, *, psus: int = FULL_PSUS, per_psu: int = HOUSEHOLDS_A_PSU
+) -> Survey:
     """Draw one sample of the country: PSUs, listing, households.
 
     Raises:
@@ -106,8 +108,14 @@ def draw_survey(country: Country, rng: np.random.Generator, *, psus: int = FULL_
     """
     drawn = draw_psus(country, rng, allocation(psus))
     listing = list_psus(country, rng, drawn)
-    households, listed, counts = draw_households(rng, listing, drawn.psu.size)
+    households, listed, counts = draw_households(rng, listing, psus=drawn.psu.size, per_psu=per_psu)
     return Survey(drawn, listing, households, listed, counts)
+
+
+def sizes_for(households: int) -> tuple[int, int]:
+    """Return how many PSUs, and households in each, make a sample of about so many households."""
+    psus = max(2 * STRATA, round(households / HOUSEHOLDS_A_PSU))
+    return psus, min(HOUSEHOLDS_A_PSU, max(2, round(households / psus)))
 
 
 def draw_psus(country: Country, rng: np.random.Generator, share: Ints) -> DrawnPsus:
@@ -154,13 +162,15 @@ def list_psus(country: Country, rng: np.random.Generator, drawn: DrawnPsus) -> L
     return Listing(place, household, _rank(place), np.where(one, 1, 2))
 
 
-def draw_households(rng: np.random.Generator, listing: Listing, psus: int) -> tuple[DrawnHouseholds, Ints, Ints]:
-    """Draw 14 addresses a PSU: up to eight of class 1, the rest of class 2, and conversely where a class is short."""
+def draw_households(
+    rng: np.random.Generator, listing: Listing, *, psus: int, per_psu: int
+) -> tuple[DrawnHouseholds, Ints, Ints]:
+    """Draw addresses a PSU: up to 8 in 14 of class 1, the rest of class 2, and conversely where a class is short."""
     cell = listing.place * 2 + listing.listing_class - 1
     listed = np.bincount(cell, minlength=2 * psus).reshape(psus, 2)
-    one = np.minimum(listed[:, 0], CLASS_ONE_LIMIT)
-    two = np.minimum(listed[:, 1], HOUSEHOLDS_A_PSU - one)
-    one = np.minimum(listed[:, 0], HOUSEHOLDS_A_PSU - two)
+    one = np.minimum(listed[:, 0], max(1, round(per_psu * CLASS_ONE_SHARE)))
+    two = np.minimum(listed[:, 1], per_psu - one)
+    one = np.minimum(listed[:, 0], per_psu - two)
     counts = np.stack((one, two), axis=1)
     order = np.lexsort((rng.random(cell.size), cell))
     rank = np.empty(cell.size, dtype=np.int64)
