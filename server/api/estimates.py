@@ -113,4 +113,5 @@ def _answer(body: bytes, media_type: str, *, tag: str | None = None, is_public: 
         response.add_etag()
     else:
         response.set_etag(tag)
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response

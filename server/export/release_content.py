@@ -1,10 +1,9 @@
 """The content of a release: canonical JSON, written once, hashed, and never changed.
 
 Members: ``format``, ``form_id``, ``mode``, ``cut_off`` (UTC), ``inputs_hash``, ``counts``, ``response_rate``,
-``weights`` (``kish``, ``notes``), ``item_nonresponse``, ``statements`` and ``estimates``. Figures are rounded here, once: shares to
-6 decimals, USD to 2, months of earnings to 4; numbers of cases to multiples of 5. A hidden estimate has null wherever
-a figure would be, its number of cases included. Nothing in a content comes from fewer than all respondents but figures
-that passed the rules of publication.
+``weights`` (``kish``, ``notes``), ``item_nonresponse``, ``statements`` and ``estimates``. Figures are rounded here,
+once: shares to 6 decimals, USD to 2, months of earnings to 4; numbers of cases to multiples of 5. A hidden estimate has
+null wherever a figure would be, its number of cases included.
 """
 
 from __future__ import annotations

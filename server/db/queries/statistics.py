@@ -60,6 +60,19 @@ class RunRow:
     inputs_hash: bytes | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRun:
+    """A run as it is stored; ``release_id`` is the draft it made, if any."""
+
+    run_id: int
+    due_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    state: str
+    reason: str | None
+    release_id: int | None
+
+
 def design_tables(session: Session) -> DesignTables:
     """Return frame, listing and totals of the drawn units as columns; empty where nothing was imported."""
     psus = session.execute(
@@ -165,6 +178,27 @@ def add_run(session: Session, run: RunRow) -> int:
         "inputs_hash": run.inputs_hash,
     }
     return int(session.execute(statement, [values]).scalar_one())
+
+
+def runs(session: Session) -> tuple[StoredRun, ...]:
+    """Return every run, newest first."""
+    rows = session.execute(
+        select(EstimateRun, Release.release_id)
+        .outerjoin(Release, Release.run_id == EstimateRun.run_id)
+        .order_by(EstimateRun.run_id.desc())
+    )
+    return tuple(
+        StoredRun(
+            run_id=run.run_id,
+            due_at=run.due_at,
+            started_at=run.started_at,
+            finished_at=run.finished_at,
+            state=run.state,
+            reason=run.reason,
+            release_id=release_id,
+        )
+        for run, release_id in rows
+    )
 
 
 def add_draft(
