@@ -1,0 +1,207 @@
+"""Load for the acknowledgement benchmarks: a real server process, enrolled devices, and prepared exchanges.
+
+Everything a device sends is made and signed before the clock starts, so that the figure is the server's, not that of
+the load generator; both share the machine's cores.
+"""
+
+import http.client
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from server.config import Config
+from server.db.engine import Database
+from server.keystore import KeyStore
+from server.migrations import upgrade
+from server.services import enrol_device
+from sync_protocol import enrolment, envelope, messages, ratchet, signatures
+from sync_protocol.constants import Kind
+from sync_protocol.documents import document_hash
+from sync_protocol.epoch import make_epoch
+from sync_protocol.messages import ExchangeRequest
+from sync_protocol.plaintext import Manifest
+
+BATCH = 40
+NO_HASH = bytes(32)
+XML = b"<data id='bench' version='1'>" + b"<answer>4711 lama</answer>" * 130 + b"</data>"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One request, ready to be written to a socket."""
+
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Office:
+    """A data directory with keys and a database, and the devices that are enrolled in it."""
+
+    config: Config
+    keystore: KeyStore
+    devices: tuple[tuple[str, Ed25519PrivateKey, bytes], ...]
+
+
+def make_office(config: Config, connections: int) -> Office:
+    """Make keys, schema and devices."""
+    now = datetime.now(UTC)
+    keystore = KeyStore.create(config.keys_dir, None, config.data_dir / "root.key", now=now)
+    database = Database(config.database_url)
+    upgrade(database)
+    devices = []
+    for number in range(connections):
+        signer, receiver = Ed25519PrivateKey.generate(), X25519PrivateKey.generate()
+        public = signer.public_key().public_bytes_raw()
+        with database.transaction() as session:
+            token = enrol_device.issue_token(
+                session,
+                enumerator=f"{number:04d}",
+                team="01",
+                role="enumerator",
+                user="bench",
+                now=now,
+            )
+            request = enrolment.make_request(
+                token=token,
+                root_key=keystore.root_key,
+                signer=signer,
+                signing_key=public,
+                receiving_key=receiver.public_key().public_bytes_raw(),
+            )
+            enrolled = enrol_device.enrol(session, request, issuer=keystore, now=now)
+        devices.append((enrolled.device_id, signer, document_hash(enrolled.certificate)))
+    database.dispose()
+    return Office(config, keystore, tuple(devices))
+
+
+def prepare(office: Office, exchanges: int, batch: int = BATCH) -> tuple[tuple[Prepared, ...], ...]:
+    """Seal and sign the exchanges of each device."""
+    return tuple(tuple(_exchanges(office, device, exchanges, batch)) for device in office.devices)
+
+
+def _exchanges(
+    office: Office, device: tuple[str, Ed25519PrivateKey, bytes], count: int, batch: int
+) -> Iterator[Prepared]:
+    device_id, signer, certificate_hash = device
+    survey_key = office.keystore.keyring.survey_key("survey")
+    assert survey_key is not None
+    key = os.urandom(32)
+    epoch = make_epoch(
+        survey_key=survey_key,
+        certificate_hash=certificate_hash,
+        signer=signer,
+        sequence=1,
+        previous=NO_HASH,
+        nonce=os.urandom(32),
+        epoch_key=key,
+    )
+    previous, index = document_hash(epoch), 0
+    carried = [epoch]
+    for counter in range(1, count + 1):
+        while len(carried) < batch:
+            header = envelope.Header(
+                kind=Kind.INTERVIEW,
+                suite=survey_key.suite,
+                epoch_hash=document_hash(epoch),
+                index=index % 4096,
+                sequence=index + 2,
+                previous=previous,
+                instance_id=os.urandom(16),
+                parents=(),
+                form_version_hash=NO_HASH,
+                dictionary_hash=NO_HASH,
+                certificate_hash=certificate_hash,
+            )
+            body = envelope.seal_interview(
+                header=header,
+                content_key=ratchet.content_key(key, header.epoch_hash, header.index),
+                signer=signer,
+                manifest=Manifest(device_time="2026-11-24T00:00:00+00:00"),
+                instance_xml=XML + os.urandom(600),  # compresses to what a real interview does
+            )
+            previous, index = document_hash(body), index + 1
+            carried.append(body)
+        request = ExchangeRequest(
+            device_id=device_id,
+            counter=counter,
+            since=None,
+            have=(),
+            envelopes=tuple(carried),
+            device_time=datetime.now(UTC),
+        )
+        body = messages.encode_request(request)
+        headers = signatures.sign_request("POST", messages.PATH_EXCHANGE, body, device_id=device_id, key=signer)
+        yield Prepared(headers | {"Content-Type": messages.MEDIA_TYPE_EXCHANGE}, body)
+        carried = []
+
+
+@contextmanager
+def serving(config: Config) -> Iterator[int]:
+    """Run the real server without its opening worker; give its port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    environ = os.environ | {"PASSERELLE_DATA": str(config.data_dir), "PASSERELLE_DATABASE_URL": config.database_url}
+    command = [sys.executable, "-m", "server.cli", "serve", "--port", str(port), "--no-worker"]
+    with subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        try:
+            _wait(port)
+            yield port
+        finally:
+            process.terminate()
+
+
+def _wait(port: int) -> None:
+    for _ in range(200):
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError("the server did not start")
+
+
+def drive(port: int, load: Sequence[Sequence[Prepared]]) -> float:
+    """Send each device's exchanges over a connection of its own, all at once; return the seconds it took.
+
+    Raises:
+        RuntimeError: when an exchange was not acknowledged.
+    """
+    context = multiprocessing.get_context("fork")
+    barrier = context.Barrier(len(load) + 1)
+    failures = context.SimpleQueue()
+    workers = [context.Process(target=_send, args=(port, share, barrier, failures)) for share in load]
+    for worker in workers:
+        worker.start()
+    barrier.wait()
+    start = time.perf_counter()
+    for worker in workers:
+        worker.join()
+    seconds = time.perf_counter() - start
+    if not failures.empty():
+        raise RuntimeError(f"not acknowledged: {failures.get()}")
+    return seconds
+
+
+def _send(port: int, share: Sequence[Prepared], barrier: object, failures: object) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.connect()
+    barrier.wait()  # type: ignore[attr-defined]
+    for prepared in share:
+        connection.request("POST", messages.PATH_EXCHANGE, prepared.body, prepared.headers)
+        answer = connection.getresponse()
+        told = answer.read()
+        if answer.status != 200 or len(messages.decode_answer(told).receipts) == 0:
+            failures.put(f"{answer.status} {told[:200]!r}")  # type: ignore[attr-defined]
+            return

@@ -1,0 +1,75 @@
+"""Acknowledged envelopes per second on SQLite, 40 an exchange, 8 connections, `synchronous=FULL`.
+
+Compared with the raw rate: the same rows put into the same table by one connection, 40 a transaction, with the same
+durability and nothing around it.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pysqlite3.dbapi2 as sqlite
+
+from benchmarks._load import BATCH, drive, make_office, prepare, serving
+from server.config import Config
+
+CONNECTIONS = 8
+EXCHANGES = 60
+RAW_TRANSACTIONS = 400
+COLUMNS = (
+    "envelope_id, kind, body, epoch_hash, instance_id, certificate_hash, form_version_hash, carrier, received_at, state"
+)
+
+
+def run() -> Iterator[dict[str, Any]]:
+    """Yield the figure."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Config.in_directory(Path(folder))
+        load = prepare(make_office(config, CONNECTIONS), EXCHANGES)
+        with serving(config) as port:
+            seconds = drive(port, load)
+        served = CONNECTIONS * EXCHANGES * BATCH / seconds
+        raw = _raw_rate(Path(folder) / "passerelle.db")
+    yield {
+        "what": "ack_batch40_sqlite",
+        "value": round(served),
+        "unit": "envelopes/s",
+        "connections": CONNECTIONS,
+        "compared_with": "raw inserts of the same rows, 40 a transaction, synchronous=FULL",
+        "raw": round(raw),
+        "ratio": round(served / raw, 3),
+    }
+
+
+def _raw_rate(path: Path) -> float:
+    connection = sqlite.connect(str(path), isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    body_bytes = connection.execute("SELECT avg(length(body)) FROM envelope").fetchone()[0]
+    rows = [
+        [
+            (
+                os.urandom(32),
+                2,
+                os.urandom(int(body_bytes)),
+                *(os.urandom(size) for size in (32, 16, 32, 32)),
+                "raw",
+                "2026-11-24 00:00:00.000000",
+                "received",
+            )
+            for _ in range(BATCH)
+        ]
+        for _ in range(RAW_TRANSACTIONS)
+    ]
+    marks = ", ".join("?" * 10)
+    start = time.perf_counter()
+    for batch in rows:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(f"INSERT INTO envelope ({COLUMNS}) VALUES ({marks})", batch)
+        connection.execute("COMMIT")
+    seconds = time.perf_counter() - start
+    connection.close()
+    return RAW_TRANSACTIONS * BATCH / seconds
