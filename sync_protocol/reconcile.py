@@ -47,7 +47,7 @@ class Revision:
         instance_id: (16,).
         answers_hash: (32,) of the canonical answers.
         parents: instanceIDs, (16,) each, that it edits.
-        envelope_id: (32,) of an envelope that holds it, the lowest where several do.
+        envelope_id: (32,) of an envelope that holds it; which one where several do, `unique` says.
         role: of the device that sealed it.
         mode: of the survey key that it was sealed to.
     """
@@ -91,8 +91,8 @@ class FoldedInterview:
 def unique(revisions: Iterable[Revision]) -> tuple[Revision, ...]:
     """Make one of the revisions that are the same; sorted by key.
 
-    Copies may differ in what surrounds the answers: the union of their parents counts, the highest role and mode, and
-    the lowest envelope id and form version.
+    Copies may differ in what surrounds the answers: the union of their parents counts, the highest role, and the mode,
+    envelope id and form version of one copy, that of the highest mode and the lowest envelope id.
     """
     merged: dict[tuple[bytes, bytes], Revision] = {}
     for revision in revisions:
@@ -104,13 +104,14 @@ def unique(revisions: Iterable[Revision]) -> tuple[Revision, ...]:
 
 
 def _merge(first: Revision, second: Revision) -> Revision:
+    if first.mode != second.mode:
+        leader = max(first, second, key=lambda copy: _mode_rank(copy.mode))
+    else:
+        leader = min(first, second, key=lambda copy: (copy.envelope_id, copy.form_version_hash))
     return replace(
-        first,
+        leader,
         parents=tuple(sorted({*first.parents, *second.parents})),
-        envelope_id=min(first.envelope_id, second.envelope_id),
-        form_version_hash=min(first.form_version_hash, second.form_version_hash),
         role=max(first.role, second.role, key=lambda role: (ROLE_RANK.get(role, 0), role)),
-        mode=max(first.mode, second.mode, key=_mode_rank),
     )
 
 

@@ -167,7 +167,7 @@ def test_a_keyring_without_a_member_is_malformed() -> None:
 
 @pytest.mark.parametrize("member", ["issuer_keys", "receipt_keys", "decision_keys", "revocations"])
 def test_a_keyring_with_a_short_key_is_malformed(member: str) -> None:
-    document = replace(KEYRING, **{member: (b"short",)}).sign(OFFICE)  # type: ignore[arg-type]
+    document = replace(KEYRING, **{member: (b"k" * 32, b"short")}).sign(OFFICE)  # type: ignore[arg-type]
     with pytest.raises(LocalError, match="malformed"):
         Keyring.read(document, OFFICE_PUBLIC)
 

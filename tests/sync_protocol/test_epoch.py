@@ -154,6 +154,7 @@ def test_an_index_beyond_the_last_costs_nothing() -> None:
         ratchet.EpochKeys(EPOCH_KEY, bytes(32)).content_key(RATCHET_STEPS)
     with pytest.raises(EnvelopeError, match="index-too-high"):
         ratchet.advance(EPOCH_KEY, RATCHET_STEPS + 1)
+    assert ratchet.advance(EPOCH_KEY, RATCHET_STEPS) == ratchet.next_key(ratchet.advance(EPOCH_KEY, RATCHET_STEPS - 1))
 
 
 def test_what_is_no_epoch_is_malformed() -> None:

@@ -161,6 +161,17 @@ def test_the_same_answers_sealed_in_two_modes_count_in_the_survey() -> None:
     assert (interview.state, interview.mode) == (State.CURRENT, "survey")
 
 
+def test_of_copies_one_gives_mode_envelope_and_form_together() -> None:
+    copies = [
+        _revision("a", "b", envelope="1", mode="training", form=1),
+        _revision("a", "c", envelope="3", role="supervisor", form=2),
+        _revision("a", envelope="2", form=3),
+    ]
+    for order in (copies, copies[::-1], [copies[1], copies[0], copies[2]]):
+        (merged,) = unique(order)
+        assert merged == replace(copies[2], parents=(_id("b"), _id("c")), role="supervisor")
+
+
 @given(histories)
 def test_an_interview_of_one_mode_never_shows_another(history: list[Revision]) -> None:
     mode_of = {revision.key: revision.mode for revision in unique(history)}
