@@ -218,7 +218,7 @@ class VerdictSchema(Message):
     instance_id = Bytes(exactly=16, required=True)
     envelope_id = Bytes(exactly=32, required=True)
     state = Text(required=True, validate=OneOf(["opened", "quarantined", "held"]))
-    reason = Text(allow_none=True, load_default=None, validate=TEXT)
+    reason = Text(allow_none=True, load_default=None, validate=Length(max=200))
 
 
 class KeyringSchema(Message):

@@ -12,7 +12,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
@@ -35,6 +35,14 @@ class Signer(Protocol):
 
     def sign(self, data: bytes, /) -> bytes:
         """Return the 64-byte Ed25519 signature of the data."""
+        ...
+
+
+class Headers(Protocol):
+    """Headers of a message, whatever framework holds them."""
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """Return names, in any case, and values."""
         ...
 
 
@@ -63,7 +71,7 @@ def sign_request(method: str, path: str, body: bytes, *, device_id: str, key: Si
     return _headers(digest, parameters, key.sign(_request_base(method, path, digest, parameters)))
 
 
-def request_key_id(headers: Mapping[str, str]) -> str:
+def request_key_id(headers: Headers) -> str:
     """Return the device id that a request claims, unverified.
 
     Raises:
@@ -72,7 +80,7 @@ def request_key_id(headers: Mapping[str, str]) -> str:
     return _key_id(headers, COMPONENTS_REQUEST, TAG_REQUEST)
 
 
-def verify_request(method: str, path: str, body: bytes, *, headers: Mapping[str, str], public_key: bytes) -> None:
+def verify_request(method: str, path: str, body: bytes, *, headers: Headers, public_key: bytes) -> None:
     """Check a request's content digest and signature.
 
     Args:
@@ -117,7 +125,7 @@ def sign_answer(
     return _headers(digest, parameters, key.sign(base))
 
 
-def answer_key_id(headers: Mapping[str, str]) -> str:
+def answer_key_id(headers: Headers) -> str:
     """Return the id of the receipt key that an answer claims, unverified.
 
     Raises:
@@ -130,7 +138,7 @@ def verify_answer(
     status: int,
     body: bytes,
     *,
-    headers: Mapping[str, str],
+    headers: Headers,
     method: str,
     path: str,
     request_digest: bytes,
@@ -184,7 +192,7 @@ def _answer_base(status: int, digest: str, request: tuple[str, str, bytes], para
     return "\n".join(lines).encode("utf-8")
 
 
-def _key_id(headers: Mapping[str, str], components: str, tag: str) -> str:
+def _key_id(headers: Headers, components: str, tag: str) -> str:
     given = _header(headers, "signature-input")
     start = f'{LABEL}={components};keyid="'
     end = f'";alg="ed25519";tag="{tag}"'
@@ -194,7 +202,7 @@ def _key_id(headers: Mapping[str, str], components: str, tag: str) -> str:
     return key_id
 
 
-def _checked_digest(headers: Mapping[str, str], body: bytes) -> str:
+def _checked_digest(headers: Headers, body: bytes) -> str:
     given = _header(headers, "content-digest")
     if not DIGEST.fullmatch(given):
         raise RemoteError("signature-invalid", "Content-Digest must be sha-256=:…:")
@@ -203,7 +211,7 @@ def _checked_digest(headers: Mapping[str, str], body: bytes) -> str:
     return given
 
 
-def _verify(base: bytes, headers: Mapping[str, str], public_key: bytes) -> None:
+def _verify(base: bytes, headers: Headers, public_key: bytes) -> None:
     found = SIGNATURE.fullmatch(_header(headers, "signature"))
     if found is None:
         raise RemoteError("signature-invalid", f"Signature must be {LABEL}=:…:")
@@ -214,7 +222,7 @@ def _verify(base: bytes, headers: Mapping[str, str], public_key: bytes) -> None:
         raise RemoteError("signature-invalid", "the signature is not of this key over this message") from None
 
 
-def _header(headers: Mapping[str, str], name: str) -> str:
+def _header(headers: Headers, name: str) -> str:
     """Return a header by its lower-case name; one that is absent or repeated is as good as unsigned."""
     values = [value for key, value in headers.items() if key.lower() == name]
     if len(values) != 1:

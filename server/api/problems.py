@@ -13,7 +13,7 @@ from typing import Final
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from server.context import public
+from server.context import current, public
 from server.errors import (
     BadRequest,
     Internal,
@@ -25,6 +25,8 @@ from server.errors import (
     all_problems,
     from_protocol,
 )
+from sync_protocol import messages
+from sync_protocol.documents import encode_bytes
 from sync_protocol.errors import ProtocolError
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -114,6 +116,8 @@ def members(problem: Problem) -> dict[str, object]:
     }
     if problem.retry is not None:
         document["retry"] = problem.retry
+    if request.path == messages.PATH_EXCHANGE:  # a device that missed a rotation can verify no refusal without it
+        document["keyring"] = encode_bytes(current().keystore.keyring_document)
     return document | problem.members
 
 
