@@ -9,8 +9,9 @@ from server.api.bodies import MemoryRequest
 from server.config import Config
 from server.context import Context
 from server.context.instance import EXTENSION
+from server.web import pages
 
-DOORS = (sync, openrosa, forms, health, problems)
+DOORS = (sync, openrosa, forms, health, problems, pages)
 SESSION_HOURS = 12
 
 
@@ -36,7 +37,7 @@ def create_app(config: Config, context: Context | None = None) -> Flask:
         MAX_FORM_MEMORY_SIZE=None,
         SESSION_COOKIE_NAME="passerelle",
         SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SAMESITE="Strict",
         SESSION_COOKIE_SECURE=(config.base_url or "").startswith("https://"),
         PERMANENT_SESSION_LIFETIME=timedelta(hours=SESSION_HOURS),
     )

@@ -1,8 +1,17 @@
 """``passerelle estimate`` and ``passerelle release``: from interviews to published figures."""
 
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING
+
 import click
 
-from server.cli.desk import Desk, actor, json_option, pass_desk, print_json, print_table, working
+from server.cli.desk import Desk, actor, cell, json_option, pass_desk, print_json, print_table, working
+
+if TYPE_CHECKING:
+    from server.db.queries.statistics import StoredRelease
+
+NUMBERS = ("value", "se", "cv", "low", "high", "n")
 
 
 @click.group()
@@ -28,11 +37,18 @@ def run(desk: Desk, cut_off: str | None, as_json: bool) -> None:
     now = utc_now()
     until = _moment(cut_off) if cut_off else now
     with working("Estimating …"), desk.context() as context:
-        ran = service.run(context.database, microdata=context.microdata, keystore=context.keystore, now=now, cut_off=until)
+        with context.database.read() as session:
+            prepared = service.prepare(session, microdata=context.microdata, now=now, cut_off=until)
+        with context.database.transaction() as session:
+            ran = service.store(session, prepared, now=utc_now())
     if as_json:
         print_json(ran)
         return
-    click.echo(f"Run {ran.run_id} made draft release {ran.release_id}. Publish it with `passerelle release publish {ran.release_id}`.")
+    if ran.is_new:
+        click.echo(f"Run {ran.run_id} made draft release {ran.release_id}.")
+    else:
+        click.echo(f"Run {ran.run_id} found nothing new since release {ran.release_id}.")
+    click.echo(f"Look at it with `passerelle release show {ran.release_id}`, publish it with `passerelle release publish {ran.release_id}`.")
 
 
 @estimate.command("list", epilog="\b\nExample:\n  passerelle estimate list\n")
@@ -64,9 +80,9 @@ def list_releases(desk: Desk, as_json: bool) -> None:
     from server.services import release as service
 
     with desk.context() as context, context.database.read() as session:
-        found = service.list_releases(session)
+        found = service.list_releases(session, with_drafts=True)
     if as_json:
-        print_json(found)
+        print_json([_described(one) for one in found])
         return
     rows = [(one.release_id, one.state, one.cut_off, one.published_at, one.published_by, one.open_holds) for one in found]
     print_table("Releases", ("release", "state", "cut-off", "published", "by", "open holds"), rows)
@@ -87,30 +103,49 @@ def publish(desk: Desk, release_id: int, as_json: bool) -> None:
     with desk.context() as context, context.database.transaction() as session:
         published = service.publish(session, release_id, user=actor(), now=utc_now())
     if as_json:
-        print_json(published)
+        print_json(_described(published))
     else:
-        click.echo(f"Published release {release_id}.")
+        click.echo(f"Published release {release_id} (content {published.content_hash.hex()}).")
 
 
-@release.command(epilog="\b\nExample:\n  passerelle release show 3\n")
+@release.command(epilog="\b\nExamples:\n  passerelle release show 3\n  passerelle release show 3 --all\n  passerelle release show 3 --json\n")
 @click.argument("release_id", type=int, metavar="RELEASE")
+@click.option("--all", "is_all", is_flag=True, help="All domains; national figures only if not given.")
 @json_option
 @pass_desk
-def show(desk: Desk, release_id: int, as_json: bool) -> None:
-    """Show the figures of a release; hidden ones stay hidden."""
+def show(desk: Desk, release_id: int, is_all: bool, as_json: bool) -> None:
+    """Show the figures of a release, a draft too; hidden ones stay hidden."""
     from server.services import release as service
 
     with desk.context() as context, context.database.read() as session:
-        found = service.read(session, release_id)
+        found = service.show(session, release_id, with_drafts=True)
+    content = json.loads(found.content)
     if as_json:
-        print_json(found)
+        print_json({**_described(found), "content": content})
         return
-    print_table("Figures", ("indicator",), [])
+    rows = [
+        [one["indicator"], one["statistic"], one["domain"], one["domain_value"], *map(_number, map(one.get, NUMBERS)), one["flag"]]
+        for one in content["estimates"]
+        if is_all or one["domain"] == "national"
+    ]
+    columns = ("indicator", "statistic", "domain", "code", *NUMBERS, "flag")
+    print_table(f"Release {release_id}, {found.state}, cut-off {cell(found.cut_off)}", columns, rows, numbers=NUMBERS)
 
 
-def _moment(text: str) -> "datetime":
-    from datetime import datetime
+def _described(found: "StoredRelease") -> dict[str, object]:
+    """Return a release without its content."""
+    names = ("release_id", "run_id", "state", "created_at", "cut_off", "published_at", "published_by", "content_hash", "open_holds")
+    return {name: getattr(found, name) for name in names}
 
+
+def _number(value: float | None) -> str:
+    """Write a figure of any size with four digits that matter."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}".replace(",", " ") if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -68,18 +68,17 @@ def settle(desk: Desk, interview: str, keep: bool, reassign: str | None, exclude
     if keep + exclude + (reassign is not None) != 1:
         raise Refusal("give exactly one of --keep, --reassign KEY and --exclude.")
     verdict = "keep" if keep else "exclude" if exclude else "reassign"
-    with desk.context() as context:
-        with context.database.transaction() as session:
-            settle_hold.settle(
-                session,
-                keystore=context.keystore,
-                interview_id=_id(interview, 16),
-                verdict=verdict,
-                household_key=reassign,
-                note=note,
-                user=actor(),
-                now=utc_now(),
-            )
+    with desk.context() as context, context.database.transaction() as session:
+        settle_hold.settle(
+            session,
+            keystore=context.keystore,
+            interview_id=_id(interview, 16),
+            verdict=verdict,
+            household_key=reassign,
+            note=note,
+            user=actor(),
+            now=utc_now(),
+        )
     click.echo("Decided. The server folds the decision in a moment; without a server, run `passerelle worker`.")
 
 
@@ -114,7 +113,7 @@ def release(desk: Desk, envelope: str) -> None:
 
     with desk.context() as context, context.database.transaction() as session:
         settle_hold.release_quarantined(
-            session, keystore=context.keystore, envelope_id=_id(envelope, 32), user=actor(), now=utc_now()
+            session, envelope_id=_id(envelope, 32), user=actor(), now=utc_now()
         )
     click.echo("Released. The server opens it in a moment.")
 

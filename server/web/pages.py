@@ -1,0 +1,225 @@
+"""The pages of the console: published figures for everybody, fieldwork and forms for the office.
+
+No page runs a script or loads anything from elsewhere, and the policy of every answer says so to the browser.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+from flask import Blueprint, Response, current_app, g, redirect, render_template, request, session, url_for
+from markupsafe import Markup
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from server.context import current, public, roles
+from server.errors import LoginInvalid, NotFound
+from server.services import accounts, deliver_forms
+from server.services.progress import Counts
+from server.web.attempts import Attempts
+from server.web.charts import Share, stacked_bar
+from server.web.form_tokens import form_token, is_ours
+from server.web.messages import choose_language, word
+from server.web.published import RecentProgress, latest_release, measure
+from server.web.results import domain_label, sections
+from server.web.survey import Survey, read_survey
+
+POLICY: Final = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """The release line of the results page."""
+
+    release_id: int
+    published_on: str
+    cut_off_on: str
+    csv_url: str
+    json_url: str
+
+
+blueprint = Blueprint(
+    "web", __name__, template_folder="templates", static_folder="static", static_url_path="/static/console"
+)
+blueprint.record(lambda state: state.app.extensions.update(passerelle_console=(Attempts(), RecentProgress())))
+
+
+@blueprint.get("/")
+@public
+def results() -> str:
+    """Show the figures of the latest published release, and progress by province."""
+    context, language, survey = current(), _language(), _survey()
+    published = latest_release(context)
+    _, recent = _console()
+    shown = None
+    if published is not None:
+        address = f"/api/v1/releases/{published.release_id}/estimates"
+        shown = _Shown(
+            published.release_id,
+            date(published.published_at),
+            date(published.cut_off),
+            f"{address}?format=csv",
+            f"{address}?format=json",
+        )
+    return _page(
+        "results.html",
+        heading=survey.titles.get(language) or survey.titles.get("en") or word(language, "title"),
+        release=shown,
+        sections=sections(published.figures, survey, language) if published else (),
+        progress=recent.read(context),
+    )
+
+
+@blueprint.get("/fieldwork")
+@roles("supervisor", "manager")
+def fieldwork() -> str:
+    """Show what came of every drawn household, by enumerator and unit."""
+    return _page("fieldwork.html", progress=measure(current()))
+
+
+@blueprint.get("/forms")
+@roles("supervisor", "manager", "statistician")
+def forms() -> str:
+    """List the published form versions."""
+    with current().database.read() as database_session:
+        versions = deliver_forms.list_versions(database_session)
+    return _page("forms.html", versions=versions, date=date)
+
+
+@blueprint.get("/forms/<form_id>/<version>.<kind>")
+@roles("supervisor", "manager", "statistician")
+def form_file(form_id: str, version: str, kind: str) -> Response:
+    """Download a form version as it was published: its workbook, or its XForm."""
+    with current().database.read() as database_session:
+        found = deliver_forms.find_version(database_session, form_id=form_id, version=version)
+        if kind == "xml":
+            content, name, media_type = deliver_forms.read_xform(database_session, found.hash), f"{form_id}.xml", "text/xml"
+        elif kind == "xlsx":
+            workbook = deliver_forms.read_workbook(database_session, found.hash)
+            content, name, media_type = workbook.content, workbook.name, XLSX
+        else:
+            raise NotFound(f"a form version is an xlsx or an xml, not a {kind[:20]}")
+    response = Response(content, mimetype=media_type)
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    return response
+
+
+@blueprint.get("/login")
+@public
+def login_page() -> str:
+    """Ask for name and password."""
+    return _page("login.html", next=_local(request.args.get("next", "")), failure=None)
+
+
+@blueprint.post("/login")
+@public
+def log_in() -> WerkzeugResponse | tuple[str, int]:
+    """Open a session for whoever gives the right name and password."""
+    target = _local(request.form.get("next", ""))
+    name = request.form.get("name", "")
+    failure, status = _try(name, request.form.get("password", ""))
+    if failure is not None:
+        return _page("login.html", next=target, failure=failure), status
+    return redirect(target or url_for("web.fieldwork"), 303)
+
+
+@blueprint.post("/logout")
+@public
+def log_out() -> WerkzeugResponse:
+    """End the session; an old page's button does nothing."""
+    if is_ours(request.form.get("form_token", "")):
+        session.clear()
+    return redirect(url_for("web.results"), 303)
+
+
+@blueprint.after_request
+def protect(response: Response) -> Response:
+    """Tell the browser what these pages do not do."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.endpoint != "web.static":
+        response.headers.setdefault("Cache-Control", "no-store" if "user_id" in session else "no-cache")
+        response.vary.update(("Accept-Language", "Cookie"))
+    return response
+
+
+def _try(name: str, password: str) -> tuple[str | None, int]:
+    """Log in, or return the message and status of why not."""
+    attempts, _ = _console()
+    keys = (f"name {name.strip().lower()[:200]}", f"address {request.remote_addr}")
+    if not is_ours(request.form.get("form_token", "")):
+        return "form_old", 400
+    if attempts.are_too_many(*keys):
+        return "login_slow", 429
+    try:
+        with current().database.read() as database_session:
+            account = accounts.log_in(database_session, name=name, password=password)
+    except LoginInvalid:
+        attempts.failed(*keys)
+        return "login_wrong", 401
+    session.clear()  # what was set before the login, by whomever, ends with it
+    session["user_id"] = account.user_id
+    session.permanent = True
+    return None, 200
+
+
+def _page(template: str, **values: Any) -> str:
+    language, survey = _language(), _survey()
+    has_form = template == "login.html" or g.get("caller") is not None
+    return render_template(
+        template,
+        language=language,
+        asked_language=request.args.get("lang"),
+        survey=survey,
+        account=g.caller.name if g.get("caller") is not None else None,
+        form_token=form_token() if has_form else "",
+        t=_translator(language),
+        outcome_bar=partial(_outcome_bar, language),
+        province_name=lambda code: domain_label("province", code, survey, language),
+        **values,
+    )
+
+
+def _translator(language: str) -> Callable[..., str]:
+    return partial(word, language)
+
+
+def _outcome_bar(language: str, counts: Counts) -> Markup:
+    columns = ("complete", "partial", "refused", "not_met", "not_eligible", "other", "pending")
+    shares = [Share(column.replace("_", "-"), getattr(counts, column)) for column in columns]
+    done = f"{counts.received} / {counts.drawn}"
+    return stacked_bar(shares, label=f"{word(language, 'received')}: {done}")
+
+
+def date(moment: datetime) -> str:
+    """Write a day as ISO 8601 does: the same in every language."""
+    return f"{moment:%Y-%m-%d}"
+
+
+def _language() -> str:
+    return choose_language(request.args.get("lang"), request.accept_languages.best_match(["en", "fr"]))
+
+
+def _survey() -> Survey:
+    return read_survey(current().config.data_dir)
+
+
+def _console() -> tuple[Attempts, RecentProgress]:
+    found: tuple[Attempts, RecentProgress] = current_app.extensions["passerelle_console"]
+    return found
+
+
+def _local(target: str) -> str:
+    """Return a target within this site, nothing for any other: ``//host`` and ``/\\host`` lead elsewhere."""
+    is_local = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+    return target if is_local else ""
