@@ -11,6 +11,7 @@ from sync_protocol.constants import (
     ENVELOPE_BYTES,
     LABEL_ENVELOPE,
     PARENTS,
+    PLAINTEXT_BYTES,
     RATCHET_STEPS,
     SUITE_X25519,
     SUITE_X_WING,
@@ -327,9 +328,31 @@ def test_a_hostile_plaintext_is_refused_within_bounds(packed: bytes, code: str) 
         plaintext.unpack(packed)
 
 
-def test_an_interview_over_the_limit_is_not_sealed() -> None:
+def test_a_plaintext_of_just_the_limit_passes_and_a_byte_more_is_not_sealed() -> None:
+    room = PLAINTEXT_BYTES - 4 - len(MANIFEST.encode())
+    assert plaintext.unpack(plaintext.pack(MANIFEST, bytes(room))) == (MANIFEST, bytes(room))
     with pytest.raises(LocalError, match="too-large"):
-        plaintext.pack(MANIFEST, bytes(5 << 20))
+        plaintext.pack(MANIFEST, bytes(room + 1))
+
+
+def test_a_manifest_of_just_the_limits_passes() -> None:
+    manifest = Manifest(
+        device_time="9" * 64,
+        media=(Medium(name="n" * 255, type="", length_bytes=0, sha256="", key=""),),
+        app_user="a" * 200,
+    )
+    assert plaintext.unpack(plaintext.pack(manifest, b"")) == (manifest, b"")
+
+
+def test_a_manifest_that_is_longer_than_the_plaintext_is_malformed_though_it_reads() -> None:
+    encoded = MANIFEST.encode()
+    with pytest.raises(EnvelopeError, match="malformed"):
+        plaintext.unpack(_deflated((len(encoded) + 1).to_bytes(4, "big") + encoded))
+
+
+def test_sealing_pads_only_when_it_is_told_to() -> None:
+    plain = len(MANIFEST.encode()).to_bytes(4, "big") + MANIFEST.encode() + XML
+    assert plaintext.pack(MANIFEST, XML) == _deflated(plain)
 
 
 @given(st.binary(max_size=600))
