@@ -218,15 +218,26 @@ def _run_in_savepoint(connection: Connection, call: _Call) -> None:
     Raises:
         Exception: when the database ended the whole transaction, as SQLite does when the disk is full.
     """
-    with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
-        try:
-            call.result = call.work(session)
-            session.commit()  # of the savepoint
-        except Exception as error:  # it is the caller's, who gets it from the promise
-            if not _is_in_transaction(connection):
-                raise
-            session.rollback()
-            call.future.set_exception(error)
+    session = Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
+    try:
+        call.result = call.work(session)
+        session.commit()  # of the savepoint
+    except Exception as error:  # it is the caller's, who gets it from the promise
+        if not _is_in_transaction(connection):
+            raise _first(error) from None
+        session.rollback()
+        call.future.set_exception(error)
+    session.close()
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return what came first: an attempt to roll back to a savepoint that is gone hides why it is gone."""
+    first = error
+    while error.__context__ is not None:
+        error = error.__context__
+        if isinstance(error, DBAPIError):
+            first = error
+    return first
 
 
 def _is_in_transaction(connection: Connection) -> bool:
@@ -239,6 +250,8 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
+        if getattr(error.orig, "sqlite_errorname", "") == "SQLITE_ERROR":
+            raise  # wrong SQL: a mistake of ours, not a state of the database
         raise _problem(error) from error
 
 
@@ -246,7 +259,7 @@ def _problem(error: DBAPIError) -> Problem:
     state = getattr(error.orig, "sqlstate", None)
     if state in SERIALIZATION_STATES:
         return _Again("the database rolled the request back to break a deadlock")
-    if state in FULL_STATES or "is full" in str(error.orig):
+    if state in FULL_STATES or getattr(error.orig, "sqlite_errorname", "") == "SQLITE_FULL":
         return StorageFull("the database could not grow; nothing of this request was stored")
     return Maintenance("the database cannot be reached or written; nothing of this request was stored")
 
