@@ -3,12 +3,12 @@
 import json
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
 from server.db.queries import interviews as queries
-from server.folding.holds import VERDICTS, Settlement
+from server.folding.holds import REASSIGN, VERDICTS, Settlement
 from server.folding.opener import OpenedDecision
 from server.keystore import KeyStore
 from sync_protocol.documents import canonical_json
@@ -46,11 +46,20 @@ def read_settlements(
     owner = {instance_id: name for name, instances in members.items() for instance_id in instances}
     found: dict[bytes, Settlement] = {}
     for row in queries.decisions_about(session, owner):  # ascending: the last one stays
-        decision = json.loads(keystore.open_projection(row.sealed, CONTEXT + row.envelope_id))
-        verdict, key = decision.get("verdict"), decision.get("household_key")
-        if row.action == SETTLE_HOLD and verdict in VERDICTS:
-            found[owner[row.instance_id]] = Settlement(verdict=verdict, household_key=key)
+        settlement = settlement_of(json.loads(keystore.open_projection(row.sealed, CONTEXT + row.envelope_id)))
+        if settlement is not None:
+            found[owner[row.instance_id]] = settlement
     return found
+
+
+def settlement_of(decision: Mapping[str, Any]) -> Settlement | None:
+    """Return what a decision settles, None when it settles nothing that this version knows."""
+    verdict, key = decision.get("verdict"), decision.get("household_key")
+    if decision.get("action") != SETTLE_HOLD or verdict not in VERDICTS:
+        return None
+    if (verdict == REASSIGN) != isinstance(key, str):
+        return None
+    return Settlement(verdict=verdict, household_key=key)
 
 
 def _moment(text: str, now: datetime) -> datetime:

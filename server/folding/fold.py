@@ -5,7 +5,7 @@ whole household groups, so folding it is folding everything.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,13 +15,15 @@ from server.db.queries import feed
 from server.db.queries import interviews as queries
 from server.db.queries import verdicts as verdict_queries
 from server.db.queries.interviews import StoredInterview, StoredRevision
+from server.db.queries.opening import StoredEnvelope
 from server.db.queries.verdicts import NewVerdict
+from server.db.tables.envelopes import QUARANTINED
 from server.folding import holds
 from server.folding.decisions import read_settlements
 from server.folding.holds import Held
 from server.folding.opener import OpenedDecision, OpenedInterview, Unopened
 from server.folding.profile import Summary
-from server.keystore import KeyStore
+from server.keystore import DOOR_ID, OFFICE_ID, KeyStore
 from server.microdata import Standing
 from sync_protocol import reconcile
 from sync_protocol.reconcile import FoldedInterview, Revision
@@ -90,29 +92,31 @@ def _row(item: Filed, keystore: KeyStore) -> dict[str, Any]:
 
 
 def _merge_stored(session: Session, known: StoredRevision, item: Filed, keystore: KeyStore) -> None:
-    row = _row(item, keystore)
-    merged = _merged(
-        {name: getattr(known, name) for name in ("instance_id", "answers_hash", *_MERGED)}, item, keystore, fresh=row
-    )
-    queries.merge_revision(session, known.revision_id, **merged)
+    members = {name: getattr(known, name) for name in (*_IDENTITY, *_MERGED, *_OF_FORM, *_OF_ENVELOPE, "received_at")}
+    merged = _merged(members, item, keystore)
+    queries.merge_revision(session, known.revision_id, **{name: merged[name] for name in merged.keys() - {*_IDENTITY}})
 
 
+_IDENTITY = ("instance_id", "answers_hash")
 _MERGED = ("envelope_id", "form_version_hash", "role", "mode")
+_OF_FORM = ("part_id", "row", "sealed")
+_OF_ENVELOPE = ("envelope_sequence", "source", "device_time")
 
 
-def _merged(
-    known: Mapping[str, Any], item: Filed, keystore: KeyStore, fresh: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def _merged(known: Mapping[str, Any], item: Filed, keystore: KeyStore) -> dict[str, Any]:
     """Merge a further copy of a revision as `reconcile` merges them, so that arrival does not matter.
 
-    What comes with the answers (part, row, times) is that of the copy whose form version is kept.
+    The typed answers are those of the copy whose form version is kept, the source that of the copy whose envelope is,
+    and it came when the first of them came.
     """
     (merged,) = reconcile.unique((_revision(known, ()), item.opened.revision))
-    taken = dict(known)
+    row = _row(item, keystore)
+    taken = dict(known) | {name: getattr(merged, name) for name in _MERGED}
     if merged.form_version_hash != known["form_version_hash"]:
-        row = fresh if fresh is not None else _row(item, keystore)
-        taken |= {name: row[name] for name in ("part_id", "row", "sealed", "source", "device_time", "received_at")}
-    return taken | {name: getattr(merged, name) for name in _MERGED}
+        taken |= {name: row[name] for name in _OF_FORM}
+    if merged.envelope_id != known["envelope_id"]:
+        taken |= {name: row[name] for name in _OF_ENVELOPE}
+    return taken | {"received_at": min(known["received_at"], row["received_at"])}
 
 
 def _revision(row: Any, parents: Iterable[bytes]) -> Revision:
@@ -205,9 +209,7 @@ def _places(
     return places
 
 
-def _write(
-    session: Session, places: Sequence[Place], *, keystore: KeyStore, now: datetime
-) -> dict[bytes, Held]:
+def _write(session: Session, places: Sequence[Place], *, keystore: KeyStore, now: datetime) -> dict[bytes, Held]:
     """Write interviews and everyone who shares a household with them, before or after."""
     before = queries.interviews_by_id(session, (place.folded.interview_id for place in places))
     form_ids = queries.form_ids(session, (place.current.form_version_hash for place in places))
@@ -287,12 +289,20 @@ def _interview_row(
 def tell_devices(
     session: Session, filed: Sequence[Filed], unopened: Sequence[Unopened], held: Mapping[bytes, Held]
 ) -> None:
-    """Write what each carrier is told of its envelopes in its next exchange."""
+    """Write what devices are told in their next exchange: of what they brought, and of what others now make of it."""
     names = {
         row.instance_id: row.interview_id
         for row in queries.revisions_of_instances(session, (item.opened.revision.instance_id for item in filed))
     }
-    told = [_verdict_of(item, held.get(names[item.opened.revision.instance_id])) for item in filed]
+    told = [
+        _verdict(
+            item.opened.envelope,
+            item.opened.revision.instance_id,
+            held.get(names[item.opened.revision.instance_id]),
+        )
+        for item in filed
+        if _is_device(item.opened.envelope)
+    ]
     told += [
         NewVerdict(
             device_id=item.envelope.carrier,
@@ -302,20 +312,30 @@ def tell_devices(
             reason=item.reason,
         )
         for item in unopened
-        if item.state == "quarantined" and item.envelope.instance_id is not None
+        if item.state == QUARANTINED and item.envelope.instance_id is not None and _is_device(item.envelope)
+    ]
+    changed = held.keys() - set(names.values())
+    told += [
+        replace(verdict, state=state, reason=reason)
+        for interview_id, verdict in verdict_queries.told_of(session, changed)
+        for state, reason in (_standing_of(held[interview_id]),)
     ]
     verdict_queries.tell(session, told, position=lambda: feed.next_position(session))
 
 
-def _verdict_of(item: Filed, held: Held | None) -> NewVerdict:
-    is_held = held is not None and bool(held.holds)
+def _is_device(stored: StoredEnvelope) -> bool:
+    return stored.carrier not in (DOOR_ID, OFFICE_ID)
+
+
+def _verdict(stored: StoredEnvelope, instance_id: bytes, held: Held | None) -> NewVerdict:
+    state, reason = _standing_of(held)
     return NewVerdict(
-        device_id=item.opened.envelope.carrier,
-        envelope_id=item.opened.envelope.envelope_id,
-        instance_id=item.opened.revision.instance_id,
-        state="held" if is_held else "opened",
-        reason=",".join(held.holds) if held is not None and is_held else None,
+        device_id=stored.carrier, envelope_id=stored.envelope_id, instance_id=instance_id, state=state, reason=reason
     )
+
+
+def _standing_of(held: Held | None) -> tuple[str, str | None]:
+    return ("held", ",".join(held.holds)) if held is not None and held.holds else ("opened", None)
 
 
 def decided_instances(decisions: Iterable[OpenedDecision]) -> frozenset[bytes]:

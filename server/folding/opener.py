@@ -4,14 +4,19 @@ Order: certificate → signature → epoch → decrypt → inflate → parse →
 raises for a bad envelope: it waits for something or goes to quarantine under a reason, and never touches its neighbour.
 """
 
+import logging
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
+
+from sqlalchemy.orm import Session
 
 from forms.definition import FormDefinition
 from forms.instance import InstanceError, answers_hash, canonical_leaves, instance_id_bytes, parse_instance
 from forms.structure import OpenedAnswers, read_answers
-from server.db.queries.opening import StoredEnvelope
+from server.db.queries import opening
+from server.db.queries.opening import AFTER_REVOCATION, RELEASED, StoredEnvelope
 from server.db.tables.envelopes import QUARANTINED, WAITING_FOR_EPOCH, WAITING_FOR_FORM, WAITING_FOR_KEY
 from server.errors import KeyStoreLocked
 from server.folding.profile import Summary
@@ -27,7 +32,9 @@ from sync_protocol.plaintext import Manifest
 from sync_protocol.ratchet import EpochKeys
 from sync_protocol.reconcile import Revision
 
+LOG: Final = logging.getLogger(__name__)
 KEPT_FINDINGS: Final = 100
+UNFORESEEN: Final = "unforeseen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +102,22 @@ class Material:
     certificates: Mapping[bytes, bytes]
     epochs: Mapping[bytes, bytes]
     xforms: Mapping[bytes, bytes]
+    revoked: Mapping[bytes, datetime] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, session: Session, batch: Sequence[StoredEnvelope], *, known_forms: Iterable[bytes]) -> "Material":
+        """Read what a batch names; form versions that are known already are left out."""
+        forms = {stored.form_version_hash for stored in batch if stored.form_version_hash is not None}
+        return cls(
+            certificates=opening.certificate_documents(
+                session, (stored.certificate_hash for stored in batch if stored.certificate_hash is not None)
+            ),
+            epochs=opening.epoch_bodies(
+                session, (stored.epoch_hash for stored in batch if stored.epoch_hash is not None)
+            ),
+            xforms=opening.xforms(session, forms.difference(known_forms)),
+            revoked=opening.revocations(session),
+        )
 
 
 @dataclass(slots=True)
@@ -111,6 +134,11 @@ class Opener:
     _certificates: dict[bytes, DeviceCertificate] = field(default_factory=dict)
     _epochs: dict[bytes, _OpenEpoch] = field(default_factory=dict)
 
+    @property
+    def unwrapped(self) -> tuple[bytes, ...]:
+        """The epochs whose keys were unwrapped, by hash."""
+        return tuple(self._epochs)
+
     def open_all(self, batch: Iterable[StoredEnvelope]) -> list[Outcome]:
         """Open a batch, in the order of its epochs' ratchets."""
         return [self.open_one(stored) for stored in sorted(batch, key=_ratchet_order)]
@@ -125,6 +153,9 @@ class Opener:
             return Unopened(envelope=stored, state=WAITING_FOR_KEY, reason=WAITING_FOR_KEY)
         except (EnvelopeError, LocalError, InstanceError) as error:
             return Unopened(envelope=stored, state=QUARANTINED, reason=error.code)
+        except Exception as error:  # noqa: BLE001 -- one envelope must never stop its neighbours
+            LOG.error("envelope %d cannot be opened: %s", stored.sequence, type(error).__name__)  # noqa: TRY400
+            return Unopened(envelope=stored, state=QUARANTINED, reason=UNFORESEEN)
 
     def _open(self, stored: StoredEnvelope) -> Outcome:
         if envelopes.envelope_id(stored.body) != stored.envelope_id:
@@ -132,6 +163,7 @@ class Opener:
         header = envelopes.peek(stored.body)
         certificate = self._certificate(header.certificate_hash)
         envelopes.verify(stored.body, certificate.signing_key)
+        self._refuse_revoked(stored, header.certificate_hash)
         if isinstance(header, Epoch):
             if self.keystore.keyring.survey_key_by_id(header.survey_key_id) is None:
                 raise EnvelopeError("wrong-survey-key", "wrapped to a key that the keyring does not name")
@@ -144,6 +176,12 @@ class Opener:
             return self._decision(stored, header, certificate, content_key)
         manifest, xml = envelopes.open_interview(stored.body, content_key)
         return self._interview(stored, header, certificate, opened.mode, manifest, xml)
+
+    def _refuse_revoked(self, stored: StoredEnvelope, certificate_hash: bytes) -> None:
+        """Set aside what came after its device was revoked, whoever carried it: no clock but ours is trusted."""
+        revoked_at = self.material.revoked.get(certificate_hash)
+        if revoked_at is not None and stored.received_at > revoked_at and stored.reason != RELEASED:
+            raise EnvelopeError(AFTER_REVOCATION, "sealed by a device that was revoked before it came")
 
     def _decision(
         self, stored: StoredEnvelope, header: Header, certificate: DeviceCertificate, content_key: bytes
@@ -231,14 +269,6 @@ class Opener:
                 raise _Waits(WAITING_FOR_FORM)
             known = self.definitions[digest] = FormDefinition.parse(xform)
         return known
-
-
-def needed(batch: Sequence[StoredEnvelope]) -> tuple[set[bytes], set[bytes], set[bytes]]:
-    """Return the hashes of certificates, epochs and form versions that a batch names."""
-    certificates = {stored.certificate_hash for stored in batch if stored.certificate_hash is not None}
-    epoch_hashes = {stored.epoch_hash for stored in batch if stored.epoch_hash is not None}
-    forms = {stored.form_version_hash for stored in batch if stored.form_version_hash is not None}
-    return certificates, epoch_hashes, forms
 
 
 def _ratchet_order(stored: StoredEnvelope) -> tuple[bytes, bytes]:

@@ -187,17 +187,25 @@ class Microdata:
             named = part_queries.part_hashes(session)
         return tuple(path for path, digest in named if _file_hash(self._folder / path) != digest)
 
-    def remove_orphans(self) -> int:
-        """Delete files that no transaction has named, left by a crash; call while nobody writes parts."""
-        with self._database.read() as session:
+    def remove_orphans(self, *, older_than: datetime) -> int:
+        """Delete files that no transaction has named, left by a crash; return how many.
+
+        Args:
+            older_than: a younger file may belong to a batch that is not committed yet.
+        """
+        limit = older_than.timestamp()
+        old = [path for path in sorted(self._folder.glob("*/*.parquet")) if path.stat().st_mtime < limit]
+        with self._database.read() as session:  # after looking: what is named meanwhile is seen as named
             named = {path for path, _ in part_queries.part_hashes(session)}
-        orphans = [path for path in self._files() if str(path.relative_to(self._folder)) not in named]
+        orphans = [path for path in old if str(path.relative_to(self._folder)) not in named]
         for path in orphans:
-            path.unlink()
+            path.unlink(missing_ok=True)
         return len(orphans)
 
-    def _files(self) -> Iterable[Path]:
-        return sorted(self._folder.glob("*/*.parquet"))
+    def remove(self, paths: Iterable[str]) -> None:
+        """Delete files that no transaction names any more, by their paths below the folder."""
+        for path in paths:
+            (self._folder / path).unlink(missing_ok=True)
 
 
 def _standing_columns(rows: Sequence[CurrentRow], standings: Mapping[bytes, Standing]) -> dict[str, pa.Array]:

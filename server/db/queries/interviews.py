@@ -36,6 +36,11 @@ class StoredRevision:
     form_version_hash: bytes
     mode: str
     role: str
+    source: str
+    device_time: str
+    received_at: datetime
+    part_id: int
+    row: int
     sealed: bytes
 
 
@@ -123,6 +128,11 @@ _REVISION_COLUMNS: Final = (
     Revision.form_version_hash,
     Revision.mode,
     Revision.role,
+    Revision.source,
+    Revision.device_time,
+    Revision.received_at,
+    Revision.part_id,
+    Revision.row,
     Revision.sealed,
 )
 

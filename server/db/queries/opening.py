@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
-from sqlalchemy import and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import and_, bindparam, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from server.db.tables import Certificate, Envelope, FormVersion
+from server.db.tables import Certificate, Device, Envelope, FormVersion
 from server.db.tables.envelopes import (
     OPENED,
     QUARANTINED,
@@ -23,6 +23,9 @@ T = TypeVar("T")
 
 CHUNK: Final = 500
 AFTER_REVOCATION: Final = "after-revocation"
+RELEASED: Final = "released"
+"""Kept with an envelope for ever: a person has let it in although its device is revoked."""
+_MAY_OPEN: Final = or_(Envelope.state != QUARANTINED, Envelope.reason.is_distinct_from(AFTER_REVOCATION))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,7 @@ class StoredEnvelope:
     carrier: str
     received_at: datetime
     state: str
+    reason: str | None
     instance_id: bytes | None
     epoch_hash: bytes | None
     certificate_hash: bytes | None
@@ -64,6 +68,7 @@ _COLUMNS: Final = (
     Envelope.carrier,
     Envelope.received_at,
     Envelope.state,
+    Envelope.reason,
     Envelope.instance_id,
     Envelope.epoch_hash,
     Envelope.certificate_hash,
@@ -78,8 +83,11 @@ def openable(session: Session, *, limit: int, is_locked: bool) -> tuple[StoredEn
     when the key store is not locked. The state is named in each branch, so the partial index serves.
     """
     epoch = aliased(Envelope)
+    # An epoch that cannot be trusted is here too: its interviews go where it went, whichever came first.
     epoch_is_here = exists().where(
-        epoch.envelope_id == Envelope.epoch_hash, epoch.kind == Kind.EPOCH, epoch.state == OPENED
+        epoch.envelope_id == Envelope.epoch_hash,
+        epoch.kind == Kind.EPOCH,
+        or_(epoch.state != QUARANTINED, epoch.reason.is_distinct_from(AFTER_REVOCATION)),
     )
     form_is_here = exists().where(FormVersion.hash == Envelope.form_version_hash)
     wanted = [
@@ -117,12 +125,19 @@ def certificate_documents(session: Session, hashes: Iterable[bytes]) -> Mapping[
     return found
 
 
+def revocations(session: Session) -> Mapping[bytes, datetime]:
+    """Return when the devices that were revoked were, by the hash of each of their certificates."""
+    query = select(Certificate.hash, Device.revoked_at).join(Device, Device.device_id == Certificate.device_id)
+    rows = session.execute(query.where(Device.revoked_at.is_not(None)))
+    return {digest: moment for digest, moment in rows if moment is not None}
+
+
 def epoch_bodies(session: Session, hashes: Iterable[bytes]) -> Mapping[bytes, bytes]:
-    """Return epoch envelopes by their id, but quarantined ones."""
+    """Return epoch envelopes by their id, but those that a person has yet to release."""
     found: dict[bytes, bytes] = {}
     for chunk in _chunks(sorted(set(hashes))):
         query = select(Envelope.envelope_id, Envelope.body).where(
-            Envelope.envelope_id.in_(chunk), Envelope.kind == Kind.EPOCH, Envelope.state != QUARANTINED
+            Envelope.envelope_id.in_(chunk), Envelope.kind == Kind.EPOCH, _MAY_OPEN
         )
         found |= {digest: body for digest, body in session.execute(query)}
     return found
@@ -178,7 +193,7 @@ def release(session: Session, envelope_id: bytes) -> bool:
     changed = session.execute(
         update(Envelope)
         .where(Envelope.envelope_id == envelope_id, Envelope.state == QUARANTINED)
-        .values(state=RECEIVED, reason=None)
+        .values(state=RECEIVED, reason=RELEASED)
         .returning(Envelope.sequence)
     ).first()
     return changed is not None
@@ -186,11 +201,8 @@ def release(session: Session, envelope_id: bytes) -> bool:
 
 def reopen_all(session: Session) -> None:
     """Put every envelope back to received, but those that a person has yet to release."""
-    session.execute(
-        update(Envelope)
-        .where(or_(Envelope.state != QUARANTINED, Envelope.reason.is_distinct_from(AFTER_REVOCATION)))
-        .values(state=RECEIVED, reason=None)
-    )
+    kept = case((Envelope.reason == RELEASED, RELEASED), else_=None)
+    session.execute(update(Envelope).where(_MAY_OPEN).values(state=RECEIVED, reason=kept))
 
 
 def last_decision(session: Session) -> bytes | None:

@@ -1,13 +1,13 @@
 """SQL of verdicts: what devices are told about their envelopes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from server.db.insert import upsert
-from server.db.tables import Verdict
+from server.db.tables import Revision, Verdict
 
 CHUNK = 400
 
@@ -40,6 +40,29 @@ def tell(session: Session, verdicts: Sequence[NewVerdict], *, position: Callable
     session.connection().execute(
         statement.on_conflict_do_update(index_elements=["device_id", "envelope_id"], set_=changed), rows
     )
+
+
+def told_of(session: Session, interview_ids: Iterable[bytes]) -> list[tuple[bytes, NewVerdict]]:
+    """Return what devices were told about the opened envelopes of interviews, with the id of the interview."""
+    found: list[tuple[bytes, NewVerdict]] = []
+    names = sorted(interview_ids)
+    for start in range(0, len(names), CHUNK):
+        query = (
+            select(
+                Revision.interview_id,
+                Verdict.device_id,
+                Verdict.envelope_id,
+                Verdict.instance_id,
+                Verdict.state,
+                Verdict.reason,
+            )
+            .join(Verdict, Verdict.envelope_id == Revision.envelope_id)
+            .where(Revision.interview_id.in_(names[start : start + CHUNK]))
+        )
+        for row in session.execute(query):
+            members = dict(row._mapping)  # noqa: SLF001 -- SQLAlchemy's name for a public thing
+            found.append((members.pop("interview_id"), NewVerdict(**members)))
+    return found
 
 
 def _known(session: Session, envelope_ids: Sequence[bytes]) -> dict[tuple[str, bytes], tuple[str, str | None]]:

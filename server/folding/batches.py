@@ -1,0 +1,217 @@
+"""Open envelopes and fold them: batch by batch, each with its answers on disk before the transaction that names them.
+
+Opening is done outside the write transaction; two workers at once cost work, never truth: who comes second finds the
+envelopes opened and leaves its files to be removed as orphans.
+"""
+
+import logging
+from collections.abc import Callable, MutableMapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import pyarrow as pa
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from forms.definition import FormDefinition
+from server.db.engine import Database
+from server.db.queries import audit, opening, parts
+from server.db.queries.opening import RELEASED, StoredEnvelope
+from server.db.tables.envelopes import OPENED, QUARANTINED, WAITING_FOR_KEY
+from server.folding import fold
+from server.folding.decisions import store_decision
+from server.folding.fold import Filed
+from server.folding.opener import (
+    Material,
+    OpenedDecision,
+    OpenedInterview,
+    Opener,
+    Outcome,
+    Unopened,
+)
+from server.keystore import KeyStore
+from server.microdata import Microdata, WrittenPart
+
+LOG: Final = logging.getLogger(__name__)
+BATCH: Final = 250
+"""Interviews in one write transaction: tablets that sync meanwhile wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedBatch:
+    """What became of a batch of envelopes."""
+
+    opened: int
+    waiting: int
+    quarantined: int
+
+    @property
+    def total(self) -> int:
+        """How many envelopes were looked at."""
+        return self.opened + self.waiting + self.quarantined
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    definition: FormDefinition
+    interviews: tuple[OpenedInterview, ...]
+    written: WrittenPart
+
+
+class OpeningWorker:
+    """Opens what can be opened; keeps form definitions, which never change, from batch to batch."""
+
+    def __init__(
+        self, *, database: Database, keystore: KeyStore, microdata: Microdata, clock: Callable[[], datetime]
+    ) -> None:
+        self._database = database
+        self._keystore = keystore
+        self._microdata = microdata
+        self._clock = clock
+        self._definitions: MutableMapping[bytes, FormDefinition] = {}
+
+    def run_until_idle(self) -> OpenedBatch:
+        """Open batch after batch until nothing can be opened now."""
+        opened = waiting = quarantined = 0
+        while (batch := self.run_once()).total:
+            opened, waiting = opened + batch.opened, waiting + batch.waiting
+            quarantined += batch.quarantined
+        return OpenedBatch(opened, waiting, quarantined)
+
+    def run_once(self, limit: int = BATCH) -> OpenedBatch:
+        """Open at most so many envelopes, the oldest first."""
+        with self._database.read() as session:
+            batch = opening.openable(session, limit=limit, is_locked=self._keystore.is_locked)
+            material = Material.load(session, batch, known_forms=self._definitions)
+        if not batch:
+            return OpenedBatch(0, 0, 0)
+        opener = Opener(self._keystore, material, self._definitions)
+        outcomes = opener.open_all(batch)
+        self._audit(opener.unwrapped)
+        return self._keep(outcomes)
+
+    def _audit(self, epochs: Sequence[bytes]) -> None:
+        """Record that keys were unwrapped, whatever then becomes of the batch."""
+        if epochs:
+            with self._database.transaction() as session:
+                for digest in epochs:
+                    audit.write(session, at=self._clock(), actor="worker", action="open-epoch", subject=digest.hex())
+
+    def _keep(self, outcomes: Sequence[Outcome]) -> OpenedBatch:
+        """Write answers to disk, then store and fold; halve a batch that cannot be stored until the one is found."""
+        written, refused = self._write_parts([item for item in outcomes if isinstance(item, OpenedInterview)])
+        others = [item for item in outcomes if not isinstance(item, OpenedInterview)] + refused
+        try:
+            with self._database.transaction() as session:
+                return self._store(session, written, others, now=self._clock())
+        except (SQLAlchemyError, ValueError, TypeError, LookupError) as error:
+            if len(outcomes) == 1:
+                return self._give_up(outcomes[0], error)
+        middle = len(outcomes) // 2
+        first, second = self._keep(outcomes[:middle]), self._keep(outcomes[middle:])
+        return OpenedBatch(
+            first.opened + second.opened, first.waiting + second.waiting, first.quarantined + second.quarantined
+        )
+
+    def _give_up(self, outcome: Outcome, error: Exception) -> OpenedBatch:
+        stored = outcome.envelope
+        LOG.error("envelope %d cannot be folded: %s", stored.sequence, type(error).__name__)
+        refused = Unopened(envelope=stored, state=QUARANTINED, reason="cannot-be-folded")
+        with self._database.transaction() as session:
+            return self._store(session, (), [refused], now=self._clock())
+
+    def _write_parts(self, interviews: Sequence[OpenedInterview]) -> tuple[list[_Part], list[Unopened]]:
+        groups: dict[tuple[bytes, str], list[OpenedInterview]] = {}
+        for item in interviews:
+            groups.setdefault((item.definition.hash, item.revision.mode), []).append(item)
+        written: list[_Part] = []
+        refused: list[Unopened] = []
+        for group in groups.values():
+            try:
+                written.append(self._write_part(group))
+            except (pa.ArrowException, ValueError, OverflowError):
+                for item in group:  # one of them cannot be stored: find it, and let the others through
+                    try:
+                        written.append(self._write_part([item]))
+                    except (pa.ArrowException, ValueError, OverflowError):
+                        refused.append(Unopened(envelope=item.envelope, state=QUARANTINED, reason="unstorable-answers"))
+        return written, refused
+
+    def _write_part(self, group: Sequence[OpenedInterview]) -> _Part:
+        definition = group[0].definition
+        written = self._microdata.write_part(
+            definition, [item.answers.analysis for item in group], [item.answers.identifiers for item in group]
+        )
+        return _Part(definition, tuple(group), written)
+
+    def _store(
+        self, session: Session, written: Sequence[_Part], others: Sequence[Outcome], *, now: datetime
+    ) -> OpenedBatch:
+        opening.lock_fold(session)
+        sequences = [item.envelope.sequence for part in written for item in part.interviews]
+        unopened = opening.still_unopened(session, sorted({*sequences, *(item.envelope.sequence for item in others)}))
+        filed = [item for part in written for item in self._file(session, part, unopened, now)]
+        rest = [item for item in others if item.envelope.sequence in unopened]
+        decisions = [item for item in rest if isinstance(item, OpenedDecision)]
+        refused = [item for item in rest if isinstance(item, Unopened)]
+        for decision in decisions:
+            store_decision(session, decision, keystore=self._keystore, now=now)
+        opened = [item.opened.envelope for item in filed]
+        opened += [item.envelope for item in rest if not isinstance(item, Unopened)]
+        opening.set_states(
+            session,
+            [(item.sequence, OPENED, _lasting(item)) for item in opened]
+            + [
+                (
+                    item.envelope.sequence,
+                    item.state,
+                    item.reason if item.state == QUARANTINED else _lasting(item.envelope) or item.reason,
+                )
+                for item in refused
+            ],
+        )
+        if filed or decisions:
+            touched = fold.store_revisions(session, filed, self._keystore) | fold.decided_instances(decisions)
+            held = fold.refold(session, touched, keystore=self._keystore, now=now)
+        else:
+            held = {}
+        fold.tell_devices(session, filed, refused, held)
+        return _counted(len(opened), refused)
+
+    @staticmethod
+    def _file(session: Session, part: _Part, unopened: frozenset[int], now: datetime) -> list[Filed]:
+        if not any(item.envelope.sequence in unopened for item in part.interviews):
+            return []
+        written = part.written
+        part_id = parts.add_part(
+            session,
+            form_version_hash=part.definition.hash,
+            mode=part.interviews[0].revision.mode,
+            rows=written.rows,
+            analysis_path=written.analysis_path,
+            identifiers_path=written.identifiers_path,
+            analysis_sha256=written.analysis_sha256,
+            identifiers_sha256=written.identifiers_sha256,
+            created_at=now,
+        )
+        return [
+            Filed(opened=item, part_id=part_id, row=row)
+            for row, item in enumerate(part.interviews)
+            if item.envelope.sequence in unopened
+        ]
+
+
+def _lasting(stored: StoredEnvelope) -> str | None:
+    """Return the mark of a person's release, which outlives every state."""
+    return RELEASED if stored.reason == RELEASED else None
+
+
+def _counted(opened: int, refused: Sequence[Unopened]) -> OpenedBatch:
+    quarantined = sum(1 for item in refused if item.state == QUARANTINED)
+    locked = sum(1 for item in refused if item.state == WAITING_FOR_KEY)
+    if locked:
+        LOG.warning("%d envelopes wait for the key: start the worker with the passphrase of the key store", locked)
+    if quarantined:
+        LOG.warning("%d envelopes went to quarantine: see passerelle quarantine list", quarantined)
+    return OpenedBatch(opened, len(refused) - quarantined, quarantined)

@@ -1,0 +1,126 @@
+"""Folding everything at once in memory, from opened envelopes to the lines of `server.folding.state`.
+
+`server.folding.fold` folds batch by batch what each batch touches. This one knows no batches; that both give the same
+lines is what `passerelle verify` checks.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy.orm import Session
+
+from server.db.queries import interviews as queries
+from server.folding import holds
+from server.folding.decisions import settlement_of
+from server.folding.holds import Held, Settlement
+from server.folding.opener import OpenedDecision, OpenedInterview
+from server.folding.profile import Summary
+from server.folding.state import Key, Lines, interview_line, revision_line
+from server.keystore import KeyStore
+from sync_protocol import reconcile
+from sync_protocol.reconcile import FoldedInterview, Revision
+
+
+@dataclass(slots=True)
+class WholeFold:
+    """All revisions and decisions of a store, gathered in any order."""
+
+    _revisions: dict[Key, Revision] = field(default_factory=dict)
+    _summaries: dict[Key, tuple[bytes, Summary]] = field(default_factory=dict)
+    _settlements: dict[bytes, list[tuple[int, bytes, Settlement]]] = field(default_factory=dict)
+
+    def add_interview(self, opened: OpenedInterview) -> None:
+        """Take one opened interview; the same revision may come often."""
+        revision = opened.revision
+        known = self._revisions.get(revision.key)
+        copies = (revision,) if known is None else (known, revision)
+        (self._revisions[revision.key],) = reconcile.unique(copies)
+        candidate = (revision.form_version_hash, opened.summary)
+        kept = self._summaries.get(revision.key, candidate)
+        self._summaries[revision.key] = candidate if candidate[0] < kept[0] else kept
+
+    def add_decision(self, opened: OpenedDecision) -> None:
+        """Take one opened decision."""
+        settlement = settlement_of(opened.decision)
+        if settlement is None:
+            return
+        rank = (opened.header.sequence, opened.envelope.envelope_id, settlement)
+        for instance_id in opened.header.parents[:1]:
+            self._settlements.setdefault(instance_id, []).append(rank)
+
+    def revision_lines(self) -> Lines:
+        """Return the lines of all revisions; parents are those of the instanceID."""
+        parents: dict[bytes, set[bytes]] = {}
+        for revision in self._revisions.values():
+            parents.setdefault(revision.instance_id, set()).update(revision.parents)
+        return {
+            key[0] + key[1]: revision_line(
+                _with_parents(revision, parents[revision.instance_id]), self._summaries[key][1]
+            )
+            for key, revision in self._revisions.items()
+        }
+
+    def interview_lines(self, session: Session, keystore: KeyStore) -> Lines:
+        """Fold all, and return the lines of the interviews; the session is asked for the draw only.
+
+        Raises:
+            KeyStoreLocked: without the vault.
+        """
+        folded = reconcile.fold(self._revisions.values())
+        alone = self._alone(folded, session, keystore)
+        groups: dict[tuple[str, str], list[Held]] = {}
+        settled: dict[bytes, Held] = {}
+        for interview in folded:
+            held = alone[interview.interview_id]
+            if held.standing.household_key is None:
+                settled[interview.interview_id] = held
+            else:
+                groups.setdefault((interview.mode, held.standing.household_key), []).append(held)
+        for group in groups.values():
+            settled |= {held.interview_id: held for held in holds.stand_together(group)}
+        return {
+            interview.interview_id: interview_line(
+                settled[interview.interview_id],
+                current=interview.current,
+                mode=interview.mode,
+                state=interview.state.value,
+            )
+            for interview in folded
+        }
+
+    def _alone(self, folded: tuple[FoldedInterview, ...], session: Session, keystore: KeyStore) -> Mapping[bytes, Held]:
+        summaries = {interview.interview_id: self._summaries[interview.current][1] for interview in folded}
+        settlements = {interview.interview_id: self._settlement(interview) for interview in folded}
+        keys = {name: holds.household_key_of(summary, settlements[name]) for name, summary in summaries.items()}
+        tags = {key: keystore.household_tag(key) for key in keys.values() if key is not None}
+        drawn = queries.drawn_places(session, tags.values())
+        has_draw = queries.has_draw(session)
+        return {
+            interview.interview_id: holds.stand_alone(
+                interview.interview_id,
+                summaries[interview.interview_id],
+                settlements[interview.interview_id],
+                mode=interview.mode,
+                place=None if (key := keys[interview.interview_id]) is None else drawn.get(tags[key]),
+                has_draw=has_draw,
+            )
+            for interview in folded
+        }
+
+    def _settlement(self, interview: FoldedInterview) -> Settlement | None:
+        members = {interview.interview_id, interview.current[0]}
+        members |= {key[0] for key in (*interview.conflicts, *interview.superseded)}
+        found = [rank for member in members for rank in self._settlements.get(member, ())]
+        return max(found, key=lambda rank: rank[:2])[2] if found else None
+
+
+def _with_parents(revision: Revision, parents: set[bytes]) -> Revision:
+    return Revision(
+        instance_id=revision.instance_id,
+        answers_hash=revision.answers_hash,
+        parents=tuple(sorted(parents)),
+        envelope_id=revision.envelope_id,
+        form_version_hash=revision.form_version_hash,
+        role=revision.role,
+        mode=revision.mode,
+    )

@@ -1,0 +1,66 @@
+"""Rebuild: drop everything that is derived from the envelopes, and derive it again."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from server.db.engine import Database
+from server.db.queries import audit, interviews, opening, parts
+from server.errors import KeyStoreLocked
+from server.folding.batches import OpeningWorker
+from server.folding.state import state_hash
+from server.keystore import KeyStore
+from server.microdata import Microdata
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebuildReport:
+    """State hashes, hexadecimal, before and after; and what there is now."""
+
+    state_hash_before: str
+    state_hash_after: str
+    opened: int
+    waiting: int
+    quarantined: int
+    interviews: int
+
+    @property
+    def is_same(self) -> bool:
+        """The fold gave what there was before."""
+        return self.state_hash_before == self.state_hash_after
+
+    def __str__(self) -> str:
+        verdict = "the state is the same" if self.is_same else "THE STATE IS ANOTHER"
+        return (
+            f"{self.opened} envelopes opened again, {self.waiting} wait, {self.quarantined} are set aside\n"
+            f"{self.interviews} interviews; {verdict} ({self.state_hash_before[:16]} → {self.state_hash_after[:16]})"
+        )
+
+
+def rebuild(*, database: Database, keystore: KeyStore, microdata: Microdata, now: datetime) -> RebuildReport:
+    """Drop the projections in one transaction, then open and fold everything again.
+
+    When it is killed half way, the worker goes on where it stopped: the envelopes are all still there.
+
+    Raises:
+        KeyStoreLocked: without the vault; nothing was dropped.
+    """
+    if keystore.is_locked:
+        raise KeyStoreLocked("nothing can be opened while the key store is locked: set PASSERELLE_PASSPHRASE")
+    with database.transaction() as session:
+        before = state_hash(session, keystore)
+        former = [path for path, _ in parts.part_hashes(session)]
+        interviews.drop_projections(session)
+        opening.reopen_all(session)
+        audit.write(session, at=now, actor="office", action="rebuild", subject=before.hex())
+    worker = OpeningWorker(database=database, keystore=keystore, microdata=microdata, clock=lambda: now)
+    batch = worker.run_until_idle()
+    microdata.remove(former)
+    with database.read() as session:
+        return RebuildReport(
+            state_hash_before=before.hex(),
+            state_hash_after=state_hash(session, keystore).hex(),
+            opened=batch.opened,
+            waiting=batch.waiting,
+            quarantined=batch.quarantined,
+            interviews=interviews.count_interviews(session),
+        )

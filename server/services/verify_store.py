@@ -1,0 +1,164 @@
+"""Verify a store: hash every envelope, check every signature, fold all of it afresh, compare with what is stored."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from forms.definition import FormDefinition
+from server.db.engine import Database
+from server.db.queries import opening
+from server.db.queries.opening import AFTER_REVOCATION, StoredEnvelope
+from server.db.tables.envelopes import OPENED, RECEIVED
+from server.errors import KeyStoreLocked
+from server.folding import state
+from server.folding.opener import Material, OpenedDecision, OpenedInterview, Opener, Outcome, Unopened
+from server.folding.state import Lines
+from server.folding.whole import WholeFold
+from server.keystore import KeyStore
+from server.microdata import Microdata
+
+SLICE = 500
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """What verifying found.
+
+    Attributes:
+        envelopes: how many there are, each hashed and its signature checked.
+        pending: received and not yet opened.
+        interviews, revisions: how many the fresh fold has.
+        state_hash: hexadecimal, of the fresh fold.
+        differences: one line each, at most a few; without answers.
+        difference_count: all of them.
+    """
+
+    envelopes: int
+    by_state: Mapping[str, int]
+    pending: int
+    interviews: int
+    revisions: int
+    state_hash: str
+    differences: tuple[str, ...]
+    difference_count: int
+
+    @property
+    def is_sound(self) -> bool:
+        """Everything stored is what the envelopes say."""
+        return self.difference_count == 0
+
+    def __str__(self) -> str:
+        states = ", ".join(f"{count} {name}" for name, count in sorted(self.by_state.items()))
+        lines = [
+            f"{self.envelopes} envelopes hashed and their signatures checked ({states or 'none'})",
+            f"{self.interviews} interviews of {self.revisions} revisions folded afresh, state {self.state_hash[:16]}",
+            *self.differences,
+        ]
+        if self.pending:
+            lines.append(f"{self.pending} envelopes wait for the worker")
+        hidden = self.difference_count - len(self.differences)
+        if hidden:
+            lines.append(f"and {hidden} more differences")
+        lines.append("all is as it should be" if self.is_sound else f"{self.difference_count} differences")
+        return "\n".join(lines)
+
+
+@dataclass(slots=True)
+class _Found:
+    """Counts and differences on the way."""
+
+    envelopes: int = 0
+    pending: int = 0
+    by_state: dict[str, int] = field(default_factory=dict)
+    differences: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, difference: str) -> None:
+        self.count += 1
+        if len(self.differences) < SHOWN:
+            self.differences.append(difference)
+
+
+def verify(
+    database: Database,
+    *,
+    keystore: KeyStore,
+    microdata: Microdata | None = None,
+    progress: Callable[[int], object] = lambda _: None,
+) -> VerifyReport:
+    """Verify everything, on one snapshot of the database; change nothing.
+
+    Args:
+        database: to read from.
+        keystore: opens the envelopes again, in memory.
+        microdata: whose files are hashed too, where given.
+        progress: is told how many envelopes are done.
+
+    Raises:
+        KeyStoreLocked: without the vault nothing can be folded.
+    """
+    if keystore.is_locked:
+        raise KeyStoreLocked("nothing can be folded afresh while the key store is locked: set PASSERELLE_PASSPHRASE")
+    found, whole = _Found(), WholeFold()
+    with database.read() as session:
+        definitions: dict[bytes, FormDefinition] = {}
+        for part in _slices(opening.every_envelope(session)):
+            material = Material.load(session, part, known_forms=definitions)
+            for outcome in Opener(keystore, material, definitions).open_all(part):
+                _compare_state(outcome, found)
+                _gather(outcome, whole)
+            progress(found.envelopes)
+        revisions, interviews = whole.revision_lines(), whole.interview_lines(session, keystore)
+        _compare("revision", revisions, state.stored_revisions(session, keystore), found)
+        _compare("interview", interviews, state.stored_interviews(session, keystore), found)
+    if microdata is not None:
+        for path in microdata.differing_parts():
+            found.add(f"microdata file {path} is missing or altered")
+    return VerifyReport(
+        envelopes=found.envelopes,
+        by_state=found.by_state,
+        pending=found.pending,
+        interviews=len(interviews),
+        revisions=len(revisions),
+        state_hash=state.hash_of((*revisions.values(), *interviews.values())).hex(),
+        differences=tuple(found.differences),
+        difference_count=found.count,
+    )
+
+
+def _slices(envelopes: Iterator[StoredEnvelope]) -> Iterator[Sequence[StoredEnvelope]]:
+    while part := list(islice(envelopes, SLICE)):
+        yield part
+
+
+def _gather(outcome: Outcome, whole: WholeFold) -> None:
+    if outcome.envelope.state != OPENED:
+        return  # what waits or is set aside is not in the stored state either
+    if isinstance(outcome, OpenedInterview):
+        whole.add_interview(outcome)
+    elif isinstance(outcome, OpenedDecision):
+        whole.add_decision(outcome)
+
+
+def _compare_state(outcome: Outcome, found: _Found) -> None:
+    stored = outcome.envelope
+    found.envelopes += 1
+    found.by_state[stored.state] = found.by_state.get(stored.state, 0) + 1
+    if stored.state == RECEIVED:
+        found.pending += 1
+        return
+    says = (outcome.state, outcome.reason) if isinstance(outcome, Unopened) else (OPENED, "")
+    if stored.reason == AFTER_REVOCATION or says[0] == stored.state:
+        return
+    found.add(f"envelope {stored.sequence} is stored as {stored.state}, and now reads {' '.join(says).strip()}")
+
+
+def _compare(what: str, fresh: Lines, stored: Lines, found: _Found) -> None:
+    for name in sorted(fresh.keys() | stored.keys()):
+        if fresh.get(name) == stored.get(name):
+            continue
+        how = (
+            "has no envelope" if name not in fresh else "is not stored" if name not in stored else "is stored otherwise"
+        )
+        found.add(f"{what} {name[:16].hex()} {how}")
