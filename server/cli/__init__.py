@@ -36,7 +36,9 @@ Or watch a whole survey of a made country: passerelle demo
 """
 
 
-@click.group(cls=EdgeGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=EdgeGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.option(
     "--data", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
     help=f"Folder of keys, database and microdata; {DATA} if not given.",

@@ -44,8 +44,8 @@ def demo(
     """Run a survey of a made country over real HTTP, and print its estimates beside the truth.
 
     Draws a sample, publishes the questionnaire, enrols tablets, fills interviews question by question, seals and syncs
-    them with lost answers, repeats and edits, opens, folds, weights and publishes them. The results page stays up at the
-    address it prints, until Ctrl-C.
+    them with lost answers, repeats and edits, opens, folds, weights and publishes them. The results page stays up at
+    the address it prints, until Ctrl-C.
     """
     from server.demo import run
 

@@ -56,7 +56,8 @@ class Desk:
         config = self.config()
         if not config.keys_dir.exists():
             raise Refusal(
-                f"there is no Passerelle in {config.data_dir}. Make one with `passerelle --data {config.data_dir} init`."
+                f"there is no Passerelle in {config.data_dir}. "
+                f"Make one with `passerelle --data {config.data_dir} init`."
             )
         context = Context.open(config)
         try:
@@ -109,7 +110,9 @@ def plain(value: object) -> Any:
     return value
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()) -> None:
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()
+) -> None:
     """Print a table; the columns named in ``numbers`` stand to the right."""
     from rich import box
     from rich.console import Console
@@ -151,7 +154,7 @@ def working(text: str) -> Iterator[Callable[[str], None]]:
         yield lambda _: None
         return
     with console.status(text) as status:
-        yield lambda now: status.update(now)
+        yield status.update
 
 
 @contextmanager

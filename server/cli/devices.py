@@ -37,7 +37,9 @@ Examples:
 @click.option("--role", type=click.Choice(ROLES), default="enumerator", show_default=True)
 @click.option("--server", metavar="URL", help="How the tablet reaches this server; PASSERELLE_BASE_URL if not given.")
 @click.option("--qr", is_flag=True, help="Draw the QR code in the terminal.")
-@click.option("--png", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the QR code as PNG.")
+@click.option(
+    "--png", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the QR code as PNG."
+)
 @json_option
 @pass_desk
 def enrol(
@@ -52,8 +54,8 @@ def enrol(
 ) -> None:
     """Make a link that enrols one tablet, once; it works for 14 days.
 
-    The link names this server and pins the office's root key: print it, or show its QR code, from the machine that holds
-    the key store, and nobody in between can swap keys.
+    The link names this server and pins the office's root key: print it, or show its QR code, from the machine that
+    holds the key store, and nobody in between can swap keys.
     """
     link = _enrolment_link(desk, enumerator=enumerator, team=team, role=role, server=server)
     if png is not None:
@@ -141,8 +143,9 @@ def sync(folder: Path, link: str | None, ask_pin: bool, as_json: bool) -> None:
     else:
         click.echo(report.progress.sentence())
         click.echo(
-            f"{report.outcome}: {report.sent} envelopes sent, {report.stored} stored, {report.duplicates} known before, "
-            f"{report.waiting} waiting; {report.forms} forms, {report.assignments} assignments, {report.verdicts} verdicts."
+            f"{report.outcome}: {report.sent} envelopes sent, {report.stored} stored, "
+            f"{report.duplicates} known before, {report.waiting} waiting; "
+            f"{report.forms} forms, {report.assignments} assignments, {report.verdicts} verdicts."
         )
     if report.outcome != "synced":
         raise Refusal(f"the sync was {report.outcome}: {report.reason or 'no answer'}. Nothing was lost; try again.")
@@ -156,7 +159,9 @@ def app_user() -> None:
 @app_user.command(epilog='\b\nExample:\n  passerelle app-user create "Tablet 12" --enumerator 0012\n')
 @click.argument("name")
 @click.option("--enumerator", required=True, metavar="CODE", help="Code of the enumerator who will use it.")
-@click.option("--mode", type=click.Choice(MODES), default="survey", show_default=True, help="What its interviews are for.")
+@click.option(
+    "--mode", type=click.Choice(MODES), default="survey", show_default=True, help="What its interviews are for."
+)
 @click.option("--server", metavar="URL", help="How the tablet reaches this server; PASSERELLE_BASE_URL if not given.")
 @click.option("--qr", is_flag=True, help="Draw the settings as a QR code that Collect scans.")
 @json_option
@@ -216,9 +221,7 @@ def _base_url(config: "Config", server: str | None) -> str:
     return url
 
 
-def _enrolment_link(
-    desk: Desk, *, enumerator: str, team: str, role: str, server: str | None
-) -> str:
+def _enrolment_link(desk: Desk, *, enumerator: str, team: str, role: str, server: str | None) -> str:
     from server.clock import utc_now
     from server.services import enrol_device
     from sync_protocol.enrolment import EnrolmentLink, encode_link

@@ -29,13 +29,24 @@ class Refusal(click.ClickException):
 
     exit_code = REFUSED
 
-    def __init__(self, message: str, *, exit_code: int = REFUSED) -> None:
+    def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
-        self.exit_code = exit_code
 
     def show(self, file: Any = None) -> None:
         """Write the line to the error stream."""
         click.echo(f"passerelle: {self.message}", file=file if file is not None else sys.stderr)
+
+
+class Interrupted(Refusal):
+    """A person stopped the command."""
+
+    exit_code = INTERRUPTED
+
+
+class Unforeseen(Refusal):
+    """Something went wrong that nobody thought of."""
+
+    exit_code = UNFORESEEN
 
 
 class EdgeGroup(click.Group):
@@ -48,7 +59,7 @@ class EdgeGroup(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise  # click's own: a reader that closed the pipe, such as `head`, is no failure to talk about
         except KeyboardInterrupt:
-            raise Refusal("stopped; what was acknowledged is on disk", exit_code=INTERRUPTED) from None
+            raise Interrupted("stopped; what was acknowledged is on disk") from None
         except Exception as error:  # noqa: BLE001 - the edge: nothing may reach a user as a traceback
             if ctx.params.get("debug"):
                 _show_way(error)
@@ -70,7 +81,8 @@ def line_of(error: Exception) -> str | None:
         return f"{error}, or give --data FOLDER" if "PASSERELLE_DATA is not set" in str(error) else str(error)
     if isinstance(error, OSError):
         place = f": {error.filename}" if error.filename else ""
-        return f"{error.strerror or type(error).__name__}{place}. Check the path, its permissions and the disk, and try again."
+        what = error.strerror or type(error).__name__
+        return f"{what}{place}. Check the path, its permissions and the disk, and try again."
     return _line_of_a_library(error)
 
 
@@ -97,10 +109,9 @@ def _refuse(error: Exception) -> NoReturn:
     if line is not None:
         raise Refusal(line) from None
     place = traceback.extract_tb(error.__traceback__)[-1]
-    raise Refusal(
+    raise Unforeseen(
         f"an error that nobody foresaw ({type(error).__name__} at {place.filename}:{place.lineno}). "
-        "Nothing was stored half. Run it again with --debug and report what it shows.",
-        exit_code=UNFORESEEN,
+        "Nothing was stored half. Run it again with --debug and report what it shows."
     ) from None
 
 

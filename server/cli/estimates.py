@@ -26,7 +26,9 @@ Examples:
   passerelle estimate run --cut-off 2026-11-30T18:00:00+00:00
 """
 )
-@click.option("--cut-off", metavar="TIME", help="Use interviews received until then (ISO 8601 with a zone); now if not given.")
+@click.option(
+    "--cut-off", metavar="TIME", help="Use interviews received until then (ISO 8601 with a zone); now if not given."
+)
 @json_option
 @pass_desk
 def run(desk: Desk, cut_off: str | None, as_json: bool) -> None:
@@ -48,7 +50,10 @@ def run(desk: Desk, cut_off: str | None, as_json: bool) -> None:
         click.echo(f"Run {ran.run_id} made draft release {ran.release_id}.")
     else:
         click.echo(f"Run {ran.run_id} found nothing new since release {ran.release_id}.")
-    click.echo(f"Look at it with `passerelle release show {ran.release_id}`, publish it with `passerelle release publish {ran.release_id}`.")
+    click.echo(
+        f"Look at it with `passerelle release show {ran.release_id}`, "
+        f"publish it with `passerelle release publish {ran.release_id}`."
+    )
 
 
 @estimate.command("list", epilog="\b\nExample:\n  passerelle estimate list\n")
@@ -84,7 +89,9 @@ def list_releases(desk: Desk, as_json: bool) -> None:
     if as_json:
         print_json([_described(one) for one in found])
         return
-    rows = [(one.release_id, one.state, one.cut_off, one.published_at, one.published_by, one.open_holds) for one in found]
+    rows = [
+        (one.release_id, one.state, one.cut_off, one.published_at, one.published_by, one.open_holds) for one in found
+    ]
     print_table("Releases", ("release", "state", "cut-off", "published", "by", "open holds"), rows)
 
 
@@ -108,7 +115,7 @@ def publish(desk: Desk, release_id: int, as_json: bool) -> None:
         click.echo(f"Published release {release_id} (content {published.content_hash.hex()}).")
 
 
-@release.command(epilog="\b\nExamples:\n  passerelle release show 3\n  passerelle release show 3 --all\n  passerelle release show 3 --json\n")
+@release.command(epilog="\b\nExamples:\n  passerelle release show 3 --all\n  passerelle release show 3 --json\n")
 @click.argument("release_id", type=int, metavar="RELEASE")
 @click.option("--all", "is_all", is_flag=True, help="All domains; national figures only if not given.")
 @json_option
@@ -124,7 +131,14 @@ def show(desk: Desk, release_id: int, is_all: bool, as_json: bool) -> None:
         print_json({**_described(found), "content": content})
         return
     rows = [
-        [one["indicator"], one["statistic"], one["domain"], one["domain_value"], *map(_number, map(one.get, NUMBERS)), one["flag"]]
+        [
+            one["indicator"],
+            one["statistic"],
+            one["domain"],
+            one["domain_value"],
+            *map(_number, map(one.get, NUMBERS)),
+            one["flag"],
+        ]
         for one in content["estimates"]
         if is_all or one["domain"] == "national"
     ]
@@ -134,7 +148,17 @@ def show(desk: Desk, release_id: int, is_all: bool, as_json: bool) -> None:
 
 def _described(found: "StoredRelease") -> dict[str, object]:
     """Return a release without its content."""
-    names = ("release_id", "run_id", "state", "created_at", "cut_off", "published_at", "published_by", "content_hash", "open_holds")
+    names = (
+        "release_id",
+        "run_id",
+        "state",
+        "created_at",
+        "cut_off",
+        "published_at",
+        "published_by",
+        "content_hash",
+        "open_holds",
+    )
     return {name: getattr(found, name) for name in names}
 
 

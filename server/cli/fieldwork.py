@@ -1,5 +1,6 @@
 """``passerelle frame``, ``psu`` and ``progress``: the sample, and how far the work in it is."""
 
+from collections.abc import Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,18 @@ if TYPE_CHECKING:
     from server.services.progress import Counts
 
 CSV = click.Path(path_type=Path, dir_okay=False)
-HEADINGS = ("drawn", "complete", "partial", "refused", "not met", "not eligible", "other", "pending", "received", "held")
+HEADINGS = (
+    "drawn",
+    "complete",
+    "partial",
+    "refused",
+    "not met",
+    "not eligible",
+    "other",
+    "pending",
+    "received",
+    "held",
+)
 
 
 @click.group()
@@ -49,8 +61,8 @@ def import_files(
 ) -> None:
     """Import CSV files; docs/reference/frame-files.md names their columns.
 
-    All files are checked, alone and against each other, before anything is stored; every error is listed with file, line
-    and column. The same files again change nothing.
+    All files are checked, alone and against each other, before anything is stored; every error is listed with file,
+    line and column. The same files again change nothing.
     """
     from server.clock import utc_now
     from server.errors import FrameInvalid
@@ -98,9 +110,7 @@ def show_frame(desk: Desk, as_json: bool) -> None:
     if as_json:
         print_json(documents)
         return
-    rows = [
-        (one.kind, one.name, one.rows, one.imported_at, one.imported_by, one.hash.hex()) for one in documents
-    ]
+    rows = [(one.kind, one.name, one.rows, one.imported_at, one.imported_by, one.hash.hex()) for one in documents]
     print_table("Imported files", ("kind", "file", "rows", "imported", "by", "SHA-256"), rows, numbers=("rows",))
 
 
@@ -129,7 +139,9 @@ def close(desk: Desk, codes: tuple[str, ...], is_all: bool, as_json: bool) -> No
     if as_json:
         print_json(changed)
         return
-    click.echo(f"Closed {len(changed)} units with interviews from {sum(unit.interviews for unit in changed)} households.")
+    click.echo(
+        f"Closed {len(changed)} units with interviews from {sum(unit.interviews for unit in changed)} households."
+    )
 
 
 @psu.command(epilog='\b\nExample:\n  passerelle psu lose 14207 --reason "flood"\n')
@@ -202,11 +214,13 @@ def progress(desk: Desk, by: str | None, as_json: bool) -> None:
     if not found.outcomes_known:
         click.echo("The key store is locked: outcomes are under “other” until PASSERELLE_PASSPHRASE is set.")
     if found.outside_the_draw:
-        click.echo(f"{found.outside_the_draw} interviews have a household key outside the draw; see `passerelle hold list`.")
+        click.echo(
+            f"{found.outside_the_draw} interviews have a household key outside the draw; see `passerelle hold list`."
+        )
 
 
 def _print_counts(
-    name: str, rows: list[tuple[tuple[str, ...], "Counts"]], total: "Counts", *, more: tuple[str, ...] = ()
+    name: str, rows: Sequence[tuple[tuple[str, ...], "Counts"]], total: "Counts", *, more: tuple[str, ...] = ()
 ) -> None:
     cells = [(*codes, *astuple(counts)) for codes, counts in rows]
     cells.append(("all", *("" for _ in more), *astuple(total)))

@@ -90,8 +90,12 @@ def show(desk: Desk, form_id: str, version: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"version": chosen, "languages": definition.languages, "columns": columns})
         return
-    click.echo(f"{chosen.form_id} {chosen.version}: {chosen.title} ({', '.join(definition.languages) or 'one language'})")
-    click.echo(f"SHA-256 {chosen.hash.hex()}, {chosen.state} {chosen.published_at:%Y-%m-%d %H:%M} by {chosen.published_by}\n")
+    click.echo(
+        f"{chosen.form_id} {chosen.version}: {chosen.title} ({', '.join(definition.languages) or 'one language'})"
+    )
+    click.echo(
+        f"SHA-256 {chosen.hash.hex()}, {chosen.state} {chosen.published_at:%Y-%m-%d %H:%M} by {chosen.published_by}\n"
+    )
     rows = [
         (column.name, column.type, store, column.pii or "", column.path)
         for store, found in columns.items()

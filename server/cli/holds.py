@@ -112,9 +112,7 @@ def release(desk: Desk, envelope: str) -> None:
     from server.services import settle_hold
 
     with desk.context() as context, context.database.transaction() as session:
-        settle_hold.release_quarantined(
-            session, envelope_id=_id(envelope, 32), user=actor(), now=utc_now()
-        )
+        settle_hold.release_quarantined(session, envelope_id=_id(envelope, 32), user=actor(), now=utc_now())
     click.echo("Released. The server opens it in a moment.")
 
 

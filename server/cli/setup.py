@@ -35,7 +35,9 @@ Examples:
     "--root-key", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help=f"Where to write the office root key; FOLDER/{ROOT_KEY_FILE} if not given.",
 )  # fmt: skip
-@click.option("--ask-passphrase", is_flag=True, help="Ask for a passphrase that wraps the keys (or set PASSERELLE_PASSPHRASE).")
+@click.option(
+    "--ask-passphrase", is_flag=True, help="Ask for a passphrase that wraps the keys (or set PASSERELLE_PASSPHRASE)."
+)
 @json_option
 @pass_desk
 def init(desk: Desk, admin: str, root_key: Path | None, ask_passphrase: bool, as_json: bool) -> None:
@@ -74,7 +76,9 @@ def _initialise(desk: Desk, admin: str, root_key: Path | None, *, ask_passphrase
 
     config = desk.config()
     if config.keys_dir.exists():
-        raise Refusal(f"there is an office in {config.data_dir} already; nothing was changed. Give another --data FOLDER.")
+        raise Refusal(
+            f"there is an office in {config.data_dir} already; nothing was changed. Give another --data FOLDER."
+        )
     passphrase = config.passphrase
     if ask_passphrase:
         passphrase = click.prompt("Passphrase", hide_input=True, confirmation_prompt=True, err=True)

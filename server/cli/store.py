@@ -12,8 +12,8 @@ from server.cli.edge import Refusal
 def verify(desk: Desk, as_json: bool) -> None:
     """Check every envelope and everything derived from them.
 
-    Hashes every envelope again, checks its signature, folds all of them afresh and compares with what is stored. Changes
-    nothing.
+    Hashes every envelope again, checks its signature, folds all of them afresh and compares with what is stored.
+    Changes nothing.
     """
     from server.services import verify_store
 

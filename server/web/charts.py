@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 ROW: Final = 26
 HEADING: Final = 30
 AXIS: Final = 26
-LEFT, RIGHT = 31.0, 79.0
+LEFT, RIGHT = 28.0, 79.0
 """Where the plot begins and ends, per cent; labels stand left of it, values right of it."""
 TICKS: Final = 4
 

@@ -1,5 +1,6 @@
 """The words of the pages in English and French, and numbers as each language writes them."""
 
+# ruff: noqa: E501 -- a message is a line, so that two languages can be read side by side
 from math import isfinite
 from typing import Final
 
@@ -59,7 +60,7 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "team": "Made with Passerelle",
         "title": "Labour migration and remittances",
         "total": "All",
-        "truth": "Known truth", "truth_text": "as households report it {reported}; in reality {real}. What lies between the two no weight can repair.",
+        "truth": "Known truth:", "truth_text": "as households report it {reported}; in reality {real}. What lies between the two no weight can repair.",
         "MIG-01": "Households with a member abroad",
         "MIG-01_text": "Households from which somebody now lives abroad, of all households.",
         "REM-01": "Households that receive remittances",
@@ -128,7 +129,7 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "team": "Réalisé avec Passerelle",
         "title": "Migration de travail et transferts",
         "total": "Ensemble",
-        "truth": "Vérité connue", "truth_text": "telle que déclarée {reported} ; en réalité {real}. Aucun poids ne répare ce qui les sépare.",
+        "truth": "Vérité connue :", "truth_text": "telle que déclarée {reported} ; en réalité {real}. Aucun poids ne répare ce qui les sépare.",
         "MIG-01": "Ménages ayant un membre à l'étranger",
         "MIG-01_text": "Ménages dont quelqu'un vit maintenant à l'étranger, sur l'ensemble des ménages.",
         "REM-01": "Ménages qui reçoivent des transferts",

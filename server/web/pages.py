@@ -103,7 +103,11 @@ def form_file(form_id: str, version: str, kind: str) -> Response:
     with current().database.read() as database_session:
         found = deliver_forms.find_version(database_session, form_id=form_id, version=version)
         if kind == "xml":
-            content, name, media_type = deliver_forms.read_xform(database_session, found.hash), f"{form_id}.xml", "text/xml"
+            content, name, media_type = (
+                deliver_forms.read_xform(database_session, found.hash),
+                f"{form_id}.xml",
+                "text/xml",
+            )
         elif kind == "xlsx":
             workbook = deliver_forms.read_workbook(database_session, found.hash)
             content, name, media_type = workbook.content, workbook.name, XLSX
@@ -220,6 +224,6 @@ def _console() -> tuple[Attempts, RecentProgress]:
 
 
 def _local(target: str) -> str:
-    """Return a target within this site, nothing for any other: ``//host`` and ``/\\host`` lead elsewhere."""
+    """Return a target within this site, nothing for any other: two slashes, of either kind, lead elsewhere."""
     is_local = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
     return target if is_local else ""

@@ -54,6 +54,7 @@ class Headline:
 
     statistic: str
     value: str
+    unit: str
     interval: str
     note: str
     flag: str
@@ -96,9 +97,7 @@ def sections(figures: Sequence[Figure], survey: Survey, language: str) -> tuple[
     return tuple(found)
 
 
-def _section(
-    code: str, statistics: Sequence[str], figures: Sequence[Figure], survey: Survey, language: str
-) -> Section:
+def _section(code: str, statistics: Sequence[str], figures: Sequence[Figure], survey: Survey, language: str) -> Section:
     charted = [figure for figure in figures if figure.statistic == statistics[0]]
     title = word(language, code)
     chart_title = word(language, "by_domain", title=title, statistic=word(language, f"stat_{statistics[0]}"))
@@ -130,14 +129,15 @@ def _headlines(
 def _headline(figure: Figure, truth: Truth | None, language: str) -> Headline:
     name = word(language, f"stat_{figure.statistic}")
     if figure.is_hidden:
-        return Headline(name, word(language, "hidden"), "", word(language, "flag_hidden_long"), HIDDEN, "")
+        return Headline(name, word(language, "hidden"), "", "", word(language, "flag_hidden_long"), HIDDEN, "")
     beside = ""
     if truth is not None:
         real, reported = (quantity(value, figure.unit, language) for value in (truth.real, truth.reported))
         beside = word(language, "truth_text", real=real, reported=reported)
     note = word(language, f"flag_{figure.flag}_long") if figure.flag != "ok" else ""
     value = quantity(figure.value or 0.0, figure.unit, language)
-    return Headline(name, value, _interval(figure, language, in_words=True), note, figure.flag, beside)
+    unit = "" if figure.unit == "share" else word(language, f"unit_{_unit_key(figure.unit)}")
+    return Headline(name, value, unit, _interval(figure, language, in_words=True), note, figure.flag, beside)
 
 
 def _chart(code: str, title: str, figures: Sequence[Figure], survey: Survey, language: str) -> Markup:

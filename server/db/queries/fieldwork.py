@@ -256,7 +256,7 @@ def survey_interviews(session: Session) -> list[FoldedInterview]:
     return [FoldedInterview(**row) for row in session.execute(query).mappings()]
 
 
-def _psu_statuses() -> Select[tuple[str, str, str, str, str, str | None, datetime | None]]:
+def _psu_statuses() -> Select[*tuple[object, ...]]:
     return select(
         FramePsu.psu, FramePsu.stratum, FramePsu.province, FramePsu.area,
         FramePsu.status, FramePsu.status_by, FramePsu.status_at,

@@ -115,7 +115,9 @@ def _hash(document: FrameDocument) -> bytes:
 def _check_sizes(documents: Sequence[FrameDocument]) -> None:
     for document in documents:
         if len(document.content) > LARGEST_FILE_BYTES:
-            raise FrameInvalid(f"{document.name} has {len(document.content)} bytes; at most {LARGEST_FILE_BYTES} are read.")
+            raise FrameInvalid(
+                f"{document.name} has {len(document.content)} bytes; at most {LARGEST_FILE_BYTES} are read."
+            )
     if len({document.kind for document in documents}) < len(documents):
         raise FrameInvalid("A kind of file is given twice; give one file of each kind.")
 
@@ -185,9 +187,7 @@ def _sealed(row: HouseholdRow, keystore: Sealer) -> SealedHousehold:
     )
 
 
-def _keep(
-    session: Session, document: FrameDocument, *, rows: int, keystore: Sealer, user: str, now: datetime
-) -> None:
+def _keep(session: Session, document: FrameDocument, *, rows: int, keystore: Sealer, user: str, now: datetime) -> None:
     digest = _hash(document)
     kept = StoredDocument(
         hash=digest, kind=document.kind, name=document.name[:200], rows=rows, imported_at=now, imported_by=user

@@ -55,10 +55,9 @@ def check_draw(
             errors.add("draw", line, "psu", "has no line in listing.csv for this unit and listing class")
     for place, entry in listing.items():
         if counted[place] != entry.drawn:
-            errors.add(
-                "draw", None, None,
-                f"unit {entry.psu}, class {entry.listing_class} has {counted[place]} households; listing.csv says {entry.drawn} drawn",
-            )  # fmt: skip
+            unit = f"unit {entry.psu}, class {entry.listing_class}"
+            what = f"{unit} has {counted[place]} households; listing.csv says {entry.drawn} drawn"
+            errors.add("draw", None, None, what)
 
 
 def check_totals(totals: frozenset[tuple[str, str]], frame: Mapping[str, PsuRow], errors: Errors) -> None:

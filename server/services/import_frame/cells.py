@@ -1,4 +1,4 @@
-"""Reads a CSV file into lines of named cells, and cells into values; every error is collected, none stops the reading."""
+"""Reads a CSV file into lines of named cells, and cells into values; errors are collected, none stops the reading."""
 
 import csv
 import io
@@ -93,7 +93,9 @@ def read_lines(file: Kind, content: bytes, errors: Errors) -> Iterator[Line]:
         errors.add(file, content[: error.start].count(b"\n") + 1, None, "is not UTF-8: save the file as “CSV UTF-8”")
         return
     first, _, _ = text.partition("\n")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in first and "," not in first else ",", strict=True)
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=";" if ";" in first and "," not in first else ",", strict=True
+    )
     try:
         names = [name.strip() for name in next(reader, [])]
         if _header_is_wrong(file, names, errors):

@@ -22,7 +22,10 @@ class Header:
 
 HEADERS: Final[dict[Kind, Header]] = {
     "frame": Header(
-        ("psu", "stratum", "province", "area", "frame_households", "stratum_frame_households", "drawn", "drawn_in_stratum"),
+        (
+            "psu", "stratum", "province", "area",
+            "frame_households", "stratum_frame_households", "drawn", "drawn_in_stratum",
+        ),
         ("certainty", "segments", "replicate"),
     ),
     "listing": Header(("psu", "listing_class", "listed", "drawn")),

@@ -54,7 +54,9 @@ def read_tables(files: Mapping[Kind, bytes]) -> Tables:
 Key = TypeVar("Key", bound=Hashable)
 
 
-def _by_key(lines: Iterator[Line], read: Callable[[Line], Row], key_of: Callable[[Row], Key]) -> dict[Key, tuple[int, Row]]:
+def _by_key(
+    lines: Iterator[Line], read: Callable[[Line], Row], key_of: Callable[[Row], Key]
+) -> dict[Key, tuple[int, Row]]:
     table: dict[Key, tuple[int, Row]] = {}
     for line in lines:
         row = read(line)
@@ -101,7 +103,9 @@ def _listing(line: Line) -> ListingRow:
 def _household(line: Line) -> HouseholdRow:
     key = line.text("household_key")
     if key and not has_valid_check_digits(key):
-        line.refuse("household_key", "fails its check digits: the whole number modulo 97 must be 1 (ISO 7064 MOD 97-10)")
+        line.refuse(
+            "household_key", "fails its check digits: the whole number modulo 97 must be 1 (ISO 7064 MOD 97-10)"
+        )
     return HouseholdRow(
         household_key=key,
         psu=line.text("psu"),
