@@ -257,6 +257,12 @@ def test_only_zeros_short_of_a_bucket_may_follow_the_deflate_stream(tail: bytes,
             plaintext.unpack(packed)
 
 
+@given(st.binary(min_size=1, max_size=300).filter(lambda tail: tail.strip(b"\x00") != b""))
+def test_any_other_tail_is_refused(tail: bytes) -> None:
+    with pytest.raises(EnvelopeError, match="trailing-bytes"):
+        plaintext.unpack(plaintext.pack(MANIFEST, XML) + tail)
+
+
 def _deflated(plain: bytes) -> bytes:
     import zlib
 

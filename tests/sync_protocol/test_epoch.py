@@ -40,6 +40,14 @@ def test_every_flipped_byte_of_an_epoch_is_detected() -> None:
             epoch.verify_epoch(epoch.parse_epoch(bytes(altered)), DEVICE_PUBLIC)
 
 
+@pytest.mark.parametrize(("position", "code"), [(4, "unknown-version"), (5, "unknown-suite"), (0, "malformed")])
+def test_an_epoch_that_cannot_be_read_has_its_own_code(position: int, code: str) -> None:
+    altered = bytearray(sealed().epoch)
+    altered[position] = 9
+    with pytest.raises(EnvelopeError, match=code):
+        epoch.parse_epoch(bytes(altered))
+
+
 @pytest.mark.parametrize("length", [0, 10, 120, 300, 1000])
 def test_a_truncated_epoch_is_refused(length: int) -> None:
     with pytest.raises(EnvelopeError, match=r"truncated|trailing-bytes"):
