@@ -25,6 +25,7 @@ _MISTYPED: Final = 12
 _OUTSIDE: Final = 6
 _UNSENT: Final = 9
 _CLOCKS: Final = 18
+_FEWEST_TABLETS: Final = 4
 #: Share of requests whose answer is lost on the way back; the device asks again, and nothing is doubled.
 LOST_ANSWERS: Final = 0.15
 REPEATED_REQUESTS: Final = 0.05
@@ -67,7 +68,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will happen: jobs by enumerator, tablets with a wrong clock, and the tablet that is revoked."""
+    """What will happen: jobs by enumerator, tablets with a wrong clock, and whose tablet is revoked and lost (or 0)."""
 
     jobs: Mapping[int, tuple[Job, ...]]
     clocks: Mapping[int, Clock]
@@ -97,7 +98,8 @@ def plan(cases: Sequence[Case], *, seed: int, collects: frozenset[int]) -> Plan:
     jobs = {case.key: Job(case, case.key) for case in visited}
     enumerators = sorted({case.enumerator for case in visited} - collects)
     rng.shuffle(enumerators)
-    lost, revoked, *others = enumerators
+    # A very small demo has too few tablets to lose any.
+    lost, revoked, *others = enumerators if len(enumerators) > _FEWEST_TABLETS else (0, 0, *enumerators)
     wrong = others[: scaled(_CLOCKS, len(cases))]
     clocks = {one: (Clock.RESET, Clock.AHEAD, Clock.ZONE)[turn % 3] for turn, one in enumerate(wrong)}
     _lose(jobs, lost, scaled(_UNSENT, len(cases)))
@@ -106,7 +108,8 @@ def plan(cases: Sequence[Case], *, seed: int, collects: frozenset[int]) -> Plan:
     _mistype(jobs, calm, households=len(cases), keys={case.key for case in cases})
     for case in _draw(calm, scaled(_MENDED, len(cases))):
         jobs[case.key] = replace(jobs[case.key], is_mended=True)
-    training = [Job(case, case.key, mode="training") for case in _draw(calm, scaled(_TRAINING, len(cases)))]
+    native = [case for case in calm if case.enumerator not in collects]
+    training = [Job(case, case.key, mode="training") for case in native[: scaled(_TRAINING, len(cases))]]
     by_enumerator: dict[int, list[Job]] = {}
     for job in [*jobs.values(), *training]:
         by_enumerator.setdefault(job.case.enumerator, []).append(job)

@@ -1,0 +1,131 @@
+"""The account of a run: every accident that was planted, and whether it was found, counted in the office's store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from forms.instance import instance_id_bytes
+from server.demo import parameters as p
+from server.demo.accidents import AccountLine, Clock, Plan
+from server.demo.cases import working_day
+from server.demo.devices import DeviceResult
+from server.demo.office import Stored
+
+#: A clock that is off by less than this changes no date that anyone asked for.
+CLOCK_TOLERANCE: Final = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was seen on the way: results of the tablets, holds before they were settled, envelopes set aside."""
+
+    plan: Plan
+    results: Sequence[DeviceResult]
+    holds: Mapping[str, str]
+    quarantined: int
+    stored: Stored
+    progress: Mapping[str, Any]
+    lost_psus: Sequence[str]
+
+
+def account(evidence: Evidence) -> tuple[AccountLine, ...]:
+    """Draw up the account."""
+    return (
+        _delivered(evidence),
+        *_answers(evidence),
+        *_keys(evidence),
+        *_modes_and_edits(evidence),
+        *_tablets(evidence),
+    )
+
+
+def _sent_ids(evidence: Evidence) -> set[bytes]:
+    return {
+        instance_id_bytes(text)
+        for result in evidence.results
+        for interview in result.interviews
+        if interview.is_sent
+        for text in interview.instance_ids
+    }
+
+
+def _delivered(evidence: Evidence) -> AccountLine:
+    """Every revision that was sent is in the store, once, and nothing else is."""
+    sent = _sent_ids(evidence)
+    stored = evidence.stored.instance_ids
+    right = len(sent & set(stored)) if len(stored) == len(set(stored)) and set(stored) <= sent else 0
+    return AccountLine("revisions sent, each stored once", len(sent), right, "envelopes, refolded")
+
+
+def _answers(evidence: Evidence) -> tuple[AccountLine, ...]:
+    lost = sum(result.lost_answers for result in evidence.results)
+    doubled = len(evidence.stored.instance_ids) - len(set(evidence.stored.instance_ids))
+    return (AccountLine("answers lost, asked for again without doubling", lost, lost - doubled, "receipts"),)
+
+
+def _keys(evidence: Evidence) -> tuple[AccountLine, ...]:
+    """A key that hits another drawn household holds both interviews; one outside the draw holds itself."""
+    drawn = {job.case.key for job in evidence.plan.all_jobs()}
+    interviews = [one for result in evidence.results for one in result.interviews if one.is_sent]
+    wrong = [one for one in interviews if one.typed_key != one.household_key]
+
+    def found(is_drawn: bool, hold: str) -> int:
+        mine = [one for one in wrong if (one.typed_key in drawn) == is_drawn]
+        return sum(hold in evidence.holds.get(_interview_id(one.instance_ids), "") for one in mine)
+
+    hit = sum(one.typed_key in drawn for one in wrong)
+    return (
+        AccountLine("keys mistyped into another household's", hit, found(True, "K2"), "holds K2, reassigned"),  # noqa: FBT003
+        AccountLine("keys outside the sample", len(wrong) - hit, found(False, "K1"), "holds K1, reassigned"),  # noqa: FBT003
+    )
+
+
+def _interview_id(instance_ids: Sequence[str]) -> str:
+    return instance_id_bytes(instance_ids[0]).hex()
+
+
+def _modes_and_edits(evidence: Evidence) -> tuple[AccountLine, ...]:
+    jobs = evidence.plan.all_jobs()
+    edited = sum(count > 1 for count in evidence.stored.revisions.values())
+    training = sum(one.mode == "training" for one in evidence.stored.interviews)
+    return (
+        AccountLine("interviews mended the same evening", sum(job.is_mended for job in jobs), edited, "two revisions"),
+        AccountLine(
+            "training interviews", sum(job.mode == "training" for job in jobs), training, "a store of their own"
+        ),
+    )
+
+
+def _tablets(evidence: Evidence) -> tuple[AccountLine, ...]:
+    plan = evidence.plan
+    unsent = sum(not job.is_sent for job in plan.all_jobs())
+    lost = set(evidence.lost_psus)
+    pending = sum(row["counts"]["pending"] for row in evidence.progress["psus"] if row["psu"] not in lost)
+    wrong = sum(clock in (Clock.RESET, Clock.AHEAD) for clock in plan.clocks.values())
+    lines = [
+        AccountLine("tablets with a clock off by a year or more", wrong, _wrong_clocks(evidence), "device times"),
+        AccountLine("households on a lost tablet, never sent", unsent, pending, "not received"),
+    ]
+    if plan.revoked:
+        held_back = sum(
+            len(one.instance_ids)
+            for result in evidence.results
+            if result.enumerator == plan.revoked
+            for one in result.interviews
+        )
+        lines.append(
+            AccountLine("interviews of a revoked tablet", held_back, evidence.quarantined, "quarantine, released")
+        )
+    return tuple(lines)
+
+
+def _wrong_clocks(evidence: Evidence) -> int:
+    """Count the sources whose clock never showed a day of fieldwork."""
+    first, last = working_day(0) - CLOCK_TOLERANCE, working_day(p.FIELDWORK_DAYS) + CLOCK_TOLERANCE
+    return sum(
+        not any(first <= datetime.fromisoformat(text).date() <= last for text in times)
+        for times in evidence.stored.device_times.values()
+    )

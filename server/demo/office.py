@@ -1,0 +1,152 @@
+"""The office of the demonstration: its commands, run as a person would run them, and what lies in its store."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from server.clock import utc_now
+from server.config import Config
+from server.context import Context
+from server.db.queries import clocks, interviews, opening
+from server.db.queries.interviews import StoredInterview
+from server.db.tables.envelopes import OPENED, QUARANTINED
+from server.demo.devices import DemoError
+from server.services import enrol_device, settle_hold
+from sync_protocol.enrolment import EnrolmentLink, encode_link
+
+OPENING_SECONDS: Final = 300.0
+USER: Final = "demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What lies in the store: instanceIDs of all revisions, interviews, and the times that devices wrote."""
+
+    instance_ids: tuple[bytes, ...]
+    interviews: tuple[StoredInterview, ...]
+    revisions: Mapping[bytes, int]
+    device_times: Mapping[str, tuple[str, ...]]
+
+
+class Office:
+    """One office in its data folder, reached by its own command line."""
+
+    def __init__(self, data: Path, *, port: int) -> None:
+        """Take the folder, which need not exist yet, and the port to serve on."""
+        self.data = data
+        self.url = f"http://127.0.0.1:{port}"
+        self._port = port
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of its commands."""
+        return {**os.environ, "PASSERELLE_DATA": str(self.data), "PASSERELLE_BASE_URL": self.url}
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return a whole command line."""
+        return [sys.executable, "-m", "server.cli", "--data", str(self.data), *arguments]
+
+    @property
+    def serve_command(self) -> list[str]:
+        """The command line that serves it."""
+        return self.command("serve", "--host", "127.0.0.1", "--port", str(self._port), "--base-url", self.url)
+
+    def run(self, *arguments: str) -> str:
+        """Run a command and return what it prints.
+
+        Raises:
+            DemoError: the command failed; its line says why.
+        """
+        done = subprocess.run(  # noqa: S603 - our own command line
+            self.command(*arguments), env=self.environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            last = (done.stderr.strip() or done.stdout.strip()).splitlines()
+            raise DemoError(f"passerelle {' '.join(arguments[:2])}: {last[-1] if last else done.returncode}")
+        return done.stdout
+
+    def run_json(self, *arguments: str) -> Any:
+        """Run a command with ``--json`` and return what it prints.
+
+        Raises:
+            DemoError: the command failed.
+        """
+        return json.loads(self.run(*arguments, "--json"))
+
+    @contextmanager
+    def context(self) -> Iterator[Context]:
+        """Open the office in this process too, beside its server."""
+        context = Context.open(Config.from_env(self.environment))
+        try:
+            yield context
+        finally:
+            context.close()
+
+    def enrolment_links(self, enumerators: Sequence[str], now: datetime) -> dict[str, str]:
+        """Make an enrolment link for each enumerator, all in one transaction."""
+        with self.context() as context:
+            root = context.keystore.root_key
+            with context.database.transaction() as session:
+                tokens = {
+                    code: enrol_device.issue_token(session, enumerator=code, user=USER, now=now) for code in enumerators
+                }
+        return {code: encode_link(EnrolmentLink(self.url, token, root)) for code, token in tokens.items()}
+
+    def app_user_urls(self, enumerators: Sequence[str], now: datetime) -> dict[str, str]:
+        """Make an app user for each enumerator who works with ODK Collect; return the server URLs to configure."""
+        with self.context() as context, context.database.transaction() as session:
+            return {
+                code: self.url
+                + "/key/"
+                + enrol_device.create_app_user(session, name=f"Collect {code}", enumerator=code, user=USER, now=now)
+                for code in enumerators
+            }
+
+    def wait_until_opened(self) -> Mapping[str, int]:
+        """Wait until every envelope is opened or set aside; return how many there are by state.
+
+        Raises:
+            DemoError: some still wait after five minutes.
+        """
+        deadline = time.monotonic() + OPENING_SECONDS
+        with self.context() as context:
+            while True:
+                with context.database.read() as session:
+                    states = opening.state_counts(session)
+                if not sum(count for state, count in states.items() if state not in (OPENED, QUARANTINED)):
+                    return states
+                if time.monotonic() > deadline:
+                    raise DemoError(f"envelopes still wait after {OPENING_SECONDS:.0f} s: {dict(states)}")
+                time.sleep(0.2)
+
+    def release_quarantined(self) -> int:
+        """Release all that a revoked tablet brought, as a person who knows the tablet would; count its interviews."""
+        with self.context() as context, context.database.transaction() as session:
+            found = opening.quarantined(session)
+            for envelope in found:
+                settle_hold.release_quarantined(session, envelope_id=envelope.envelope_id, user=USER, now=utc_now())
+            return sum(envelope.instance_id is not None for envelope in found)
+
+    def stored(self) -> Stored:
+        """Return what lies in the store now."""
+        with self.context() as context, context.database.read() as session:
+            revisions = interviews.all_revisions(session)
+            counts: dict[bytes, int] = {}
+            for revision in revisions:
+                counts[revision.interview_id] = counts.get(revision.interview_id, 0) + 1
+            return Stored(
+                instance_ids=tuple(revision.instance_id for revision in revisions),
+                interviews=interviews.all_interviews(session),
+                revisions=counts,
+                device_times=clocks.device_times(session),
+            )
