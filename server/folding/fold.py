@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import feed
+from server.db.queries import feed, opening
 from server.db.queries import interviews as queries
 from server.db.queries import verdicts as verdict_queries
 from server.db.queries.interviews import StoredInterview, StoredRevision
@@ -141,6 +141,13 @@ def refold(session: Session, touched: Iterable[bytes], *, keystore: KeyStore, no
     _name_revisions(session, folded, by_key, rows)
     places = _places(session, folded, by_key, keystore)
     return _write(session, places, keystore=keystore, now=now)
+
+
+def refold_all(session: Session, *, keystore: KeyStore, now: datetime) -> None:
+    """Fold every interview again, and tell devices what has changed for them."""
+    opening.lock_fold(session)
+    touched = {row.instance_id for row in queries.all_revisions(session)}
+    tell_devices(session, (), (), refold(session, touched, keystore=keystore, now=now))
 
 
 def _connected(session: Session, touched: Iterable[bytes]) -> tuple[set[bytes], set[tuple[bytes, bytes]]]:

@@ -13,42 +13,64 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from sqlalchemy.orm import Session
 
 from server.context import Context
 from server.db.queries import schedule
+from server.db.queries.schedule import DueJob
+from server.errors import Problem
+from server.folding.fold import refold_all
 from server.services import estimate
 
 LOG: Final = logging.getLogger(__name__)
 LEASE: Final = timedelta(seconds=60)
 RENEWAL: Final = timedelta(seconds=20)
 """Three chances to renew a lease before it is lost."""
+RETRY: Final = timedelta(minutes=10)
 ORPHAN_AGE: Final = timedelta(hours=1)
 """No batch takes as long from its first file to its commit: an older file that nobody names was left by a crash."""
 
 
+Write = Callable[[Session], object]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledJob:
-    """A job: its body takes a session, never commits, and must do all its writing by it."""
+    """A job in two parts: `prepare` reads and computes for as long as it takes, what it returns writes in moments."""
 
     name: str
     every: timedelta
-    body: Callable[[Session, Context, datetime], object]
+    prepare: Callable[[Context, DueJob, datetime], Write]
 
 
-def _estimate(session: Session, context: Context, now: datetime) -> object:
-    return estimate.run(session, microdata=context.microdata, keystore=context.keystore, now=now, cut_off=now)
+def _estimate(context: Context, due: DueJob, now: datetime) -> Write:
+    """Compute a draft release; what stands in its way is a failed run that people can see."""
+    try:
+        with context.database.read() as session:
+            prepared = estimate.prepare(session, microdata=context.microdata, now=now)
+    except Problem as problem:
+        return partial(estimate.record_failure, reason=problem.detail, now=now, due_at=due.due_at)
+    return partial(estimate.store, prepared=prepared, now=now, due_at=due.due_at)
 
 
-def _remove_orphans(_session: Session, context: Context, now: datetime) -> object:
-    return context.microdata.remove_orphans(older_than=now - ORPHAN_AGE)
+def _fold_again(context: Context, _due: DueJob, now: datetime) -> Write:
+    """Fold all interviews again: a draw that is imported late changes which of them are held."""
+    return partial(refold_all, keystore=context.keystore, now=now)
+
+
+def _remove_orphans(context: Context, _due: DueJob, now: datetime) -> Write:
+    context.microdata.remove_orphans(older_than=now - ORPHAN_AGE)
+    return lambda _: None
 
 
 JOBS: Final = (
-    ScheduledJob(name="estimates", every=timedelta(days=1), body=_estimate),
-    ScheduledJob(name="orphans", every=timedelta(hours=1), body=_remove_orphans),
+    ScheduledJob(name="estimates", every=timedelta(days=1), prepare=_estimate),
+    ScheduledJob(name="orphans", every=timedelta(hours=1), prepare=_remove_orphans),
+    # `server.services.import_frame` makes it due.
+    ScheduledJob(name=schedule.FOLD_AGAIN, every=timedelta(days=30), prepare=_fold_again),
 )
 
 
@@ -69,10 +91,14 @@ def run_due(
 ) -> tuple[str, ...]:
     """Run what is due and nobody else runs; return the names of what ran.
 
-    A job that fails is logged, and comes again at its next time.
+    A job that fails is logged, and tried again in some minutes.
     """
     ran: list[str] = []
+    with context.database.read() as session:
+        names = schedule.due_names(session, now=clock())
     for job in jobs:
+        if job.name not in names:
+            continue
         with context.database.transaction() as session:
             due = schedule.claim(session, name=job.name, holder=holder, now=clock(), lease=LEASE)
         if due is not None and _run(job, due, context, holder=holder, clock=clock):
@@ -80,19 +106,18 @@ def run_due(
     return tuple(ran)
 
 
-def _run(
-    job: ScheduledJob, due: schedule.DueJob, context: Context, *, holder: str, clock: Callable[[], datetime]
-) -> bool:
+def _run(job: ScheduledJob, due: DueJob, context: Context, *, holder: str, clock: Callable[[], datetime]) -> bool:
     try:
+        write = job.prepare(context, due, clock())
         with context.database.transaction() as session:
             if not schedule.is_held(session, name=job.name, holder=holder, now=clock()):
-                return False
-            job.body(session, context, clock())
+                return False  # another process took over while this one slept
+            write(session)
             schedule.finish(session, due, holder=holder, now=clock())
     except Exception as error:  # noqa: BLE001 -- the edge of a job: the next one must run all the same
         LOG.error("the job %s failed: %s", job.name, place_of(error))  # noqa: TRY400 -- its text might hold an answer
         with context.database.transaction() as session:
-            schedule.finish(session, due, holder=holder, now=clock())
+            schedule.put_off(session, name=job.name, holder=holder, until=clock() + RETRY)
         return False
     return True
 

@@ -9,6 +9,9 @@ from sqlalchemy.orm import Session
 from server.db.insert import insert_new
 from server.db.tables import Schedule
 
+FOLD_AGAIN = "fold-again"
+"""The job to make due when what holds depend on has changed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueJob:
@@ -23,6 +26,11 @@ def add(session: Session, *, name: str, first_due_at: datetime, every: timedelta
     """Put a job on the schedule; one that is there already keeps its time."""
     row = {"name": name, "due_at": first_due_at, "every_seconds": round(every.total_seconds())}
     session.execute(insert_new(session, Schedule), [row])
+
+
+def due_names(session: Session, *, now: datetime) -> frozenset[str]:
+    """Return the jobs that are due, whoever holds them."""
+    return frozenset(session.scalars(select(Schedule.name).where(Schedule.due_at <= now)))
 
 
 def claim(session: Session, *, name: str, holder: str, now: datetime, lease: timedelta) -> DueJob | None:
@@ -68,6 +76,15 @@ def finish(session: Session, job: DueJob, *, holder: str, now: datetime) -> None
         update(Schedule)
         .where(Schedule.name == job.name, Schedule.lease_holder == holder)
         .values(due_at=next_due_at, last_run_at=now, lease_holder=None, lease_until=None)
+    )
+
+
+def put_off(session: Session, *, name: str, holder: str, until: datetime) -> None:
+    """Give the lease back of a job that failed, to be tried again later."""
+    session.execute(
+        update(Schedule)
+        .where(Schedule.name == name, Schedule.lease_holder == holder)
+        .values(due_at=until, lease_holder=None, lease_until=None)
     )
 
 

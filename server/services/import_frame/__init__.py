@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import audit, feed, fieldwork
+from server.db.queries import audit, feed, fieldwork, schedule
 from server.db.queries.fieldwork import SealedHousehold, StoredDocument
 from server.db.queries.frame_rows import HouseholdRow
 from server.errors import FrameInUse, FrameInvalid
@@ -93,6 +93,8 @@ def import_frame(
     if tables.errors.found:
         raise _invalid(tables)
     counts = _store(session, tables, keystore)
+    if "draw" in counts:  # what is outside the draw is held, also what came before it
+        schedule.make_due(session, name=schedule.FOLD_AGAIN, now=now)
     for document in changed:
         _keep(session, document, rows=counts[document.kind], keystore=keystore, user=user, now=now)
     known = {document.hash: document.rows for document in stored}
