@@ -89,7 +89,7 @@ class ModelNode:
 
     Attributes:
         default: text of a leaf before anybody answers.
-        rows: for a repeat, how many rows the blank form starts with.
+        rows: for a repeat, the rows that the blank form starts with, each with its own defaults.
         attributes: of the template (entities declare theirs so).
     """
 
@@ -99,7 +99,7 @@ class ModelNode:
     bind: Bind
     children: tuple["ModelNode", ...] = ()
     default: str = ""
-    rows: int = 0
+    rows: tuple["ModelNode", ...] = ()
     attributes: tuple[tuple[str, str], ...] = ()
     tag: str = ""
 

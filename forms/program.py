@@ -79,7 +79,7 @@ class Program:
     """A compiled form.
 
     Attributes:
-        specs: by path. ``rules``: calculations and relevances; their index is their place.
+        specs, models: by path. ``rules``: calculations and relevances; their index is their place.
         asked: by path of the question. ``counts``: by path of the repeat.
         volatile: specs whose calculation gives another value each time.
     """
@@ -87,6 +87,7 @@ class Program:
     definition: FormDefinition
     root: Spec
     specs: Mapping[str, Spec]
+    models: Mapping[str, ModelNode]
     rules: tuple[Rule, ...]
     asked: Mapping[str, Asked]
     counts: Mapping[str, Evaluate]
@@ -124,6 +125,7 @@ class _Builder:
             definition=self.definition,
             root=self.root,
             specs=self.specs,
+            models={node.path: node for node in self.definition.nodes()},
             rules=tuple(self.rules),
             asked=self._all_asked(),
             counts=self._counts(),
@@ -141,8 +143,6 @@ class _Builder:
             type="string" if self._is_coded(node) else node.bind.type,
             parent=parent,
             is_repeat=node.kind == "repeat",
-            default=node.default,
-            rows=node.rows,
             tag=node.tag,
             attributes=node.attributes,
         )

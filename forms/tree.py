@@ -11,6 +11,7 @@ from typing import Final
 from lxml import etree
 
 from forms.documents import local_name
+from forms.model import ModelNode
 from forms.program import Action, Program
 from forms.typed_values import calculated_text, typed_value
 from forms.xpath.nodes import NEVER, Context, Node, Rule, Spec
@@ -51,18 +52,22 @@ class LiveTree:
         self.language = program.definition.default_language if language is None else language
         self.tick = 0
         self.stale = [0] * len(program.rules)
-        self.root = self._blank(program.root, None, ())
+        self.root = self._blank(program.root, program.definition.root, None, ())
 
-    def _blank(self, spec: Spec, parent: Node | None, rows: tuple[int, ...]) -> Node:
+    def _blank(self, spec: Spec, model: ModelNode, parent: Node | None, rows: tuple[int, ...]) -> Node:
         node = Node(spec.name, parent, spec, rows)
-        if spec.default and not spec.children:
-            node.text = spec.default
-            node.typed = typed_value(spec.default, spec.type, self.zone, self.now)
+        if model.default:
+            self.write_candidate(node, model.default)
+        if not spec.children:
+            return node
+        models = {child.name: child for child in model.children}
         for name, child in spec.children.items():
+            its_model = models.get(name) or self.program.models[child.path]
             if child.is_repeat:
-                node.children[name] = [self._blank(child, node, (*rows, place)) for place in range(child.rows)]
+                blank_rows = enumerate(its_model.rows)
+                node.children[name] = [self._blank(child, row, node, (*rows, place)) for place, row in blank_rows]
             else:
-                node.children[name] = [self._blank(child, node, rows)]
+                node.children[name] = [self._blank(child, its_model, node, rows)]
         return node
 
     def context(self, node: Node) -> Context:
@@ -136,9 +141,10 @@ class LiveTree:
         if len(rows) == count:
             return []
         before = len(rows)
+        template = self.program.models[spec.path]
         del rows[count:]
         for place in range(before, count):
-            rows.append(self._blank(spec, parent, (*parent.rows, place)))
+            rows.append(self._blank(spec, template, parent, (*parent.rows, place)))
         self.changed(spec)
         return rows[before:]
 
@@ -168,7 +174,7 @@ class LiveTree:
         if spec is None:
             return
         if not spec.children:
-            node.text = element.text or ""
+            node.text = (element.text or "").strip()
             node.typed = typed_value(node.text, spec.type, self.zone, self.now)
             node.computed = KEPT if spec.path in self.program.volatile and node.text else NEVER
             return

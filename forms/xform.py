@@ -196,7 +196,8 @@ class _Reader:
             templates = [child for child in group if child.get(f"{{{_OPENROSA}}}template") is not None]
             node = self._read_node((templates or group)[0], child_path)
             if child_path in self.repeats:
-                node = _as_repeat(node, rows=len(group) - len(templates))
+                rows = [_as_repeat(self._read_node(row, child_path), ()) for row in group if row not in templates]
+                node = _as_repeat(node, tuple(rows))
             children.append(node)
         return ModelNode(
             name=local_name(element),
@@ -204,7 +205,7 @@ class _Reader:
             kind="group" if children else "leaf",
             bind=self.binds.get(path) or Bind(path),
             children=tuple(children),
-            default="" if children else (element.text or ""),
+            default="" if children else (element.text or "").strip(),
             attributes=tuple(
                 (name, element.get(name) or "")
                 for name in map(str, element.keys())
@@ -226,7 +227,7 @@ def resolve(reference: str, context: str) -> str:
     return "/" + "/".join(found)
 
 
-def _as_repeat(node: ModelNode, *, rows: int) -> ModelNode:
+def _as_repeat(node: ModelNode, rows: tuple[ModelNode, ...]) -> ModelNode:
     return ModelNode(
         name=node.name,
         path=node.path,

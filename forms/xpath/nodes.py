@@ -30,8 +30,6 @@ class Spec:
     type: str = "string"
     parent: "Spec | None" = None
     is_repeat: bool = False
-    default: str = ""
-    rows: int = 0
     tag: str = ""
     attributes: tuple[tuple[str, str], ...] = ()
     children: dict[str, "Spec"] = field(default_factory=dict)

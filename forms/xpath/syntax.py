@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_LENGTH: Final = 32_768
-MAX_NESTING: Final = 120
-"""Parentheses and predicates inside one another; more would exhaust the interpreter's stack."""
+MAX_NESTING: Final = 80
+"""Parentheses and predicates inside one another, and operators in a row; more would exhaust the interpreter's stack."""
 
 
 class XPathError(Exception):
@@ -98,14 +98,8 @@ _AXES: Final = frozenset(
     | {"following-sibling", "preceding-sibling"}
 )
 _NODE_TYPES: Final = frozenset({"node", "text"})
-_PRECEDENCE: Final = (
-    ("or",),
-    ("and",),
-    ("=", "!="),
-    ("<", "<=", ">", ">="),
-    ("+", "-"),
-    ("*", "div", "mod"),
-)
+_LEVELS: Final = (("or",), ("and",), ("=", "!="), ("<", "<=", ">", ">="), ("+", "-"), ("*", "div", "mod"))
+_PRECEDENCE: Final = {operator: level for level, operators in enumerate(_LEVELS) for operator in operators}
 _WORD_OPERATORS: Final = frozenset({"or", "and", "div", "mod"})
 
 
@@ -129,8 +123,8 @@ def parse(expression: str) -> Expression:
 
 def _tokens(expression: str) -> list[_Token]:
     found: list[_Token] = []
-    offset = 0
-    while expression[offset:].strip():
+    offset, end = 0, len(expression.rstrip())
+    while offset < end:
         match = _TOKEN.match(expression, offset)
         if match is None:
             at = offset + len(expression[offset:]) - len(expression[offset:].lstrip())
@@ -193,12 +187,20 @@ class _Parser:
         raise XPathError("syntax", f"{what or shown} (character {token.offset + 1}).", self.expression, token.offset)
 
     def _binary(self, level: int) -> Expression:
-        if level == len(_PRECEDENCE):
-            return self._unary()
-        left = self._binary(level + 1)
-        while (operator := self._accept(*_PRECEDENCE[level])) is not None:
-            left = Binary(operator, left, self._binary(level + 1))
+        """Parse operators that bind at least as tightly as a level (precedence climbing)."""
+        left = self._unary()
+        links = 0
+        while (binds := self._operator_level()) >= level:
+            operator = self._take().text
+            left = Binary(operator, left, self._binary(binds + 1))
+            links += 1
+            if links > MAX_NESTING * 2:
+                self._fail(f"More than {MAX_NESTING * 2} operators in a row")
         return left
+
+    def _operator_level(self) -> int:
+        token = self._peek()
+        return _PRECEDENCE.get(token.text, -1) if token.kind == "operator" else -1
 
     def _unary(self) -> Expression:
         negative = False
@@ -239,7 +241,7 @@ class _Parser:
             return Literal(token.text[1:-1])
         self.depth += 1
         if self.depth > MAX_NESTING:
-            raise XPathError("syntax", f"More than {MAX_NESTING} parentheses deep.", self.expression, token.offset)
+            self._fail(f"More than {MAX_NESTING} parentheses deep")
         if token.text == "(":
             inner = self._binary(0)
             self._expect(")")

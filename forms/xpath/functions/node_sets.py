@@ -118,9 +118,8 @@ def _build_indexed_repeat(compiler: Compiler, call: Call, scope: Scope) -> Selec
 
 
 def _row(rows: list[Node], number: float) -> Node | None:
-    if math.isnan(number):
-        return None
-    place = max(int(number), 1) - 1  # row 0 gives the first row, as in Collect
+    # Row 0, or none, gives the first row, as in Collect.
+    place = 0 if math.isnan(number) else int(min(max(number, 1.0), 1e9)) - 1
     return rows[place] if place < len(rows) else None
 
 

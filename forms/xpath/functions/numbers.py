@@ -38,21 +38,22 @@ def power(base: Value, exponent: Value) -> float:
 
 
 def total(values: list[Value]) -> float:
-    """Return the sum; NaN where one value is not a number."""
+    """Return the sum of the values that are there; NaN where one of them is not a number."""
     # From left to right in doubles, as JavaRosa does: an exact sum (fsum, or sum from Python 3.12 on) differs in the
     # last digit, and a calculation re-checked on a tablet must give the same text.
     result = 0.0
     for value in values:
-        result += to_number(value)
+        if value != "":
+            result += to_number(value)
     return result
 
 
 def extreme(choose: Callable[..., float]) -> Callable[[list[Value]], float]:
-    """Return a function that gives the largest or smallest of values, NaN of none."""
+    """Return a function that gives the largest or smallest of the values that are numbers, NaN of none."""
 
     def find(values: list[Value]) -> float:
-        numbers = [to_number(value) for value in values]
-        return NAN if not numbers or any(math.isnan(number) for number in numbers) else choose(numbers)
+        numbers = [number for number in map(to_number, values) if not math.isnan(number)]
+        return choose(numbers) if numbers else NAN
 
     return find
 
@@ -63,18 +64,24 @@ def real(function: Callable[..., float]) -> Callable[..., float]:
     def apply(*values: Value) -> float:
         try:
             return float(function(*[to_number(value) for value in values]))
-        except (ValueError, OverflowError):
+        except OverflowError:
+            return math.inf
+        except ValueError:
             return NAN
 
     return apply
+
+
+def _logarithm(function: Callable[[float], float]) -> Callable[[float], float]:
+    return lambda number: -math.inf if number == 0 else function(number)
 
 
 _REAL: Final[Mapping[str, Callable[..., float]]] = {
     "abs": abs,
     "sqrt": math.sqrt,
     "exp": math.exp,
-    "log": math.log,
-    "log10": math.log10,
+    "log": _logarithm(math.log),
+    "log10": _logarithm(math.log10),
     "sin": math.sin,
     "cos": math.cos,
     "tan": math.tan,

@@ -70,6 +70,11 @@ def translate(text: Value, old: Value, new: Value) -> str:
     return to_text(text).translate(table)
 
 
+def selected(text: Value, code: Value) -> bool:
+    """Say whether a code is among those of a multiple answer."""
+    return f" {to_text(code).strip()} " in f" {' '.join(to_text(text).split())} "
+
+
 def selected_at(text: Value, place: Value) -> str:
     """Return the code at a 0-based place of a multiple answer, or an empty text."""
     codes = to_text(text).split()
@@ -148,8 +153,8 @@ FUNCTIONS: Final[Mapping[str, Builder]] = {
     "upper-case": of_values(lambda text: to_text(text).upper(), 1),
     "lower-case": of_values(lambda text: to_text(text).lower(), 1),
     "regex": of_values(regex, 2),
-    "selected": of_values(lambda text, code: to_text(code).strip() in to_text(text).split(), 2),
-    "is-selected": of_values(lambda text, code: to_text(code).strip() in to_text(text).split(), 2),
+    "selected": of_values(selected, 2),
+    "is-selected": of_values(selected, 2),
     "selected-at": of_values(selected_at, 2),
     "count-selected": of_values(lambda text: float(len(to_text(text).split())), 1),
     "digest": of_values(digest, 2, 3),
