@@ -188,4 +188,6 @@ def _text(value: float | None, scale: float, form: str) -> str:
 
 
 def _number(value: float | None, scale: float, form: str) -> str:
-    return "" if value is None else form.format(scale * value).strip("USD monthsm%").strip()
+    """Return the number alone: the estimate beside it names the unit."""
+    number = form[form.index("{") : form.index("}") + 1]
+    return "" if value is None else number.format(scale * value)
