@@ -14,7 +14,7 @@ from typing import Final, Literal, Protocol, cast
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import devices, envelopes, feed, forms, pull
+from server.db.queries import devices, envelopes, feed, fieldwork, forms, pull
 from server.db.queries.devices import Carrier
 from server.db.queries.envelopes import NewEnvelope
 from server.db.queries.feed import Head
@@ -30,7 +30,6 @@ PULL_ITEMS: Final = 400
 """An answer holds at most 500 frames and 256 KiB of control; a verdict takes some 150 bytes of it."""
 PULL_BYTES: Final = 1 << 20
 START: Final = Place(0, 0, b"")
-IDENTITY_CONTEXT: Final = b"drawn-household:"
 
 
 class Identities(Protocol):
@@ -176,7 +175,7 @@ def _assignments(session: Session, carrier: Carrier, psu: str, keystore: Identit
         return None
     households = []
     for identity in pull.assigned_households(session, enumerator=carrier.enumerator, psu=psu):
-        context = IDENTITY_CONTEXT + identity.household_key.encode("utf-8")
+        context = fieldwork.identity_context(identity.household_key)
         members = json.loads(keystore.open_projection(identity.sealed, context))
         households.append(Household(identity.household_key, members["head"], members["position"]))
     return seal_assignments(households, psu=psu, device_id=carrier.device_id, receiving_key=carrier.receiving_key)

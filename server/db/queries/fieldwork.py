@@ -74,16 +74,6 @@ class AssignedHousehold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SealedAssignment:
-    """A drawn household of an enumerator; `sealed` opens in the context that `identity_context` names."""
-
-    psu: str
-    household_key: str
-    sealed: bytes
-    feed_position: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FoldedInterview:
     """A survey interview, its household's tag, whether it is held, and its sealed standing."""
 
@@ -226,19 +216,6 @@ def assigned_households(session: Session) -> list[AssignedHousehold]:
         .order_by(DrawnHousehold.household_key)
     )  # fmt: skip
     return [AssignedHousehold(**row) for row in session.execute(query).mappings()]
-
-
-def assignments_of(session: Session, enumerator: str, *, since: int) -> list[SealedAssignment]:
-    """Return the households of an enumerator's units that changed at or after a position of the feed, by key."""
-    changed = select(DrawnHousehold.psu).where(
-        DrawnHousehold.enumerator == enumerator, DrawnHousehold.feed_position >= since
-    )
-    query = (
-        select(DrawnHousehold.psu, DrawnHousehold.household_key, DrawnHousehold.sealed, DrawnHousehold.feed_position)
-        .where(DrawnHousehold.enumerator == enumerator, DrawnHousehold.psu.in_(changed))
-        .order_by(DrawnHousehold.household_key)
-    )
-    return [SealedAssignment(**row) for row in session.execute(query).mappings()]
 
 
 def survey_interviews(session: Session) -> list[FoldedInterview]:
