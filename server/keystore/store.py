@@ -81,7 +81,7 @@ class KeyStore:
         service = read_json(directory / SERVICE_FILE)
         try:
             store = cls(directory, service, read_private(directory / KEYRING_FILE))
-        except (KeyError, ValueError, ProtocolError) as error:
+        except (KeyError, ValueError, TypeError, ProtocolError) as error:
             raise KeyStoreError(f"the key store in {directory} is damaged: restore it from its backup") from error
         if passphrase is not None or (directory / KEY_FILE).exists():
             store.unlock(passphrase)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from argon2.exceptions import Argon2Error
 from argon2.low_level import Type, hash_secret_raw
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -47,7 +48,7 @@ def unwrap(directory: Path, passphrase: str | None) -> Vault:
         key = _encryption_key(directory, wrapped, passphrase)
         sealed = decode_bytes(wrapped["sealed"])
         return _read(AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], LABEL_VAULT))
-    except (InvalidTag, KeyError, ValueError):
+    except (InvalidTag, Argon2Error, KeyError, ValueError, TypeError):
         what = "passphrase" if "salt" in wrapped else "key file"
         raise KeyStoreError(f"this {what} does not open the key store in {directory}") from None
 
