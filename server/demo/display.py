@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from server.demo.accidents import AccountLine
-from server.demo.devices import DemoError
+from server.demo.problems import DemoError
 from server.demo.simulate import FIGURES
 from server.demo.truth import Figures
 
@@ -31,10 +31,10 @@ _UNITS: Final[Mapping[str, tuple[float, str]]] = {
     "RCT-01": (1, "{:,.2f} months"),
 }
 _TITLES: Final = {
-    "MIG-01": "households with a member abroad",
-    "REM-01": "households that receive",
-    "REM-02": "a year, per receiving household",
-    "REM-04": "personal transfers a year",
+    "MIG-01": "with a member abroad",
+    "REM-01": "receive from abroad",
+    "REM-02": "a year and receiver",
+    "REM-04": "transfers a year",
     "RCT-01": "recruitment cost",
 }
 
@@ -131,7 +131,7 @@ def show(outcome: Outcome, *, url: str, as_json: bool, stays: bool) -> None:
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
         sys.stdout.flush()
         return
-    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     console.print(_figures(outcome))
     console.print(
         "T2 is what a census by the same enumerators would find; T1 is what is so. No weight repairs T1 − T2.\n"

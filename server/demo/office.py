@@ -17,10 +17,10 @@ from typing import Any, Final
 from server.clock import utc_now
 from server.config import Config
 from server.context import Context
-from server.db.queries import clocks, interviews, opening
+from server.db.queries import clocks, devices, interviews, opening
 from server.db.queries.interviews import StoredInterview
 from server.db.tables.envelopes import OPENED, QUARANTINED
-from server.demo.devices import DemoError
+from server.demo.problems import DemoError
 from server.services import enrol_device, settle_hold
 from sync_protocol.enrolment import EnrolmentLink, encode_link
 
@@ -36,6 +36,11 @@ class Stored:
     interviews: tuple[StoredInterview, ...]
     revisions: Mapping[bytes, int]
     device_times: Mapping[str, tuple[str, ...]]
+
+
+def _of_tablets(times: Mapping[str, tuple[str, ...]], devices: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+    """Leave out Collects: what they send is sealed at the door, by the server's clock."""
+    return {source: found for source, found in times.items() if source in devices}
 
 
 class Office:
@@ -141,6 +146,7 @@ class Office:
         """Return what lies in the store now."""
         with self.context() as context, context.database.read() as session:
             revisions = interviews.all_revisions(session)
+            enrolled = [device.device_id for device in devices.devices(session)]
             counts: dict[bytes, int] = {}
             for revision in revisions:
                 counts[revision.interview_id] = counts.get(revision.interview_id, 0) + 1
@@ -148,5 +154,7 @@ class Office:
                 instance_ids=tuple(revision.instance_id for revision in revisions),
                 interviews=interviews.all_interviews(session),
                 revisions=counts,
-                device_times=clocks.device_times(session),
+                device_times=_of_tablets(
+                    clocks.device_times(session), [one.device_id for one in devices.devices(session)]
+                ),
             )
