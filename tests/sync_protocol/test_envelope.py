@@ -134,6 +134,43 @@ def test_an_envelope_over_the_limit_is_too_large() -> None:
     assert caught.value.code == "too-large"
 
 
+def _sealed_of(length: int) -> bytes:
+    head = header(bytes(32))
+    chunks = (length - head.length_bytes - 64 - 56) // (16384 + 16) + 1
+    return envelope._seal(head, bytes(32), DEVICE, bytes(length - head.length_bytes - 64 - 56 - 16 * chunks))
+
+
+def test_an_envelope_of_just_the_limit_is_sealed_and_read() -> None:
+    whole = _sealed_of(ENVELOPE_BYTES)
+    assert len(whole) == ENVELOPE_BYTES
+    assert envelope.peek(whole) == header(bytes(32))
+    with pytest.raises(LocalError, match="too-large"):
+        _sealed_of(ENVELOPE_BYTES + 1)
+    with pytest.raises(EnvelopeError, match="too-large"):
+        envelope.peek(whole + b"\x00")
+
+
+@pytest.mark.parametrize("parents", [(), (bytes(16),), (bytes(16),) * PARENTS])
+def test_a_header_and_a_signature_are_the_least_that_is_read(parents: tuple[bytes, ...]) -> None:
+    head = header(bytes(32), parents=parents)
+    least = head.encode() + bytes(64)
+    assert envelope.peek(least) == head
+    for length in range(len(envelope.MAGIC), len(least)):
+        with pytest.raises(EnvelopeError, match="truncated"):
+            envelope.peek(least[:length])
+
+
+def test_the_last_index_is_read_and_the_next_is_not() -> None:
+    for index, code in ((RATCHET_STEPS - 1, None), (RATCHET_STEPS, "index-too-high"), (2**32 - 1, "index-too-high")):
+        altered = bytearray(sealed().interview)
+        altered[40:44] = index.to_bytes(4, "big")
+        if code is None:
+            assert envelope.peek(bytes(altered)) == header(sealed().header.epoch_hash, index=index)
+        else:
+            with pytest.raises(EnvelopeError, match=code):
+                envelope.peek(bytes(altered))
+
+
 def test_what_would_be_over_the_limit_is_not_sealed() -> None:
     noise = b"".join(document_hash(number.to_bytes(4, "big")) for number in range(ENVELOPE_BYTES // 32))
     with pytest.raises(LocalError, match="too-large"):

@@ -17,7 +17,7 @@ def test_order_and_repetition_of_arrivals_change_nothing(history: list[Revision]
     again = history + history[: len(history) // 2]
     random.shuffle(again)  # type: ignore[attr-defined]
     assert fold(again) == fold(history)
-    assert state_hash(fold(again)) == state_hash(fold(history))
+    assert state_hash(fold(again)) == state_hash(reversed(fold(history)))
 
 
 @given(histories)
@@ -104,7 +104,10 @@ def test_the_same_answers_sealed_twice_are_one_revision() -> None:
         (_revision("b", "a", role="manager"), _revision("c", "a", role="supervisor"), "b"),
         (_revision("b", "a", envelope="2"), _revision("c", "a", envelope="1"), "b"),
         (_revision("b", "a", envelope="1"), _revision("c", "a", envelope="2"), "c"),
-        (_revision("b", "a", role="visitor"), _revision("c", "a"), "c"),
+        (_revision("b", "a", role="supervisor"), _revision("c", "a", role="enumerator"), "b"),
+        (_revision("b", "a", role="supervisor"), _revision("c", "a", role="door"), "b"),
+        (_revision("b", "a", role="administrator"), _revision("c", "a", role="supervisor"), "b"),
+        (_revision("b", "a"), _revision("c", "a", role="visitor"), "b"),
     ],
 )
 def test_of_two_concurrent_edits_role_then_envelope_id_is_shown(
@@ -148,6 +151,15 @@ def test_training_never_hides_the_answers_of_a_survey() -> None:
     assert (interview.state, interview.mode) == (State.MIXED_MODES, "survey")
     assert interview.current[0] == _id("a")
     assert [key[0] for key in interview.conflicts] == [_id("b")]
+
+
+@pytest.mark.parametrize(
+    ("shown", "other"), [("survey", "pilot"), ("survey", "training"), ("pilot", "training"), ("training", "visit")]
+)
+def test_of_two_modes_the_more_serious_is_shown(shown: str, other: str) -> None:
+    for first, second in ((shown, other), (other, shown)):
+        (interview,) = fold([_revision("a"), _revision("b", "a", mode=first), _revision("c", "a", mode=second)][1:])
+        assert (interview.mode, interview.state) == (shown, State.MIXED_MODES)
 
 
 def test_an_edit_in_the_mode_of_an_older_ancestor_supersedes_that_ancestor() -> None:
