@@ -16,7 +16,9 @@ SOURCES = sorted(path for room in ("server", "sync_protocol", "forms") for path 
 
 def test_only_the_engine_and_the_tablets_outbox_commit() -> None:
     committing = {
-        path.relative_to(ROOT).parts[:2] for path in SOURCES if re.search(r"\.commit\(", path.read_text(encoding="utf-8"))
+        path.relative_to(ROOT).parts[:2]
+        for path in SOURCES
+        if re.search(r"\.commit\(", path.read_text(encoding="utf-8"))
     }
     assert committing <= {("server", "db"), ("sync_protocol", "client")}
     inside_db = [path.name for path in (ROOT / "server" / "db").rglob("*.py") if ".commit(" in path.read_text("utf-8")]
@@ -27,7 +29,9 @@ def test_only_the_engine_and_the_tablets_outbox_commit() -> None:
 def test_every_relative_link_of_a_document_leads_somewhere(document: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text(encoding="utf-8"))
     missing = [
-        target for target in targets if "://" not in target and not target.startswith("mailto:") and not (document.parent / target).exists()
+        target
+        for target in targets
+        if "://" not in target and not target.startswith("mailto:") and not (document.parent / target).exists()
     ]
     assert missing == []
 
@@ -35,7 +39,9 @@ def test_every_relative_link_of_a_document_leads_somewhere(document: Path) -> No
 def test_every_table_name_is_a_word_of_the_glossary() -> None:
     glossary = (ROOT / "docs" / "explanation" / "glossary.md").read_text(encoding="utf-8").lower()
     unknown = {
-        table for table in Base.metadata.tables if not all(word.rstrip("s") in glossary for word in table.lower().split("_"))
+        table
+        for table in Base.metadata.tables
+        if not all(word.rstrip("s") in glossary for word in table.lower().split("_"))
     }
     assert unknown == set()
 
@@ -54,7 +60,9 @@ def test_every_command_that_a_document_shows_exists() -> None:
     groups = {command[0] for command in known if any(len(other) > 1 and other[0] == command[0] for other in known)}
     shown: set[tuple[str, ...]] = set()
     for document in DOCUMENTS:
-        for line in re.findall(r"^(?:\.venv/bin/)?passerelle (.+)$", document.read_text(encoding="utf-8"), flags=re.MULTILINE):
+        for line in re.findall(
+            r"^(?:\.venv/bin/)?passerelle (.+)$", document.read_text(encoding="utf-8"), flags=re.MULTILINE
+        ):
             words = re.sub(r"--(data|data-dir) \S+", "", line.split("#")[0]).split()
             words = [word for word in words if re.fullmatch(r"[a-z][a-z-]*", word)]
             if words:

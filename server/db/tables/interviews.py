@@ -100,7 +100,7 @@ class Verdict(Base):
 
 
 class Decision(Base):
-    """What a person settled about the interview that holds an instanceID; the envelope is the truth, this its projection.
+    """What a person settled about the interview that holds an instanceID; its envelope is the truth.
 
     `sequence` is that of the office's chain: the highest wins.
     """
