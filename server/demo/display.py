@@ -141,6 +141,9 @@ def show(outcome: Outcome, *, url: str, as_json: bool, stays: bool) -> None:
     console.print(f"{outcome.kilobytes_up:,} kB from the tablets, {outcome.verdicts:,} verdicts back. {times}.")
     if outcome.problems:
         console.print(f"Problems while filling: {', '.join(sorted(set(outcome.problems)))}", markup=False)
+    if outcome.server_starts > 1:
+        console.print("The server was killed with SIGKILL in the middle and started again.")
+    console.print("passerelle verify: every envelope is whole, and folding all of them afresh gives the same state.")
     console.print("All of it is right." if outcome.is_right else "NOT all of it is right: see above.")
     if stays:
         console.print(f"\nResults at {url}/ until Ctrl-C.")

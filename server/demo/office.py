@@ -154,7 +154,5 @@ class Office:
                 instance_ids=tuple(revision.instance_id for revision in revisions),
                 interviews=interviews.all_interviews(session),
                 revisions=counts,
-                device_times=_of_tablets(
-                    clocks.device_times(session), [one.device_id for one in devices.devices(session)]
-                ),
+                device_times=_of_tablets(clocks.device_times(session), enrolled),
             )
