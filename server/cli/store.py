@@ -2,7 +2,7 @@
 
 import click
 
-from server.cli.desk import Desk, json_option, pass_desk, print_json, working
+from server.cli.desk import Desk, counting, json_option, pass_desk, print_json, working
 from server.cli.edge import Refusal
 
 
@@ -15,16 +15,25 @@ def verify(desk: Desk, as_json: bool) -> None:
     Hashes every envelope again, checks its signature, folds all of them afresh and compares with what is stored.
     Changes nothing.
     """
+    from server.db.queries import envelopes
     from server.services import verify_store
 
-    with working("Verifying …"), desk.context() as context:
-        report = verify_store.verify(context.database, keystore=context.keystore)
+    with desk.context() as context:
+        with context.database.read() as session:
+            total = sum(envelopes.count_by_state(session).values())
+        with counting("Verifying", total) as advance:
+            report = verify_store.verify(
+                context.database, keystore=context.keystore, microdata=context.microdata, progress=advance
+            )
     if as_json:
         print_json(report)
     else:
         click.echo(report)
     if not report.is_sound:
-        raise Refusal("the store is not sound; see above")
+        raise Refusal(
+            f"{report.difference_count} things do not agree (see above). "
+            "If all envelopes are whole, `passerelle rebuild` derives the rest again; else restore a backup."
+        )
 
 
 @click.command(epilog="\b\nExample:\n  passerelle rebuild\n")
@@ -43,3 +52,8 @@ def rebuild(desk: Desk, as_json: bool) -> None:
         print_json(report)
     else:
         click.echo(report)
+    if not report.is_same:
+        raise Refusal(
+            "the state after rebuilding is another than before (see above). Run `passerelle verify`: when it is sound, "
+            "what was stored before had been altered."
+        )
