@@ -1,16 +1,25 @@
 """An office for tests: links, accounts, and what carries a device's requests to an app in this process."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from html import escape
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from server.context import Context
 from server.db.queries import accounts, devices
-from server.services import enrol_device
+from server.db.tables import Envelope
+from server.services import enrol_device, publish_form
+from sync_protocol import messages, signatures
 from sync_protocol.client.transport import Answer
-from sync_protocol.enrolment import EnrolmentLink, token_hash
+from sync_protocol.constants import Kind
+from sync_protocol.enrolment import EnrolmentLink, make_request, token_hash
+from sync_protocol.envelope import Header
+from sync_protocol.messages import ExchangeAnswer, ExchangeRequest, Problem, ReceiptCode
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 BASE_URL = "http://localhost"
@@ -54,3 +63,135 @@ def revoke(context: Context, device_id: str, *, at: datetime = NOW + timedelta(h
     """Revoke a device."""
     with context.database.transaction() as session:
         assert devices.revoke_device(session, device_id=device_id, now=at)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A verified answer to an exchange: its receipts by index, or its problem."""
+
+    status: int
+    answer: ExchangeAnswer | None
+    problem: Problem | None
+
+    @property
+    def codes(self) -> list[ReceiptCode]:
+        assert self.answer is not None, self.problem
+        return [receipt.code for receipt in self.answer.receipts]
+
+    @property
+    def sequences(self) -> list[int | None]:
+        assert self.answer is not None, self.problem
+        return [receipt.sequence for receipt in self.answer.receipts]
+
+
+class Tablet:
+    """A device that sends what a test wants, byte for byte, and believes only signed answers."""
+
+    def __init__(self, context: Context, client: FlaskClient, enumerator: str = "0001") -> None:
+        self.context, self.client = context, client
+        self.key = Ed25519PrivateKey.generate()
+        self.receiving = X25519PrivateKey.generate()
+        self.counter = 0
+        self.cursor: str | None = None
+        self.link = enrolment_link(context, enumerator)
+        self.device_id = ""
+
+    def enrol_request(self, **changes: Any) -> bytes:
+        asked = make_request(
+            token=self.link.token,
+            root_key=self.link.root_key,
+            signer=self.key,
+            signing_key=self.key.public_key().public_bytes_raw(),
+            receiving_key=self.receiving.public_key().public_bytes_raw(),
+        )
+        return messages.encode_enrol_request(replace(asked, **changes))
+
+    def enrol(self) -> "Tablet":
+        response = self.client.post("/sync/v1/enrol", data=self.enrol_request(), content_type="application/json")
+        assert response.status_code == 201, response.get_data()
+        self.device_id = messages.decode_enrol_answer(response.get_data()).device_id
+        return self
+
+    def body(self, *envelopes: bytes, **members: Any) -> bytes:
+        self.counter += 1
+        asked = ExchangeRequest(
+            device_id=self.device_id,
+            counter=self.counter,
+            since=self.cursor,
+            have=(),
+            envelopes=envelopes,
+            device_time=NOW,
+            keyring_serial=1,
+        )
+        return messages.encode_request(replace(asked, **members))
+
+    def send(self, body: bytes, *, signed: bytes | None = None, key: Ed25519PrivateKey | None = None) -> Reply:
+        """Send a body, signed as itself unless a test says otherwise."""
+        path = messages.PATH_EXCHANGE
+        over = body if signed is None else signed
+        headers = signatures.sign_request("POST", path, over, device_id=self.device_id, key=key or self.key)
+        response = self.client.post(path, data=body, headers={"Content-Type": messages.MEDIA_TYPE_EXCHANGE, **headers})
+        content, given = response.get_data(), dict(response.headers)
+        public_key = self.context.keystore.keyring.receipt_key(signatures.answer_key_id(given))
+        assert public_key is not None
+        signatures.verify_answer(
+            response.status_code,
+            content,
+            headers=given,
+            method="POST",
+            path=path,
+            request_digest=signatures.request_digest(over),
+            public_key=public_key,
+        )
+        if response.status_code != 200:
+            return Reply(response.status_code, None, messages.decode_problem(response.status_code, content))
+        return Reply(200, messages.decode_answer(content), None)
+
+    def exchange(self, *envelopes: bytes, **members: Any) -> Reply:
+        """Send envelopes and follow the cursor."""
+        reply = self.send(self.body(*envelopes, **members))
+        if reply.answer is not None:
+            self.cursor = reply.answer.cursor
+        return reply
+
+
+def envelope(number: int = 0, *, kind: Kind = Kind.INTERVIEW, content: bytes = b"sealed") -> bytes:
+    """Return what looks like an envelope from outside: a receiving door looks no further."""
+    header = Header(
+        kind=kind,
+        suite=1,
+        epoch_hash=b"e" * 32,
+        index=number % 4096,
+        sequence=number,
+        previous=bytes(32),
+        instance_id=number.to_bytes(16, "big"),
+        parents=(),
+        form_version_hash=b"f" * 32,
+        dictionary_hash=bytes(32),
+        certificate_hash=b"c" * 32,
+    )
+    return header.encode() + content + bytes(64)
+
+
+def stored(context: Context) -> list[tuple[int, str, str | None, bytes]]:
+    """Return kind, state, reason and bytes of every stored envelope."""
+    with context.database.read() as session:
+        rows = session.execute(
+            select(Envelope.kind, Envelope.state, Envelope.reason, Envelope.body).order_by(Envelope.sequence)
+        )
+        return [tuple(row) for row in rows]  # type: ignore[misc]
+
+
+XFORM = """<h:html xmlns="http://www.w3.org/2002/xforms" xmlns:h="http://www.w3.org/1999/xhtml">
+<h:head><h:title>{title}</h:title><model><instance><data id="{form_id}" version="{version}"><name/>
+<meta><instanceID/></meta></data></instance><bind nodeset="/data/name" type="string"/>
+<bind nodeset="/data/meta/instanceID" type="string" readonly="true()"/></model></h:head>
+<h:body><input ref="/data/name"><label>Name</label></input></h:body></h:html>"""
+
+
+def publish(context: Context, form_id: str = "visit", version: str = "1", title: str = "Visit & return") -> bytes:
+    """Publish a small form and return the bytes of its XForm."""
+    xform = XFORM.format(form_id=form_id, version=version, title=escape(title)).encode()
+    with context.database.transaction() as session:
+        publish_form.publish_form(session, workbook=xform, filename="f.xml", note="", user="manager", now=NOW)
+    return xform

@@ -189,8 +189,11 @@ def _keyring(context: Context, asked: ExchangeRequest) -> tuple[PullItem, ...]:
 
 
 def _request_digest() -> bytes | None:
-    """Return the SHA-256 of the request's body; of one that was not read, what the request says it is."""
-    if "body" in g:
-        return hashlib.sha256(g.body).digest()
+    """Return the SHA-256 that the request says its body has: the device knows the answer to what it sent by it.
+
+    What is stored has been checked against it. A refusal may be about a body that was cut, altered or too long to read.
+    """
     found = signatures.DIGEST.fullmatch(request.headers.get("Content-Digest", ""))
-    return base64.b64decode(found.group(1)) if found else None
+    if found is not None:
+        return base64.b64decode(found.group(1))
+    return hashlib.sha256(g.body).digest() if "body" in g else None
