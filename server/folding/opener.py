@@ -169,7 +169,7 @@ class Opener:
                 raise EnvelopeError("wrong-survey-key", "wrapped to a key that the keyring does not name")
             return OpenedEpoch(envelope=stored, epoch=header)
         if header.kind not in (Kind.INTERVIEW, Kind.DECISION):
-            raise EnvelopeError("unsupported-kind", f"{header.kind.name.lower()} envelopes are not opened yet")
+            raise EnvelopeError("unknown-kind", f"{header.kind.name.lower()} envelopes are not opened yet")
         opened = self._epoch(header)
         content_key = opened.keys.content_key(header.index)
         if header.kind == Kind.DECISION:
