@@ -163,12 +163,17 @@ def serving(config: Config) -> Iterator[int]:
 
 
 def _wait(port: int) -> None:
-    for _ in range(200):
+    """Wait for an answer, not for the socket: gunicorn listens before the app is loaded."""
+    for _ in range(300):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1):
+            connection.request("GET", messages.PATH_HELLO)
+            if connection.getresponse().status == 200:
                 return
         except OSError:
             time.sleep(0.1)
+        finally:
+            connection.close()
     raise RuntimeError("the server did not start")
 
 
