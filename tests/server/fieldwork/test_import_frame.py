@@ -184,9 +184,7 @@ def test_every_error_of_every_file_is_told_with_its_line_and_column(sqlite_conte
         ("totals", "01,2,55", "02,2,55", "province 01, area 2 has drawn units but no total"),
     ],
 )
-def test_what_contradicts_itself_is_refused(
-    sqlite_context: Context, kind: str, old: str, new: str, error: str
-) -> None:
+def test_what_contradicts_itself_is_refused(sqlite_context: Context, kind: str, old: str, new: str, error: str) -> None:
     changed = next(one for one in documents() if one.kind == kind).content.decode().replace(old, new)
     assert any(error in found for found in refusals(sqlite_context, documents(**{kind: changed})))
 

@@ -1,0 +1,112 @@
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from server.cli.gunicorn_server import PAUSE_SECONDS, Helper
+from tests.server.cli.conftest import Shell
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 30.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def workers(pid: int) -> list[int]:
+    return [child for child in children(pid) if b"\0worker\0" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+class Served:
+    def __init__(self, data: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.port: int = listener.getsockname()[1]
+        command = (sys.executable, "-m", "server.cli", "--data", str(data), "serve", "--port", str(self.port))
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[3])
+
+    def answers(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/sync/v1/hello")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def served(shell: Shell) -> Iterator[Served]:
+    made = Served(shell.data)
+    assert wait_until(made.answers)
+    yield made
+    if made.process.poll() is None:
+        made.process.terminate()
+        made.process.wait(30)
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes through /proc")
+
+
+@needs_proc
+def test_nothing_outlives_a_server_that_is_killed(served: Served) -> None:
+    assert wait_until(lambda: len(workers(served.process.pid)) == 1)
+    family = children(served.process.pid)
+    assert len(family) == 2
+    served.process.kill()
+    served.process.wait(10)
+    assert wait_until(lambda: not any(map(is_alive, family)), 10)
+
+
+@needs_proc
+def test_a_worker_that_dies_is_started_again(served: Served) -> None:
+    assert wait_until(lambda: len(workers(served.process.pid)) == 1)
+    (first,) = workers(served.process.pid)
+    os.kill(first, signal.SIGKILL)
+    assert wait_until(lambda: workers(served.process.pid) not in ([], [first]), 15)
+    assert served.answers()
+
+
+@needs_proc
+def test_a_server_stops_in_order_with_its_worker(served: Served) -> None:
+    assert wait_until(lambda: len(workers(served.process.pid)) == 1)
+    family = children(served.process.pid)
+    served.process.terminate()
+    assert served.process.wait(30) == 0
+    assert not any(map(is_alive, family))
+
+
+def test_a_helper_that_fails_at_once_is_not_started_all_the_time() -> None:
+    time_now = 100.0
+    helper = Helper((sys.executable, "-c", "raise SystemExit(1)"), now=lambda: time_now)
+    helper.keep_running()
+    first = helper._process
+    assert first is not None
+    first.wait(20)
+    helper.keep_running()
+    assert helper._process is first
+    time_now += PAUSE_SECONDS
+    helper.keep_running()
+    assert helper._process is not first
+    helper.stop()
