@@ -4,14 +4,15 @@ Groups and questions that are not relevant are passed over. The walk looks at th
 that answers given on the way steer it.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from forms.model import BodyItem
 from forms.program import Asked
-from forms.tree import LiveTree
+from forms.tree import MAX_ROWS, LiveTree
 from forms.xpath.nodes import Context, Node, Spec
-from forms.xpath.values import to_boolean, to_text
+from forms.xpath.values import to_boolean, to_number, to_text
 
 Size = Callable[[Node, Spec], None]
 """Called when a repeat is reached, with its parent, to give it its rows."""
@@ -65,6 +66,16 @@ def _walk_repeat(tree: LiveTree, item: BodyItem, above: Node, size: Size) -> Ite
     for row in tuple(parent.children[spec.name]):
         if tree.is_relevant(row):
             yield from _walk(tree, item.children, row, size)
+
+
+def counted_rows(tree: LiveTree, parent: Node, spec: Spec) -> int | None:
+    """Return how many rows a repeat must have by its count; None where it has no count."""
+    count = tree.program.counts.get(spec.path)
+    if count is None:
+        return None
+    place = Node(spec.name, parent, spec, (*parent.rows, 0))
+    number = to_number(count(Context(tree, place)))
+    return 0 if math.isnan(number) else int(min(max(number, 0.0), MAX_ROWS))
 
 
 def is_offered(tree: LiveTree, prompt: Prompt) -> bool:

@@ -6,18 +6,16 @@ constraint. Finalising leaves out what is not relevant and writes the metadata.
 """
 
 import datetime
-import math
 from collections.abc import Callable, Iterator
 
-from forms.asking import Prompt, holds, is_offered, is_required, offered_codes, walk
+from forms.asking import Prompt, counted_rows, holds, is_offered, is_required, offered_codes, walk
 from forms.definition import FormDefinition
 from forms.findings import Finding
 from forms.instance_xml import write_instance
 from forms.program import Program, program_of
 from forms.tree import LiveTree
 from forms.typed_values import RawAnswer, answer_text, iso_moment
-from forms.xpath.nodes import Context, Node, Spec
-from forms.xpath.values import to_number
+from forms.xpath.nodes import Node, Spec
 
 RowsWanted = Callable[[Node, Spec], int | None]
 
@@ -120,13 +118,8 @@ class FormSession:
         return None
 
     def _size(self, parent: Node, spec: Spec, rows_wanted: RowsWanted) -> None:
-        count = self.program.counts.get(spec.path)
-        if count is None:
-            wanted = rows_wanted(parent, spec)
-        else:
-            place = Node(spec.name, parent, spec, (*parent.rows, 0))
-            number = to_number(count(Context(self.tree, place)))
-            wanted = 0 if math.isnan(number) else int(max(number, 0))
+        counted = counted_rows(self.tree, parent, spec)
+        wanted = rows_wanted(parent, spec) if counted is None else counted
         if wanted is None:
             return
         for row in self.tree.resize(parent, spec, wanted):

@@ -11,7 +11,7 @@ from typing import Final
 
 from lxml import etree
 
-from forms.asking import holds, is_offered, is_required, node_path, walk
+from forms.asking import counted_rows, holds, is_offered, is_required, node_path, walk
 from forms.definition import FormDefinition
 from forms.documents import local_name
 from forms.findings import Finding
@@ -33,8 +33,8 @@ def check(definition: FormDefinition, instance: Instance, *, now: datetime.datet
         now: the interview's own clock and zone (aware); what ``today()`` means.
 
     Findings: ``constraint``, ``required``, ``not-a-choice``, ``irrelevant`` (a value where no question was asked),
-    ``calculation`` (another value than the form calculates). Unknown nodes and types are the business of
-    ``forms.structure``.
+    ``calculation`` (another value than the form calculates), ``missing-row`` (a repeat has fewer rows than its
+    count). Unknown nodes and types are the business of ``forms.structure``.
 
     Raises:
         ProgramError: a rule of the form cannot be understood.
@@ -46,7 +46,15 @@ def check(definition: FormDefinition, instance: Instance, *, now: datetime.datet
 
 
 def _asked(tree: LiveTree) -> Iterator[Finding]:
-    for prompt in walk(tree, _as_received):
+    short: list[Finding] = []
+
+    def look_at_rows(parent: Node, spec: Spec) -> None:
+        counted = counted_rows(tree, parent, spec)
+        if counted is not None and len(parent.children[spec.name]) < counted:
+            path = f"{node_path(parent)}/{spec.name}"
+            short.append(Finding("missing-row", "error", path, "The repeat has fewer rows than its count says."))
+
+    for prompt in walk(tree, look_at_rows):
         if not prompt.node.text:
             if is_required(tree, prompt):
                 yield _finding("required", prompt.node, "The question must be answered.")
@@ -55,6 +63,7 @@ def _asked(tree: LiveTree) -> Iterator[Finding]:
             yield _finding("not-a-choice", prompt.node, "The answer is not among the choices offered.")
         if not holds(tree, prompt):
             yield _finding("constraint", prompt.node, "The answer breaks the constraint of the question.")
+    yield from short
 
 
 def _compared(tree: LiveTree, node: Node, sent: dict[Node, str]) -> Iterator[Finding]:
@@ -103,10 +112,6 @@ def _collect(element: etree._Element, node: Node, found: dict[Node, str]) -> Non
         targets = node.children.get(name, [])
         if place < len(targets):
             _collect(child, targets[place], found)
-
-
-def _as_received(_parent: Node, _spec: Spec) -> None:
-    """Leave the rows of a repeat as they came."""
 
 
 def _no_uuid() -> str:

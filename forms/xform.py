@@ -16,6 +16,7 @@ from forms.texts import TextTable
 
 MAX_XFORM_BYTES: Final = 32 << 20
 CONTROLS: Final = frozenset({"input", "select", "select1", "rank", "upload", "trigger", "range", "secret"})
+_XFORMS: Final = "http://www.w3.org/2002/xforms"
 _OPENROSA: Final = "http://openrosa.org/javarosa"
 
 
@@ -93,7 +94,7 @@ class _Reader:
     def parts(self) -> XFormParts:
         items = tuple(self._read_body(self.body, self.root_path))
         self._read_actions(self.model, "")
-        form_id = self.main.get("id") or etree.QName(self.main).namespace or ""
+        form_id = self.main.get("id") or _own_namespace(self.main)
         if not form_id:
             raise XFormError("no-form-id", "The main instance has no attribute id: the form has no form_id.")
         title = _descendant(self.document, "title")
@@ -245,6 +246,11 @@ def _main_instance(model: etree._Element) -> etree._Element:
         for root in instance:
             return root
     raise XFormError("not-an-xform", "The model has no main instance.")
+
+
+def _own_namespace(root: etree._Element) -> str:
+    namespace = etree.QName(root).namespace or ""
+    return "" if namespace == _XFORMS else namespace
 
 
 def _secondary_instances(model: etree._Element) -> dict[str, SecondaryInstance]:

@@ -1,0 +1,267 @@
+"""From workbooks to definitions: the library, the converter, and what goes to which store."""
+
+import contextlib
+import io
+import subprocess
+import sys
+import zipfile
+
+import openpyxl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forms import library
+from forms.columns import Column
+from forms.definition import FormDefinition, XFormError
+from forms.xlsform import WorkbookError, convert
+from tests.forms.conftest import Collect
+from tests.forms.small import ask, bind, form
+
+
+def workbook(sheets: dict[str, list[list[object]]]) -> bytes:
+    book = openpyxl.Workbook()
+    for page in book.worksheets:
+        book.remove(page)
+    for title, rows in sheets.items():
+        page = book.create_sheet(title)
+        for row in rows:
+            page.append(row)
+    written = io.BytesIO()
+    book.save(written)
+    return written.getvalue()
+
+
+def names(columns: tuple[Column, ...]) -> list[object]:
+    return [(column.name, names(column.children)) if column.type == "repeat" else column.name for column in columns]
+
+
+def test_the_library_has_the_household_survey() -> None:
+    assert library.names() == ("hh_remit",)
+    assert len(library.sheet("hh_remit", "survey")) == 208
+    with pytest.raises(KeyError):
+        library.workbook("none")
+    with pytest.raises(KeyError):
+        library.sheet("hh_remit", "../settings")
+
+
+def test_a_workbook_of_the_library_is_always_the_same_bytes() -> None:
+    digest = "import hashlib; from forms import library, xlsform; w = library.workbook('hh_remit');"
+    digest += "print(hashlib.sha256(w).hexdigest(), hashlib.sha256(xlsform.convert(w, 'a.xlsx').xform).hexdigest())"
+    runs = {
+        subprocess.run(
+            [sys.executable, "-c", digest], env={"PYTHONHASHSEED": seed}, check=True, capture_output=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(runs) == 1
+
+
+def test_the_household_survey_converts_without_a_warning() -> None:
+    conversion = convert(library.workbook("hh_remit"), "hh_remit.xlsx")
+    assert conversion.findings == ()
+    assert (conversion.form_id, conversion.version) == ("hh_remit", "2026112401")
+    assert conversion.title == "Household remittances and recruitment costs"
+
+
+def test_odk_validate_finds_nothing_in_the_household_survey(collect: Collect, hh_remit_path: str) -> None:
+    outcome = collect(op="validate", form=hh_remit_path)
+    assert (outcome["valid"], outcome["errors"]) == (True, "")
+
+
+def test_every_kind_of_file_gives_the_same_form() -> None:
+    rows = [["type", "name", "label"], ["text", "t", "Why?"]]
+    csv = '"survey",,,\n,"type","name","label"\n,"text","t","Why?"\n'
+    markdown = "| survey | | | |\n| | type | name | label |\n| | text | t | Why? |\n"
+    forms = [
+        convert(workbook({"survey": rows}), "small.xlsx"),
+        convert(csv.encode(), "small.csv"),
+        convert(markdown.encode(), "small.md"),
+    ]
+    assert {conversion.xform for conversion in forms} == {forms[0].xform}
+    assert forms[0].form_id == "small"
+    passed = convert(forms[0].xform, "other.xml")
+    assert (passed.xform, passed.form_id) == (forms[0].xform, "small")
+
+
+@pytest.mark.parametrize(
+    ("content", "filename", "code"),
+    [
+        (b"", "a.xlsx", "not-a-workbook"),
+        (b"PK\x03\x04 broken", "a.xlsx", "not-a-workbook"),
+        (b"\xd0\xcf\x11\xe0 broken", "a.xls", "not-a-workbook"),
+        (b"", "a.csv", "not-a-workbook"),
+        (b"nothing of a form", "a.md", "not-a-workbook"),
+        (b"%PDF", "a.pdf", "unknown-type"),
+        (b"", "a", "unknown-type"),
+        (b"x" * ((16 << 20) + 1), "a.xlsx", "too-large"),
+        (b"<x/>", "a.xml", "not-an-xform"),
+        (b"<!DOCTYPE x><x/>", "a.xml", "doctype"),
+        (b"<x", "a.xml", "malformed"),
+        (form(instance="<q/>", form_id=""), "a.xml", "no-form-id"),
+    ],
+)
+def test_what_is_no_workbook_is_refused_with_a_code_and_a_sentence(content: bytes, filename: str, code: str) -> None:
+    with pytest.raises(WorkbookError) as refusal:
+        convert(content, filename)
+    assert refusal.value.code == code
+    assert refusal.value.message.endswith(".")
+    assert "Traceback" not in refusal.value.message
+
+
+def test_an_error_names_its_sheet_and_row() -> None:
+    rows = [["type", "name", "label"], ["text", "t", "Why?"], ["text", "", "What?"]]
+    with pytest.raises(WorkbookError) as refusal:
+        convert(workbook({"survey": rows}), "a.xlsx")
+    assert (refusal.value.code, refusal.value.row) == ("invalid-form", 3)
+
+
+def test_a_warning_of_the_converter_is_a_finding() -> None:
+    rows = [["type", "name", "label::English"], ["text", "t", "Why?"]]
+    findings = convert(workbook({"survey": rows}), "a.xlsx").findings
+    assert {(finding.code, finding.severity) for finding in findings} == {("workbook-warning", "warning")}
+
+
+def test_a_workbook_that_unpacks_to_very_much_or_declares_entities_is_refused() -> None:
+    bomb, entities = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", b" " * ((128 << 20) + 1))
+    with zipfile.ZipFile(entities, "w") as archive:
+        archive.writestr("xl/workbook.xml", b'<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>')
+    for content, code in ((bomb, "too-large"), (entities, "doctype")):
+        with pytest.raises(WorkbookError) as refusal:
+            convert(content.getvalue(), "a.xlsx")
+        assert refusal.value.code == code
+
+
+@given(st.binary(max_size=200), st.sampled_from(["a.xlsx", "a.xls", "a.csv", "a.md", "a.xml"]))
+def test_no_bytes_give_anything_but_a_form_or_a_refusal(content: bytes, filename: str) -> None:
+    with pytest.raises(WorkbookError):
+        convert(content, filename)
+
+
+CELLS = st.sampled_from(
+    [
+        "",
+        "text",
+        "q",
+        "select_one l",
+        "begin_group",
+        "end_group",
+        "begin_repeat",
+        "${q}",
+        "calculate",
+        "1",
+        "type",
+        "name",
+    ]
+)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.lists(CELLS, max_size=5), max_size=6), st.lists(st.lists(CELLS, max_size=3), max_size=3))
+def test_no_sheets_give_a_traceback(survey: list[list[str]], choices: list[list[str]]) -> None:
+    header = ["type", "name", "label", "calculation", "relevant"]
+    sheets: dict[str, list[list[object]]] = {
+        "survey": [header, *survey],
+        "choices": [["list_name", "name", "label"], *choices],
+    }
+    with contextlib.suppress(WorkbookError):
+        assert convert(workbook(sheets), "a.xlsx").form_id == "a"
+
+
+def test_the_definition_of_the_household_survey(hh_remit: FormDefinition) -> None:
+    assert (len(hh_remit.hash), len(hh_remit.md5)) == (32, 32)
+    assert hh_remit.languages == ("English (en)", "Français (fr)")
+    visa = hh_remit.questions["/data/e/worker/e_visa"]
+    assert (visa.control, visa.type) == ("select1", "string")
+    assert visa.labels["English (en)"].startswith("On what visa or permit did {")
+    assert hh_remit.binds[visa.path].pii == "sensitive"
+    occupations = hh_remit.choices_of("/data/e/worker/e_isco2")
+    assert occupations is not None
+    assert len(occupations) == 43
+    assert occupations[0].columns["major"] == "1"
+    assert occupations[0].labels["Français (fr)"].startswith("Directeurs")
+    assert set(hh_remit.repeats) == {
+        "/data/a/visit",
+        "/data/c/member",
+        "/data/d/abroad",
+        "/data/e/worker",
+        "/data/e/worker/cost",
+        "/data/f/sender",
+    }
+    assert sum(1 for question in hh_remit.questions.values() if question.control) == 130
+
+
+def test_names_positions_and_free_text_are_apart(hh_remit: FormDefinition) -> None:
+    assert names(hh_remit.columns("identifiers")) == [
+        "device_id",
+        ("member", ["c_name"]),
+        ("abroad", ["d_name"]),
+        ("worker", ["e_name", "e_occ_txt"]),
+        "j_phone",
+        "j_gps",
+        "j_note",
+        "instanceName",
+    ]
+    analysis = {column.name: column for column in hh_remit.columns("analysis")}
+    assert (analysis["household_key"].pii, analysis["enumerator_id"].pii) == ("key", "none")
+    assert {column.name: column.type for column in analysis["worker"].children}["cost"] == "repeat"
+    assert (analysis["int_date"].type, analysis["c_n"].type, analysis["h_rent"].type) == ("date", "integer", "decimal")
+
+
+def test_what_nobody_has_classified_counts_as_identifying() -> None:
+    definition = FormDefinition.parse(
+        form(
+            instance="<free/><checked/><place/><photo/><sum/><coded/>",
+            binds=bind("/data/free")
+            + bind("/data/checked", pii="none")
+            + bind("/data/place", "geopoint")
+            + bind("/data/photo", "binary")
+            + bind("/data/sum", calculate="1"),
+            body="".join(ask(f"/data/{name}") for name in ("free", "checked", "place", "photo"))
+            + '<select1 ref="/data/coded"><label>?</label><item><label>1</label><value>1</value></item></select1>',
+        )
+    )
+    assert names(definition.columns("identifiers")) == ["free", "place", "photo"]
+    assert names(definition.columns("analysis")) == ["checked", "sum", "coded"]
+
+
+def test_equal_names_in_different_groups_give_different_columns() -> None:
+    definition = FormDefinition.parse(
+        form(
+            instance="<a><n/><b><n/></b></a><c><n/><a_n/></c><n/><m/><r><n/></r>",
+            body='<repeat nodeset="/data/r"></repeat>',
+        )
+    )
+    assert names(definition.columns("analysis")) == ["a_n", "b_n", "c_n", "c_a_n", "n", "m", ("r", ["n"])]
+
+
+@pytest.mark.parametrize(
+    ("xform", "code"),
+    [
+        (b"<html/>", "not-an-xform"),
+        (b'<h xmlns:h="x"><model><instance/></model><body/></h>', "not-an-xform"),
+        (form(instance="<q/>", binds="<bind/>"), "broken-reference"),
+        (form(instance="<q/>", body='<input bind="none"/>'), "broken-reference"),
+        (form(instance="<q/>", body="<repeat/>"), "broken-reference"),
+        (form(instance="<a>" * 200 + "</a>" * 200), "too-deep"),
+    ],
+)
+def test_a_document_that_is_no_form_is_refused(xform: bytes, code: str) -> None:
+    with pytest.raises(XFormError) as refusal:
+        FormDefinition.parse(xform)
+    assert refusal.value.code == code
+
+
+def test_bind_ids_and_relative_references_are_resolved() -> None:
+    definition = FormDefinition.parse(
+        form(
+            instance="<q/><g><s/></g>",
+            binds='<bind id="b" nodeset="/data/q" type="int"/>',
+            body='<input bind="b"><label>Plain</label><hint>H</hint></input>'
+            '<group ref="/data/g"><input ref="s"/></group>',
+        )
+    )
+    assert (definition.questions["/data/q"].type, definition.questions["/data/q"].labels) == ("int", {"": "Plain"})
+    assert definition.questions["/data/g/s"].control == "input"
