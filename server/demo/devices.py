@@ -28,6 +28,7 @@ from server.demo.rates import Rates, make_rates
 from sync_protocol.client.device import Device, FormVersion
 from sync_protocol.client.report import SyncReport
 from sync_protocol.client.transport import Fault, FaultyTransport, HttpTransport, TransportError
+from sync_protocol.enrolment import parse_link
 
 FORM_ID: Final = "hh_remit"
 
@@ -92,9 +93,11 @@ def call_again(task: DeviceTask) -> tuple[int, SyncReport]:
 
 def _native(task: DeviceTask) -> DeviceResult:
     with Device.create(task.directory) as device:
-        _until_answered(lambda: device.enrol(task.address))
+        link = parse_link(task.address)
+        plain = HttpTransport(link.base_url)
+        _until_answered(lambda: device.enrol(link, transport=plain))
         rng = random.Random(f"faults {task.seed} {task.enumerator}")  # noqa: S311 - not a secret
-        transport = FaultyTransport(device.transport(), lambda _: _fault(rng))
+        transport = FaultyTransport(plain, lambda _: _fault(rng))
         first = _sync(device, transport)
         form = _form(device.form_versions())
         keys = {household.household_key for rows in device.assignments().values() for household in rows}

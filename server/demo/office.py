@@ -50,7 +50,7 @@ class Office:
         """Take the folder, which need not exist yet, and the port to serve on."""
         self.data = data
         self.url = f"http://127.0.0.1:{port}"
-        self._port = port
+        self.port = port
 
     @property
     def environment(self) -> dict[str, str]:
@@ -64,7 +64,7 @@ class Office:
     @property
     def serve_command(self) -> list[str]:
         """The command line that serves it."""
-        return self.command("serve", "--host", "127.0.0.1", "--port", str(self._port), "--base-url", self.url)
+        return self.command("serve", "--host", "127.0.0.1", "--port", str(self.port), "--base-url", self.url)
 
     def run(self, *arguments: str) -> str:
         """Run a command and return what it prints.

@@ -13,6 +13,9 @@ from server.demo.fieldwork import KNOWN, SILENT
 from server.demo.rates import Rates, month_name, months_back
 from server.demo.reporting import round_local
 
+#: The largest amount that the form takes; people with so many pounds tell dollars or local money.
+MOST = 100_000_000
+
 _BANDS = (30_000, 80_000, 150_000, 300_000, 600_000)
 _FORMAL = (("1", 30.0), ("2", 45.0), ("4", 15.0), ("5", 8.0), ("3", 2.0))
 _INFORMAL = (("6", 45.0), ("7", 55.0))
@@ -94,6 +97,8 @@ def _amount(
         return {"f_basis": "2", "f_cur": "XTS", "f_amt": amount(usual), "f_times": str(times)}
     currency = "XTS" if turn < 0.92 else sender.corridor.currency
     told = local / rates.mean(currency, months) if currency != "XTS" else local
+    if told > MOST:
+        currency, told = "XTS", local
     return {"f_basis": "1", "f_cur": currency, "f_amt": amount(rounded(told, 0.01))}
 
 

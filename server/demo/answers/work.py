@@ -8,6 +8,7 @@ from datetime import date
 
 from server.demo import parameters as p
 from server.demo.answers.members import member_line
+from server.demo.answers.money import MOST
 from server.demo.answers.values import Answers, amount, month_of, pick, rounded, start_month
 from server.demo.cases import Case, PersonReport
 from server.demo.rates import Rates, month_name
@@ -135,6 +136,8 @@ def _item(payment: _Payment, rng: random.Random, code: int, usd: float, *, unkno
         return row | {"k_cur": "XTS", "k_amt": amount(rounded(payment.local(usd), 10))}
     currency = payment.person.corridor.currency if rng.random() < 0.5 else "USD"
     told = payment.local(usd) / payment.rates.of(currency, month_name(payment.paid))
+    if told > MOST:
+        currency, told = "XTS", payment.local(usd)
     return row | {"k_cur": currency, "k_amt": amount(rounded(told, 0.01))}
 
 
