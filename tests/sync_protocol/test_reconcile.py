@@ -1,6 +1,7 @@
 """The fold: what a set of revisions means does not hang on how it came."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -124,6 +125,29 @@ def test_of_two_concurrent_edits_of_one_role_the_longer_history_is_shown() -> No
         [_revision("a"), _revision("b", "a", envelope="9"), _revision("c", "a"), _revision("d", "c", envelope="1")]
     )
     assert interview.current[0] == _id("d")
+
+
+@pytest.mark.parametrize("longer", [2, 3, 4, 5])
+def test_the_longest_way_from_the_root_is_the_depth(longer: int) -> None:
+    def chain(letter: str, length: int, envelope: str) -> list[Revision]:
+        names = ["a", *(f"{letter}{number}" for number in range(length))]
+        return [_revision(child, parent, envelope=envelope) for parent, child in pairwise(names)]
+
+    short_cut = _revision(f"l{longer - 1}", "a", envelope="1")
+    (interview,) = fold([_revision("a"), *chain("l", longer, "1"), *chain("s", longer - 1, "9"), short_cut])
+    assert interview.current[0] == _id(f"l{longer - 1}")
+
+
+def test_missing_parents_are_named_in_order() -> None:
+    names = [f"parent {number}" for number in range(20)]
+    (interview,) = fold([_revision("z", *reversed(names))])
+    assert interview.missing == tuple(sorted(_id(name) for name in names))
+    assert interview.interview_id == interview.missing[0]
+
+
+def test_the_state_hash_of_a_known_state_never_changes() -> None:
+    known = fold([_revision("a"), _revision("b", "a", "m"), _revision("c", "a"), _revision("d", mode="training")])
+    assert state_hash(known).hex() == "ba56df49dc39e2216b4a7a2f9f268d001f572153cfc943531ef53cf193c76728"
 
 
 def test_a_revision_with_both_parents_closes_a_conflict() -> None:
