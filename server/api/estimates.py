@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, g, request
 
-from server.clock import utc_now
 from server.context import anonymous, current, public, roles
 from server.db.queries.statistics import PUBLISHED, StoredRelease
 from server.errors import BadRequest
@@ -65,7 +64,6 @@ def microdata() -> Response:
             microdata=context.microdata,
             definition_of=context.definition,
             table=request.args.get("table", "household"),
-            now=utc_now(),
         )
     response = Response(write_csv(table.header, table.rows), mimetype=CSV)
     response.headers["Cache-Control"] = "no-store"

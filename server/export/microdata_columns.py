@@ -61,7 +61,7 @@ def flat_table(
     """
     names: dict[str, None] = {}
     for _, definition in parts:
-        names |= dict.fromkeys(column.name for column in _columns_of(definition, name))
+        names |= dict.fromkeys(column.name for column in _columns_of(definition, name) if column.name not in beside)
     return FlatTable(("household", "row", *beside, *names), _rows(parts, name, tuple(names), values_of))
 
 

@@ -1,7 +1,7 @@
 """Analysis microdata for statisticians: answers with weights, strata and PSUs, without anything that identifies."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
@@ -21,6 +21,9 @@ from server.statistics.weights import Weighting, weigh
 
 MODE: Final = "survey"
 
+#: Microdata have no cut-off.
+EVER: Final = datetime.max.replace(tzinfo=UTC)
+
 #: Columns before the answers; ``stratum`` and ``psu`` are those of the design, as variances need them.
 WEIGHT_COLUMNS: Final = (
     "stratum", "psu", "disposition", "base_weight", "psu_factor", "nonresponse_factor", "calibration_factor", "weight",
@@ -33,7 +36,6 @@ def open_table(
     microdata: Microdata,
     definition_of: Callable[[bytes], FormDefinition | None],
     table: str,
-    now: datetime,
 ) -> FlatTable:
     """Return one table of the current survey interviews, ready to be streamed.
 
@@ -44,7 +46,6 @@ def open_table(
         microdata: the analysis store.
         definition_of: gives the definition of a form version.
         table: ``household`` or the name of a repeat.
-        now: interviews received until now count.
 
     Raises:
         NotFound: there is no interview yet.
@@ -63,7 +64,7 @@ def open_table(
     if table not in names:
         raise BadRequest(f"There is no table “{table}”; choose one of {', '.join(names)}.")
     rows = [row for part, _ in parts for row in part.table.select(_present(part.table.column_names)).to_pylist()]
-    chosen = choose(rows, queries.first_received(session, mode=MODE), now)
+    chosen = choose(rows, queries.first_received(session, mode=MODE), EVER)
     drawn = _drawn(session)
     try:
         derived = derive(chosen.answers, drawn, Rates(queries.exchange_rates(session)))
