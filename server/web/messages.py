@@ -1,6 +1,7 @@
 """The words of the pages in English and French, and numbers as each language writes them."""
 
 # ruff: noqa: E501 -- a message is a line, so that two languages can be read side by side
+from collections.abc import Iterable
 from math import isfinite
 from typing import Final
 
@@ -151,11 +152,10 @@ NARROW_SPACE: Final = "\N{NARROW NO-BREAK SPACE}"
 DASH: Final = "\N{EN DASH}"
 
 
-def choose_language(asked: str | None, accepted: str | None) -> str:
-    """Return the language asked for in the address, else the one the browser prefers, else English."""
-    if asked in LANGUAGES:
-        return asked
-    return accepted if accepted in LANGUAGES else "en"
+def choose_language(asked: str | None, accepted: Iterable[str]) -> str:
+    """Return the language asked for in the address, else the first the browser prefers (fr-CA is fr), else English."""
+    wanted = [asked or "", *(tag.partition("-")[0].lower() for tag in accepted)]
+    return next((language for language in wanted if language in LANGUAGES), "en")
 
 
 def word(language: str, key: str, **values: object) -> str:

@@ -211,7 +211,7 @@ def date(moment: datetime) -> str:
 
 
 def _language() -> str:
-    return choose_language(request.args.get("lang"), request.accept_languages.best_match(["en", "fr"]))
+    return choose_language(request.args.get("lang"), request.accept_languages.values())
 
 
 def _survey() -> Survey:

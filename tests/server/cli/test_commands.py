@@ -1,5 +1,4 @@
 import hashlib
-import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -217,9 +216,9 @@ def test_sqlite_is_served_by_one_process_only(shell: Shell) -> None:
 
 def test_a_damaged_key_store_and_an_open_key_file_are_refused(shell: Shell) -> None:
     service = shell.data / "keys" / "service.json"
-    os.chmod(service, 0o644)
+    service.chmod(0o644)
     assert "chmod 600" in shell.refuses("form", "list")
-    os.chmod(service, 0o600)
+    service.chmod(0o600)
     service.write_text("{")
     assert "damaged" in shell.refuses("form", "list")
 

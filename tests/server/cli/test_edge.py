@@ -13,7 +13,7 @@ from server.keystore import KeyStoreError
 from sync_protocol.client.transport import TransportError
 from sync_protocol.errors import LocalError
 
-SECRET = "the answer of somebody"  # noqa: S105 - an answer, not a password
+SECRET = "the answer of somebody"
 
 
 @click.group(cls=EdgeGroup)

@@ -2,9 +2,9 @@
 
 from server.services.import_frame import FrameDocument
 from server.services.import_frame.check_digits import with_check_digits
-from server.services.import_frame.columns import Kind
+from server.services.import_frame.columns import HEADERS, Kind
 
-FRAME = """psu,stratum,province,area,frame_households,stratum_frame_households,drawn,drawn_in_stratum,certainty,segments,replicate
+FRAME = ",".join(HEADERS["frame"].names) + """
 011001,011,01,1,100,400,1,2,,,1
 011002,011,01,1,120,400,1,2,,,2
 011003,011,01,1,180,400,0,,,,
