@@ -1,5 +1,6 @@
 """An office for tests: links, accounts, and what carries a device's requests to an app in this process."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from html import escape
@@ -23,6 +24,17 @@ from sync_protocol.messages import ExchangeAnswer, ExchangeRequest, Problem, Rec
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 BASE_URL = "http://localhost"
+BOUNDARY = "a-boundary-that-no-content-has"
+MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
+
+
+def multipart(parts: Sequence[tuple[str, bytes]]) -> bytes:
+    """Write a multipart body in memory; each part is the rest of its Content-Disposition, and its content."""
+    written = [
+        f"--{BOUNDARY}\r\nContent-Disposition: form-data; {rest}\r\n\r\n".encode() + content + b"\r\n"
+        for rest, content in parts
+    ]
+    return b"".join(written) + f"--{BOUNDARY}--\r\n".encode()
 
 
 @dataclass

@@ -77,7 +77,7 @@ def test_whatever_is_well_framed_gets_a_code(sqlite_tablet: Tablet, bodies: list
 
 def test_a_torn_body_stores_nothing_wherever_it_is_torn(sqlite_tablet: Tablet) -> None:
     body = sqlite_tablet.body(envelope(1), envelope(2))
-    for length in range(len(body)):
+    for length in (*range(0, len(body), 11), len(body) - 1):
         reply = sqlite_tablet.send(body[:length], signed=body)
         assert (reply.status, reply.problem and reply.problem.slug) == (400, "digest-mismatch")
     assert stored(sqlite_tablet.context) == []

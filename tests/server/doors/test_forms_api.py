@@ -1,0 +1,131 @@
+"""Publishing by HTTP: one request; what is wrong with a workbook is said by sheet and row; nothing changes later."""
+
+import hashlib
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from server.context import Context
+from server.db.queries import audit, feed
+from tests.office import MULTIPART, XFORM, bearer, multipart
+
+MARKDOWN = """
+| survey |
+| | type | name | label |
+| | text | who | Who? |
+| settings |
+| | form_id | version | form_title |
+| | visit | 7 | Visit |
+"""
+
+
+@pytest.fixture
+def manager(context: Context) -> dict[str, str]:
+    return bearer(context, "manager")
+
+
+@pytest.fixture
+def sqlite_manager(sqlite_context: Context) -> dict[str, str]:
+    return bearer(sqlite_context, "manager")
+
+
+def upload(client: FlaskClient, headers: dict[str, str], content: bytes, name: str, *, note: str = "") -> TestResponse:
+    body = multipart([(f'name="workbook"; filename="{name}"', content), ('name="note"', note.encode())])
+    return client.post("/api/v1/forms", data=body, headers={**headers, "Content-Type": MULTIPART})
+
+
+def test_a_workbook_is_published_and_given_back_byte_for_byte(
+    client: FlaskClient, context: Context, manager: dict[str, str]
+) -> None:
+    workbook = MARKDOWN.encode()
+    response = upload(client, manager, workbook, "visit.md", note="first")
+    assert response.status_code == 201
+    published = response.get_json()
+    assert (published["form_id"], published["version"], published["is_new"]) == ("visit", "7", True)
+    (listed,) = client.get("/api/v1/forms", headers=manager).get_json()["versions"]
+    assert (listed["hash"], listed["note"], listed["published_by"]) == (published["hash"], "first", "manager")
+    xform = client.get("/api/v1/forms/visit/versions/7.xml", headers=manager)
+    assert hashlib.sha256(xform.get_data()).hexdigest() == published["hash"]
+    given_back = client.get("/api/v1/forms/visit/versions/7.xlsx", headers=manager)
+    assert given_back.get_data() == workbook
+    assert "visit.md" in given_back.headers["Content-Disposition"]
+    assert client.get("/api/v1/forms/visit/versions/7", headers=manager).get_json() == listed
+    with context.database.read() as session:
+        assert [entry.action for entry in audit.latest(session)] == ["publish-form"]
+
+
+def test_the_same_again_changes_nothing_and_other_content_is_refused(
+    client: FlaskClient, context: Context, manager: dict[str, str]
+) -> None:
+    assert upload(client, manager, MARKDOWN.encode(), "visit.md").status_code == 201
+    with context.database.read() as session:
+        before = feed.head(session)
+    again = upload(client, manager, MARKDOWN.encode(), "visit.md")
+    assert (again.status_code, again.get_json()["is_new"]) == (200, False)
+    changed = upload(client, manager, MARKDOWN.replace("Who?", "Whom?").encode(), "visit.md")
+    assert (changed.status_code, changed.get_json()["type"]) == (409, "/problems/form-version-exists")
+    assert "raise the version" in changed.get_json()["detail"]
+    with context.database.read() as session:
+        assert feed.head(session) == before
+
+
+def test_a_raw_body_is_a_workbook_too(sqlite_client: FlaskClient, sqlite_manager: dict[str, str]) -> None:
+    url = "/api/v1/forms?filename=f.xml"
+    xform = XFORM.format(form_id="raw", version="1", title="Raw").encode()
+    assert sqlite_client.post(url, data=xform, headers=sqlite_manager).status_code == 201
+    assert sqlite_client.get("/api/v1/forms/raw", headers=sqlite_manager).get_json()["versions"][0]["title"] == "Raw"
+    assert sqlite_client.get("/api/v1/forms/other", headers=sqlite_manager).get_json() == {"versions": []}
+
+
+def test_a_dry_run_stores_nothing(sqlite_client: FlaskClient, sqlite_manager: dict[str, str]) -> None:
+    url = "/api/v1/forms?dry_run=1&filename=visit.md"
+    response = sqlite_client.post(url, data=MARKDOWN.encode(), headers=sqlite_manager)
+    assert (response.status_code, response.get_json()) == (200, {"findings": []})
+    assert sqlite_client.get("/api/v1/forms", headers=sqlite_manager).get_json() == {"versions": []}
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "code"),
+    [
+        (b"not a workbook", "a.xlsx", "not-a-workbook"),
+        (b"", "a.xlsx", "not-a-workbook"),
+        (b"PK\x03\x04" + b"x" * 50, "a.xlsx", "not-a-workbook"),
+        (b"anything", "a.pdf", "unknown-type"),
+        (b'<!DOCTYPE x [<!ENTITY y "z">]><x/>', "a.xml", "doctype"),
+        (b"<x/>", "a.xml", None),
+        (MARKDOWN.replace("text", "tixt").encode(), "a.md", "invalid-form"),
+    ],
+)
+def test_what_makes_no_form_is_refused_with_findings_and_nothing_is_stored(
+    sqlite_client: FlaskClient, sqlite_manager: dict[str, str], content: bytes, name: str, code: str | None
+) -> None:
+    response = upload(sqlite_client, sqlite_manager, content, name)
+    problem = response.get_json()
+    assert (response.status_code, problem["type"]) == (422, "/problems/workbook-invalid")
+    (finding,) = problem["findings"]
+    assert code is None or finding["code"] == code
+    assert len(problem["detail"]) > 10
+    assert "Traceback" not in problem["detail"]
+    assert sqlite_client.get("/api/v1/forms", headers=sqlite_manager).get_json() == {"versions": []}
+
+
+def test_an_upload_without_a_file_or_name_says_what_is_missing(
+    sqlite_client: FlaskClient, sqlite_manager: dict[str, str]
+) -> None:
+    raw = sqlite_client.post("/api/v1/forms", data=b"x", headers=sqlite_manager)
+    empty = sqlite_client.post(
+        "/api/v1/forms", data={"other": "x"}, headers=sqlite_manager, content_type="multipart/form-data"
+    )
+    assert (raw.status_code, "filename" in raw.get_json()["detail"]) == (400, True)
+    assert (empty.status_code, "workbook" in empty.get_json()["detail"]) == (400, True)
+
+
+def test_a_workbook_over_the_limit_is_refused(sqlite_client: FlaskClient, sqlite_manager: dict[str, str]) -> None:
+    response = upload(sqlite_client, sqlite_manager, bytes(18 << 20), "a.xlsx")
+    assert (response.status_code, response.get_json()["type"]) == (413, "/problems/too-large")
+
+
+def test_what_was_never_published_is_not_found(sqlite_client: FlaskClient, sqlite_manager: dict[str, str]) -> None:
+    for path in ("visit/versions/1", "visit/versions/1.xml", "visit/versions/1.xlsx"):
+        assert sqlite_client.get(f"/api/v1/forms/{path}", headers=sqlite_manager).status_code == 404
