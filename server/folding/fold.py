@@ -28,6 +28,8 @@ from server.microdata import Standing
 from sync_protocol import reconcile
 from sync_protocol.reconcile import FoldedInterview, Revision
 
+Key = tuple[bytes, bytes]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filed:
@@ -53,16 +55,18 @@ def store_revisions(session: Session, filed: Sequence[Filed], keystore: KeyStore
         (row.instance_id, row.answers_hash): row
         for row in queries.revisions_of_instances(session, (item.opened.revision.instance_id for item in filed))
     }
-    fresh: dict[tuple[bytes, bytes], dict[str, Any]] = {}
-    for item in sorted(filed, key=lambda item: item.opened.envelope.sequence):
+    wanted: dict[Key, dict[str, Any]] = {}
+    for item in filed:
         key = item.opened.revision.key
-        if key in known:
-            _merge_stored(session, known[key], item, keystore)
-        elif key in fresh:
-            fresh[key] = _merged(fresh[key], item, keystore)
+        if key in wanted:
+            wanted[key] = _merged(wanted[key], item, keystore)
+        elif key in known:
+            wanted[key] = _merged({name: getattr(known[key], name) for name in _COLUMNS}, item, keystore)
         else:
-            fresh[key] = _row(item, keystore)
-    queries.add_revisions(session, list(fresh.values()))
+            wanted[key] = _row(item, keystore)
+    queries.add_revisions(session, [row for key, row in wanted.items() if key not in known])
+    for key in wanted.keys() & known.keys():
+        queries.merge_revision(session, known[key].revision_id, **{name: wanted[key][name] for name in _MERGED})
     queries.add_edges(
         session,
         ((item.opened.revision.instance_id, parent) for item in filed for parent in item.opened.revision.parents),
@@ -91,32 +95,25 @@ def _row(item: Filed, keystore: KeyStore) -> dict[str, Any]:
     }
 
 
-def _merge_stored(session: Session, known: StoredRevision, item: Filed, keystore: KeyStore) -> None:
-    members = {name: getattr(known, name) for name in (*_IDENTITY, *_MERGED, *_OF_FORM, *_OF_ENVELOPE, "received_at")}
-    merged = _merged(members, item, keystore)
-    queries.merge_revision(session, known.revision_id, **{name: merged[name] for name in merged.keys() - {*_IDENTITY}})
-
-
-_IDENTITY = ("instance_id", "answers_hash")
-_MERGED = ("envelope_id", "form_version_hash", "role", "mode")
-_OF_FORM = ("part_id", "row", "sealed")
-_OF_ENVELOPE = ("envelope_sequence", "source", "device_time")
+_OF_COPY = (
+    *("envelope_id", "envelope_sequence", "form_version_hash", "mode"),
+    *("part_id", "row", "sealed", "source", "device_time"),
+)
+_MERGED = (*_OF_COPY, "role", "received_at")
+_COLUMNS = ("instance_id", "answers_hash", *_MERGED)
 
 
 def _merged(known: Mapping[str, Any], item: Filed, keystore: KeyStore) -> dict[str, Any]:
     """Merge a further copy of a revision as `reconcile` merges them, so that arrival does not matter.
 
-    The typed answers are those of the copy whose form version is kept, the source that of the copy whose envelope is,
-    and it came when the first of them came.
+    What surrounds the answers is that of the copy whose envelope is kept; it came when the first of them came.
     """
     (merged,) = reconcile.unique((_revision(known, ()), item.opened.revision))
     row = _row(item, keystore)
-    taken = dict(known) | {name: getattr(merged, name) for name in _MERGED}
-    if merged.form_version_hash != known["form_version_hash"]:
-        taken |= {name: row[name] for name in _OF_FORM}
+    taken = dict(known) | {"role": merged.role, "received_at": min(known["received_at"], row["received_at"])}
     if merged.envelope_id != known["envelope_id"]:
-        taken |= {name: row[name] for name in _OF_ENVELOPE}
-    return taken | {"received_at": min(known["received_at"], row["received_at"])}
+        taken |= {name: row[name] for name in _OF_COPY}
+    return taken
 
 
 def _revision(row: Any, parents: Iterable[bytes]) -> Revision:

@@ -26,7 +26,7 @@ class WholeFold:
     """All revisions and decisions of a store, gathered in any order."""
 
     _revisions: dict[Key, Revision] = field(default_factory=dict)
-    _summaries: dict[Key, tuple[bytes, Summary]] = field(default_factory=dict)
+    _summaries: dict[Key, Summary] = field(default_factory=dict)
     _settlements: dict[bytes, list[tuple[int, bytes, Settlement]]] = field(default_factory=dict)
 
     def add_interview(self, opened: OpenedInterview) -> None:
@@ -35,9 +35,8 @@ class WholeFold:
         known = self._revisions.get(revision.key)
         copies = (revision,) if known is None else (known, revision)
         (self._revisions[revision.key],) = reconcile.unique(copies)
-        candidate = (revision.form_version_hash, opened.summary)
-        kept = self._summaries.get(revision.key, candidate)
-        self._summaries[revision.key] = candidate if candidate[0] < kept[0] else kept
+        if self._revisions[revision.key].envelope_id == revision.envelope_id:
+            self._summaries[revision.key] = opened.summary
 
     def add_decision(self, opened: OpenedDecision) -> None:
         """Take one opened decision."""
@@ -54,9 +53,7 @@ class WholeFold:
         for revision in self._revisions.values():
             parents.setdefault(revision.instance_id, set()).update(revision.parents)
         return {
-            key[0] + key[1]: revision_line(
-                _with_parents(revision, parents[revision.instance_id]), self._summaries[key][1]
-            )
+            key[0] + key[1]: revision_line(_with_parents(revision, parents[revision.instance_id]), self._summaries[key])
             for key, revision in self._revisions.items()
         }
 
@@ -89,7 +86,7 @@ class WholeFold:
         }
 
     def _alone(self, folded: tuple[FoldedInterview, ...], session: Session, keystore: KeyStore) -> Mapping[bytes, Held]:
-        summaries = {interview.interview_id: self._summaries[interview.current][1] for interview in folded}
+        summaries = {interview.interview_id: self._summaries[interview.current] for interview in folded}
         settlements = {interview.interview_id: self._settlement(interview) for interview in folded}
         keys = {name: holds.household_key_of(summary, settlements[name]) for name, summary in summaries.items()}
         tags = {key: keystore.household_tag(key) for key in keys.values() if key is not None}
