@@ -40,6 +40,7 @@ from server.demo.rates import make_rates
 from server.demo.reporting import make_reports
 from server.demo.served import ServedOffice, ServerDown, free_port
 from server.demo.simulate import RECORDED_SEED
+from server.demo.survey_file import write_survey_file
 from server.demo.truth import reported_figures, true_figures
 
 USUAL_HOUSEHOLDS: Final = 1120
@@ -232,6 +233,8 @@ def _set_up(demo: _Demo, folder: Path) -> None:
     """Initialise the office, publish the questionnaire, import the frame."""
     office = demo.office
     office.run("init")
+    truth = true_figures(demo.country), reported_figures(demo.country, demo.fieldwork.reports)
+    write_survey_file(office.data, real=truth[0], reported=truth[1])
     office.run("form", "publish", "hh_remit")
     files = make_frame_files(demo.country, demo.fieldwork.survey, demo.fieldwork.assignment, make_rates())
     tables = folder / "frame"

@@ -42,9 +42,7 @@ class Account:
     tokens: int
 
 
-def add_user(
-    session: Session, *, name: str, role: str, password: str | None, actor: str, now: datetime
-) -> Account:
+def add_user(session: Session, *, name: str, role: str, password: str | None, actor: str, now: datetime) -> Account:
     """Add a user.
 
     Raises:
@@ -61,9 +59,7 @@ def add_user(
     password_hash = None if password is None else _hashed(password)
     user_id = accounts.add_user(session, name=name, role=role, password_hash=password_hash, now=now)
     audit.write(session, at=now, actor=actor, action="add-user", subject=name, detail=role)
-    return Account(
-        user_id=user_id, name=name, role=role, created_at=now, has_password=password is not None, tokens=0
-    )
+    return Account(user_id=user_id, name=name, role=role, created_at=now, has_password=password is not None, tokens=0)
 
 
 def list_users(session: Session) -> tuple[Account, ...]:

@@ -182,6 +182,11 @@ def _count(visits: Sequence[Visit], code_of: Callable[[Visit], str]) -> list[tup
     for visit in visits:
         tally = tallies.setdefault(code_of(visit), {})
         is_received = visit.outcome != PENDING
-        for column in ("drawn", visit.outcome, *(["received"] if is_received else []), *(["held"] if visit.is_held else [])):
+        for column in (
+            "drawn",
+            visit.outcome,
+            *(["received"] if is_received else []),
+            *(["held"] if visit.is_held else []),
+        ):
             tally[column] = tally.get(column, 0) + 1
     return [(code, Counts(**tallies[code])) for code in sorted(tallies)]
