@@ -222,7 +222,7 @@ def _run_in_savepoint(connection: Connection, call: _Call) -> None:
     try:
         call.result = call.work(session)
         session.commit()  # of the savepoint
-    except Exception as error:  # it is the caller's, who gets it from the promise
+    except Exception as error:  # noqa: BLE001 -- it is the caller's, who gets it from the promise
         if not _is_in_transaction(connection):
             raise _first(error) from None
         session.rollback()
