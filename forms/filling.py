@@ -8,6 +8,7 @@ from typing import Any
 
 from forms.definition import FormDefinition
 from forms.findings import Finding
+from forms.instance import Instance
 from forms.model import ModelNode
 from forms.session import FormSession
 from forms.xpath.nodes import Node, Spec
@@ -40,6 +41,7 @@ def fill(
     device_id: str,
     instance_id: str | None = None,
     deprecated_id: str | None = None,
+    previous: Instance | None = None,
     language: str | None = None,
 ) -> Filled:
     """Fill a form from answers, question by question in the order of the form.
@@ -48,6 +50,8 @@ def fill(
         answers: by name; groups may be left out or nested, a repeat is a list of rows. A value is a text, number,
             date, or a list of codes; it is converted to the text that Collect would write.
         now: start and end of the interview, aware.
+        previous: the revision that is edited; what the answers do not speak of stays as it was, ``once()`` keeps its
+            value.
 
     Raises:
         ProgramError: a rule of the form cannot be understood.
@@ -59,6 +63,7 @@ def fill(
         device_id=device_id,
         instance_id=instance_id,
         deprecated_id=deprecated_id,
+        previous=previous,
         language=language,
     )
     given = _Given(definition, answers)

@@ -128,23 +128,27 @@ def indexed_path(element: etree._Element) -> str:
 
 def _collect(parent: etree._Element, path: str, leaves: list[tuple[str, str]], *, is_unusual: bool) -> None:
     seen: dict[str, int] = {}
-    is_meta = path.endswith("/meta")
+    is_meta = path.endswith("/meta") and path.count("/") == 2
+    prefix = path + "/"
     for child in parent:
         tag = child.tag
         if type(tag) is not str:  # an unresolved entity reference
             continue
         name = tag if tag[0] != "{" else tag.rpartition("}")[2]
+        if is_meta and name in _IDENTITY:
+            continue
         count = seen.get(name, 0) + 1
         seen[name] = count
-        if is_meta and name in _IDENTITY and path.count("/") == 2:
-            continue
-        step = f"{path}/{name}" if count == 1 else f"{path}/{name}[{count}]"
+        step = prefix + name if count == 1 else f"{prefix}{name}[{count}]"
+        text = child.text
         if is_unusual:
             _add_unusual(child, step, leaves)
+        elif text and not text.isspace():
+            leaves.append((step, text))
+            continue
         if len(child):
             _collect(child, step, leaves, is_unusual=is_unusual)
         else:
-            text = child.text
             leaves.append((step, text if text and not text.isspace() else ""))
 
 

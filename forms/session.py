@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from forms.asking import Prompt, counted_rows, holds, is_offered, is_required, offered_codes, walk
 from forms.definition import FormDefinition
 from forms.findings import Finding
+from forms.instance import Instance
 from forms.instance_xml import write_instance
 from forms.program import Program, program_of
 from forms.tree import LiveTree
@@ -28,6 +29,7 @@ class FormSession:
         new_uuid: gives the text of a new UUID.
         instance_id: of this revision, ``uuid:…`` of a new one where it is left out.
         deprecated_id: instanceID of the revision that this one edits.
+        previous: that revision itself, to go on from its answers; its instanceID then becomes ``deprecated_id``.
 
     Raises:
         ProgramError: a rule of the form cannot be understood.
@@ -42,6 +44,7 @@ class FormSession:
         device_id: str,
         instance_id: str | None = None,
         deprecated_id: str | None = None,
+        previous: Instance | None = None,
         language: str | None = None,
     ) -> None:
         self.program: Program = program_of(definition)
@@ -51,8 +54,12 @@ class FormSession:
         )
         self.instance_id = instance_id or f"uuid:{new_uuid()}"
         self.deprecated_id = deprecated_id
-        self._preload(self.tree.root, is_start=True)
-        self._fire("odk-instance-first-load", self.tree.root)
+        if previous is None:
+            self._preload(self.tree.root, is_start=True)
+            self._fire("odk-instance-first-load", self.tree.root)
+        else:
+            self.deprecated_id = deprecated_id or previous.instance_id
+            self.tree.load(previous.root)
 
     def questions(self, rows_wanted: RowsWanted) -> Iterator[Prompt]:
         """Walk the form and yield each question when it is its turn; answers given meanwhile steer the walk.

@@ -14,7 +14,7 @@ from forms.documents import local_name
 from forms.model import ModelNode
 from forms.program import Action, Program
 from forms.typed_values import calculated_text, typed_value
-from forms.xpath.nodes import NEVER, Context, Node, Rule, Spec
+from forms.xpath.nodes import NEVER, Context, Node, Spec
 from forms.xpath.values import Value, to_boolean, to_text
 
 MAX_ROWS: Final = 1000
@@ -82,17 +82,16 @@ class LiveTree:
             if spec is None or not spec.has_relevance:
                 return True
             rule = spec.relevant
-            if rule is not None and not self._own_relevance(at, rule):
-                return False
+            if rule is not None:
+                if at.relevance_at < self.stale[rule.index]:
+                    # Marked first: a rule that reads its own node sees what held before, and does not go round for
+                    # ever.
+                    at.relevance_at = self.tick
+                    at.relevance = to_boolean(rule.evaluate(Context(self, at)))
+                if not at.relevance:
+                    return False
             at = at.parent
         return True
-
-    def _own_relevance(self, node: Node, rule: Rule) -> bool:
-        if node.relevance_at < self.stale[rule.index]:
-            # Marked first: a rule that reads its own node sees what held before, instead of going round for ever.
-            node.relevance_at = self.tick
-            node.relevance = to_boolean(rule.evaluate(Context(self, node)))
-        return node.relevance
 
     def recalculate(self, node: Node) -> None:
         """Bring the value of a calculated node up to date."""

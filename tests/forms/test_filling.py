@@ -266,6 +266,22 @@ def test_once_keeps_what_it_gave_first() -> None:
     assert leaves(result)["/data/k"].startswith("uuid-")
 
 
+def test_an_edit_goes_on_from_the_revision_before(hh_remit: FormDefinition, new_uuid: Callable[[], str]) -> None:
+    first = fill(hh_remit, COMPLETE, now=NOW, new_uuid=new_uuid, device_id="d")
+    later = NOW + datetime.timedelta(days=1)
+    previous = parse_instance(first.xml)
+    edit = fill(hh_remit, {"h_rent": 4000}, now=later, new_uuid=new_uuid, device_id="other", previous=previous)
+    assert edit.problems == ()
+    assert edit.instance_id != first.instance_id
+    assert parse_instance(edit.xml).deprecated_id == first.instance_id
+    before, after = leaves(first), leaves(edit)
+    assert {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)} == {
+        "/data/h/h_rent",
+        "/data/h/h_month",
+        "/data/end_time",
+    }
+
+
 def test_a_cycle_of_calculations_ends() -> None:
     binds = bind("/data/a", calculate="/data/b + 1") + bind("/data/b", calculate="/data/a + 1")
     assert set(leaves(filled(form(instance="<a/><b/>", binds=binds), {}))) == {"/data/a", "/data/b"}
