@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
+import signal
 import socket
 import tempfile
 import time
@@ -115,7 +116,8 @@ def run_demo(
     console = Console(stderr=True)
     folder = options.data or Path(tempfile.mkdtemp(prefix="passerelle-demo-"))
     try:
-        return _run(options, folder, console)
+        with _ending_in_order():
+            return _run(options, folder, console)
     except (DemoError, ServerDown) as error:
         console.print(f"passerelle demo: {error}", markup=False)
         return 1
@@ -129,6 +131,20 @@ def _usual_port() -> int:
         if probe.connect_ex(("127.0.0.1", USUAL_PORT)) != 0:
             return USUAL_PORT
     return free_port()
+
+
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """Let SIGTERM end the demo as Ctrl-C does: with its server."""
+
+    def stop(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(options: DemoOptions, folder: Path, console: Console) -> int:

@@ -51,8 +51,10 @@ class ServedOffice:
         """Start the server and wait until it answers.
 
         Raises:
-            ServerDown: it ended, or did not answer in a minute.
+            ServerDown: something else serves on the port, or it ended, or did not answer in a minute.
         """
+        if self._is_taken():
+            raise ServerDown(f"something else serves on port {self.port}; give another with --port")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command line
                 self._command, env=self._environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
@@ -77,6 +79,10 @@ class ServedOffice:
             return False
         finally:
             connection.close()
+
+    def _is_taken(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def kill(self) -> None:
         """End the server and all its workers at once, without a chance to finish anything (SIGKILL)."""

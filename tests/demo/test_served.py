@@ -40,3 +40,14 @@ def test_a_server_is_started_killed_and_started_again(tmp_path: Path) -> None:
 def test_a_server_that_ends_at_once_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ServerDown, match="status 3"):
         office(tmp_path, "raise SystemExit(3)").start()
+
+
+def test_a_port_that_something_else_serves_is_refused(tmp_path: Path) -> None:
+    first = office(tmp_path, GREETER)
+    first.start()
+    try:
+        second = ServedOffice([sys.executable, "-c", "pass"], {}, port=first.port, log=tmp_path / "second.log")
+        with pytest.raises(ServerDown, match="--port"):
+            second.start()
+    finally:
+        first.stop()
