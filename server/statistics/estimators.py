@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -167,17 +166,6 @@ def quantile(
     )
     reach, _ = t_interval(0.0, 1.0, freedom)
     return Figure(value, (high - low) / (-2 * reach), below.df, count, below.sum_weights, math.nan), (low, high)
-
-
-def simple_random(figure: Figure, *, population: float, convention: Literal["with", "without"] = "without") -> float:
-    """Return the design effect by the other convention: against a simple random sample *without* replacement.
-
-    Args:
-        figure: with its design effect against sampling with replacement.
-        population: units of the population that the cases stand for.
-        convention: ``with`` returns the figure's own.
-    """
-    return figure.deff if convention == "with" else figure.deff / (1 - figure.n / population)
 
 
 def _inside(rows: Rows, domain: Flags | None) -> Flags:
