@@ -12,7 +12,7 @@ from server.demo.truth import Figures
 FILE: Final = "survey.json"
 TITLE: Final = {
     "en": "Remittances and recruitment costs: a survey of Lamaria",
-    "fr": "Transferts et coûts de recrutement : une enquête en Lamaria",
+    "fr": "Transferts et coûts de recrutement\N{NARROW NO-BREAK SPACE}: une enquête en Lamaria",
 }
 AREAS: Final = {"1": {"en": "Urban", "fr": "Urbain"}, "2": {"en": "Rural", "fr": "Rural"}}
 _MEMBERS: Final = (

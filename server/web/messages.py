@@ -1,6 +1,7 @@
 """The words of the pages in English and French, and numbers as each language writes them."""
 
 # ruff: noqa: E501 -- a message is a line, so that two languages can be read side by side
+import re
 from collections.abc import Iterable
 from math import isfinite
 from typing import Final
@@ -13,6 +14,7 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "about_text": "They are estimates from a probability sample of households. Each interview is weighted by how its household came into the sample, for those that did not answer, and to the known number of households of its province and area. The line through each dot is its 95% interval: what sampling alone leaves uncertain.",
         "about_limits": "A migrant is reported by the household he or she lived in just before leaving; households that left as a whole are not in these figures.",
         "account": "Signed in as {name}",
+        "all_hidden": "all {n} hidden: too few cases",
         "area": "Area",
         "area_1": "Urban", "area_2": "Rural",
         "between": "95% interval {low} to {high}",
@@ -82,6 +84,7 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "about_text": "Ce sont des estimations issues d'un échantillon probabiliste de ménages. Chaque entretien est pondéré selon la façon dont son ménage a été tiré, pour ceux qui n'ont pas répondu, et calé sur le nombre connu de ménages de sa province et de son milieu. Le trait qui traverse chaque point est son intervalle à 95 % : ce que le seul tirage laisse incertain.",
         "about_limits": "Un migrant est déclaré par le ménage où il vivait juste avant son départ ; les ménages partis en entier ne sont pas dans ces chiffres.",
         "account": "Connecté : {name}",
+        "all_hidden": "tous masqués ({n}) : trop peu de cas",
         "area": "Milieu",
         "area_1": "Urbain", "area_2": "Rural",
         "between": "intervalle à 95 % : {low} à {high}",
@@ -149,6 +152,8 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
 }  # fmt: skip
 
 NARROW_SPACE: Final = "\N{NARROW NO-BREAK SPACE}"
+# French sets a space before high punctuation, and a line must not break there.
+_FRENCH_SPACE: Final = re.compile(r" (?=[:;?!%»])")
 DASH: Final = "\N{EN DASH}"
 
 
@@ -161,6 +166,8 @@ def choose_language(asked: str | None, accepted: Iterable[str]) -> str:
 def word(language: str, key: str, **values: object) -> str:
     """Return a text of the table, with its values in place."""
     text = MESSAGES[language][key]
+    if language == "fr":
+        text = _FRENCH_SPACE.sub(NARROW_SPACE, text)
     return text.format(**values) if values else text
 
 

@@ -23,6 +23,8 @@ GROUPS: Final = ("area", "sex_head", "province")
 STYLES: Final = {"ok": "sure", "E": "care", "F": "poor", "hidden": "hidden"}
 HIDDEN: Final = "hidden"
 NATIONAL: Final = "national"
+FEW: Final = 3
+"""Hidden figures of a group that are still shown one by one."""
 LONGEST_AXIS: Final = 1.6
 """The axis ends at so many times the largest figure that can be relied on: one wide interval must not squeeze all."""
 
@@ -181,7 +183,11 @@ def _chart_rows(figures: Sequence[Figure], survey: Survey, language: str) -> lis
         of_group = [figure for figure in _ordered(figures) if figure.domain == group]
         if of_group:
             rows.append(Row(label=_group_name(group, language), is_heading=True))
-            rows += [_chart_row(figure, survey, language) for figure in of_group]
+            if len(of_group) > FEW and all(figure.is_hidden for figure in of_group):
+                # Twenty lines that say nothing would hide the lines that say something.
+                rows.append(Row(label=word(language, "all_hidden", n=len(of_group)), style=HIDDEN))
+            else:
+                rows += [_chart_row(figure, survey, language) for figure in of_group]
     return rows
 
 

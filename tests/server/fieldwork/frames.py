@@ -4,12 +4,15 @@ from server.services.import_frame import FrameDocument
 from server.services.import_frame.check_digits import with_check_digits
 from server.services.import_frame.columns import HEADERS, Kind
 
-FRAME = ",".join(HEADERS["frame"].names) + """
+FRAME = (
+    ",".join(HEADERS["frame"].names)
+    + """
 011001,011,01,1,100,400,1,2,,,1
 011002,011,01,1,120,400,1,2,,,2
 011003,011,01,1,180,400,0,,,,
 012001,012,01,2,50,50,1,1,,3,
 """
+)
 LISTING = """psu,listing_class,listed,drawn
 011001,1,10,1
 011001,2,60,1
