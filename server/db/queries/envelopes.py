@@ -43,6 +43,8 @@ UNREADABLE: Final = 0
 UNDERSTOOD: Final = frozenset({Kind.EPOCH, Kind.INTERVIEW, Kind.DECISION})
 """Kinds that this version opens; drafts and attachments are kept in quarantine until one does."""
 
+_LAST: Final = select(func.max(Envelope.__table__.c.sequence))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewEnvelope:
@@ -148,7 +150,7 @@ def _store_alone(session: Session, rows: Sequence[tuple[Any, ...]]) -> dict[byte
     The statement goes to the driver as it is: SQLAlchemy's RETURNING of many rows costs four times the insert.
     """
     connection = session.connection()
-    last = session.scalar(select(func.max(Envelope.sequence))) or 0
+    last = connection.execute(_LAST).scalar() or 0
     moment = rows[0][RECEIVED_AT].astimezone(UTC).strftime(SQLITE_MOMENT)
     stored = [(*row[:RECEIVED_AT], moment, *row[RECEIVED_AT + 1 :]) for row in rows]
     connection.exec_driver_sql(INSERT_ON_SQLITE, stored)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from server.db.tables import FeedHead
 
 HEAD_ID = 1
+_HEAD = select(FeedHead.__table__.c.epoch, FeedHead.__table__.c.position)  # made once: it runs in every exchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ def next_position(session: Session) -> int:
 
 def head(session: Session) -> Head:
     """Return the head of the feed."""
-    epoch, position = session.execute(select(FeedHead.epoch, FeedHead.position)).one()
+    epoch, position = session.connection().execute(_HEAD).one()
     return Head(epoch, position)
 
 
