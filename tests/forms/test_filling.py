@@ -353,3 +353,14 @@ def test_a_session_tells_what_may_be_answered(hh_remit: FormDefinition, new_uuid
     assert refusal is not None
     assert refusal.code == "not-a-choice"
     assert session.answer(first, "pilot") is None
+    refusal = session.answer(first, None)
+    assert refusal is not None
+    assert refusal.code == "required"
+    assert first.node.text == "pilot"
+
+
+def test_an_answer_can_be_taken_back() -> None:
+    xform = form(
+        instance="<q>default</q><c/>", binds=bind("/data/c", calculate="concat(/data/q, '!')"), body=ask("/data/q")
+    )
+    assert leaves(filled(xform, {"q": ""})) == {"/data/q": "", "/data/c": "!"}

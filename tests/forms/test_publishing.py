@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 from forms import library
 from forms.columns import Column
 from forms.definition import FormDefinition, XFormError
+from forms.instance import parse_instance
+from forms.structure import read_answers
+from forms.validation import check
 from forms.xlsform import WorkbookError, convert
-from tests.forms.conftest import Collect
+from tests.forms.conftest import NOW, Collect
 from tests.forms.small import ask, bind, form
 
 
@@ -235,6 +238,26 @@ def test_equal_names_in_different_groups_give_different_columns() -> None:
         )
     )
     assert names(definition.columns("analysis")) == ["a_n", "b_n", "c_n", "c_a_n", "n", "m", ("r", ["n"])]
+
+
+def test_names_that_stay_equal_are_numbered() -> None:
+    definition = FormDefinition.parse(form(instance="<c/><b_c/><a><b_c/></a><a_b><c/></a_b>"))
+    assert names(definition.columns("analysis")) == ["c", "b_c", "a_b_c", "a_b_c_2"]
+
+
+def test_a_list_in_a_file_beside_the_form_is_not_judged() -> None:
+    far = '<itemset nodeset="instance(\'far\')/root/item"><value ref="name"/></itemset>'
+    listed = f'<select1 ref="/data/q"><label>?</label>{far}</select1>'
+    searched = (
+        '<select1 ref="/data/s" appearance="search(\'far\')"><label>?</label><item><value>key</value></item></select1>'
+    )
+    definition = FormDefinition.parse(
+        form(instance="<q/><s/>", body=listed + searched, more='<instance id="far" src="jr://file-csv/far.csv"/>')
+    )
+    assert (definition.choices_of("/data/q"), definition.choices_of("/data/s")) == (None, None)
+    instance = parse_instance(b'<data id="small"><q>anything</q><s>at all</s></data>')
+    assert read_answers(definition, instance).findings == ()
+    assert check(definition, instance, now=NOW) == ()
 
 
 @pytest.mark.parametrize(
