@@ -49,8 +49,15 @@ def demo(
     """
     from server.demo import run
 
-    options = {
-        "full": full, "devices": devices, "households": households, "seed": seed, "port": port,
-        "data": data if data is not None else desk.data, "check": check, "json": as_json, "kill": kill,
-    }  # fmt: skip
-    sys.exit(run.run_demo(**options))
+    status = run.run_demo(
+        full=full,
+        devices=devices,
+        households=households,
+        seed=seed,
+        port=port,
+        data=data if data is not None else desk.data,
+        check=check,
+        json=as_json,
+        kill=kill,
+    )
+    sys.exit(status)

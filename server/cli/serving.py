@@ -104,8 +104,14 @@ def worker_command(data_dir: Path) -> tuple[str, ...]:
 
 
 def _check(desk: Desk) -> None:
-    """Open the instance once before serving, so that what is wrong is one line here and not a dying web process."""
+    """Open the instance once before serving, so that what is wrong is one line here and not a dying web process.
+
+    Brings the database to the newest schema: after an update, starting is all that is to be done.
+    """
+    from server.migrations import upgrade
+
     with desk.context() as context:
+        upgrade(context.database)
         if context.keystore.is_locked:
             click.echo(
                 "The key store is locked: tablets can sync, and envelopes wait unopened until the server is started "

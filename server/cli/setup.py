@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from server.cli.desk import Desk, actor, json_option, pass_desk, print_json
 from server.cli.edge import Refusal
+
+if TYPE_CHECKING:
+    from server.db.engine import Database
 
 ROOT_KEY_FILE = "office-root-key.pem"
 
@@ -72,10 +76,11 @@ def _initialise(desk: Desk, admin: str, root_key: Path | None, *, ask_passphrase
     from server.db.engine import Database
     from server.db.queries import devices
     from server.keystore import KeyStore
+    from server.keystore.files import SERVICE_FILE
     from server.services import accounts
 
     config = desk.config()
-    if config.keys_dir.exists():
+    if (config.keys_dir / SERVICE_FILE).exists():
         raise Refusal(
             f"there is an office in {config.data_dir} already; nothing was changed. Give another --data FOLDER."
         )
@@ -87,6 +92,7 @@ def _initialise(desk: Desk, admin: str, root_key: Path | None, *, ask_passphrase
     database = Database(config.database_url)
     try:
         migrations.upgrade(database)
+        _refuse_a_used_database(database)
         now = utc_now()
         keystore = KeyStore.create(config.keys_dir, passphrase, root_key, now=now)
         password = accounts.generated_password()
@@ -104,3 +110,15 @@ def _initialise(desk: Desk, admin: str, root_key: Path | None, *, ask_passphrase
         password=password,
         token=token,
     )
+
+
+def _refuse_a_used_database(database: "Database") -> None:
+    """Refuse a database that another office works with: its rows are sealed under keys that are elsewhere."""
+    from server.services import accounts
+
+    with database.read() as session:
+        if accounts.list_users(session):
+            raise Refusal(
+                "the database of PASSERELLE_DATABASE_URL belongs to an office already; no key was made. "
+                "Restore that office's keys folder, or give an empty database."
+            )

@@ -39,6 +39,13 @@ def test_init_changes_nothing_where_an_office_is(shell: Shell) -> None:
     assert {path: path.read_bytes() for path in (shell.data / "keys").iterdir()} == before
 
 
+def test_init_refuses_the_database_of_another_office(shell: Shell, empty_shell: Shell) -> None:
+    url = f"sqlite:///{shell.data / 'passerelle.db'}"
+    other = Shell(empty_shell.data, {"PASSERELLE_DATABASE_URL": url, "PASSERELLE_PASSPHRASE": None})
+    assert "belongs to an office already" in other.refuses("init")
+    assert not (empty_shell.data / "keys").exists()
+
+
 def test_init_with_a_passphrase_leaves_no_key_file(empty_shell: Shell) -> None:
     empty_shell.succeeds("init", "--ask-passphrase", with_input="correct horse\ncorrect horse\n")
     assert not (empty_shell.data / "keys" / "vault.key").exists()
