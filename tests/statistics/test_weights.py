@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from server.statistics import estimators
 from server.statistics.design import DesignError, collapse
+from server.statistics.estimators import Rows
 from server.statistics.response import adjust_nonresponse, eligibility_rate
 from server.statistics.sample import RESPONDENT, DesignTables, take
 from server.statistics.weights import Weighting, base_weights, index_of, psu_factors, weigh
@@ -197,3 +199,10 @@ def test_strata_are_joined_within_the_province_before_the_next_one_is_touched() 
     assert len(joined.notes) == 2
     last = collapse(strata, {"a1": 2, "a2": 2, "b1": 2, "c1": 1}, minimum=2, what="worked PSUs")
     assert last.group["c1"] == last.group["b1"]
+
+
+def test_what_weights_are_calibrated_to_has_no_sampling_error(full_survey: SimulatedSurvey) -> None:
+    rows = Rows.of_households(weighing_of(full_survey).design)
+    known = estimators.total(rows, np.ones(rows.household.size))
+    assert known.value == pytest.approx(full_survey.tables.totals.households.sum(), abs=1e-6)
+    assert known.se == pytest.approx(0, abs=1e-6)
