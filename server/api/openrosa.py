@@ -73,7 +73,8 @@ def submit(token: str) -> Response:
     context, now = current(), utc_now()
     with context.database.read() as session:
         app_user = receive_openrosa.find_app_user(session, token)
-        xml = _submitted_xml()
+    xml = _submitted_xml()  # minutes, on 2G: no connection of the database waits for it
+    with context.database.read() as session:
         prepared = receive_openrosa.prepare(session, xml=xml, app_user=app_user, door_tag=context.keystore.door_tag)
     if not prepared.is_known:
         sealed = context.door.seal(prepared.submission, now=now)

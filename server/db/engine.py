@@ -30,6 +30,8 @@ BUSY_SECONDS: Final = 30
 CHECKPOINT_PAGES: Final = 4000
 """16 MB of log between checkpoints: each costs two more fsyncs on the acknowledging path."""
 WRITE_OPTION: Final = "passerelle_write"
+ONE_SNAPSHOT: Final = "REPEATABLE READ"
+"""For readers on PostgreSQL, whose default shows each statement what was committed meanwhile; SQLite has no other."""
 RETRIES: Final = 5
 SERIALIZATION_STATES: Final = frozenset({"40001", "40P01"})
 FULL_STATES: Final = frozenset({"53100", "53400"})
@@ -96,7 +98,8 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open a session on one snapshot; whatever it does is rolled back."""
-        with _translated(), Session(self.engine, expire_on_commit=False) as session:
+        engine = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level=ONE_SNAPSHOT)
+        with _translated(), Session(engine, expire_on_commit=False) as session:
             try:
                 yield session
             finally:

@@ -44,6 +44,14 @@ def test_a_reader_changes_nothing(database: Database) -> None:
     assert names(database) == set()
 
 
+def test_a_reader_sees_one_moment_whatever_is_committed_meanwhile(database: Database) -> None:
+    with database.read() as session:
+        assert session.scalar(select(func.count()).select_from(Form)) == 0
+        database.submit(add_form("meanwhile"))
+        assert session.scalar(select(func.count()).select_from(Form)) == 0
+    assert names(database) == {"meanwhile"}
+
+
 def test_a_failing_call_of_a_group_fails_alone(database: Database) -> None:
     outcomes: dict[int, str] = {}
 

@@ -148,13 +148,9 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS, page=st.integers(1, 4))
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_who_follows_the_cursor_ends_where_a_full_pull_does(
-    sqlite_context: Context,
-    sqlite_client: FlaskClient,
-    steps: list[tuple[str, object]],
-    page: int,
-    marks: st.DataObject,
+    sqlite_context: Context, sqlite_client: FlaskClient, steps: list[tuple[str, object]], page: int
 ) -> None:
     patch = pytest.MonkeyPatch()
     patch.setattr(receive_exchange, "PULL_ITEMS", page)
