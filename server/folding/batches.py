@@ -4,8 +4,10 @@ Opening is done outside the write transaction; two workers at once cost work, ne
 envelopes opened and leaves its files to be removed as orphans.
 """
 
+import gc
 import logging
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -34,8 +36,8 @@ from server.keystore import KeyStore
 from server.microdata import Microdata, WrittenPart
 
 LOG: Final = logging.getLogger(__name__)
-BATCH: Final = 250
-"""Interviews in one write transaction: tablets that sync meanwhile wait for it."""
+BATCH: Final = 500
+"""Interviews in one write transaction, for which tablets that sync meanwhile wait about a tenth of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,10 @@ class OpeningWorker:
 
     def run_once(self, limit: int = BATCH) -> OpenedBatch:
         """Open at most so many envelopes, the oldest first."""
+        with _without_collector():
+            return self._run_once(limit)
+
+    def _run_once(self, limit: int) -> OpenedBatch:
         with self._database.read() as session:
             batch = opening.openable(session, limit=limit, is_locked=self._keystore.is_locked)
             material = Material.load(session, batch, known_forms=self._definitions)
@@ -173,10 +179,10 @@ class OpeningWorker:
         )
         if filed or decisions:
             touched = fold.store_revisions(session, filed, self._keystore) | fold.decided_instances(decisions)
-            held = fold.refold(session, touched, keystore=self._keystore, now=now)
+            refolded = fold.refold(session, touched, keystore=self._keystore, now=now, filed=filed)
         else:
-            held = {}
-        fold.tell_devices(session, filed, refused, held)
+            refolded = fold.Refolded({}, {})
+        fold.tell_devices(session, filed, refused, refolded)
         return _counted(len(opened), refused)
 
     @staticmethod
@@ -200,6 +206,18 @@ class OpeningWorker:
             for row, item in enumerate(part.interviews)
             if item.envelope.sequence in unopened
         ]
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Hold up the cyclic collector for a batch: its answers are no garbage, and looking through them takes a fifth."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _lasting(stored: StoredEnvelope) -> str | None:

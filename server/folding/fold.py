@@ -40,6 +40,19 @@ class Filed:
     row: int
 
 
+@dataclass(frozen=True, slots=True)
+class Refolded:
+    """What folding wrote.
+
+    Attributes:
+        held: every interview that was written, by id.
+        names: the interview of each instanceID that was folded.
+    """
+
+    held: Mapping[bytes, Held]
+    names: Mapping[bytes, bytes]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """One interview as it is about to be stored."""
@@ -124,20 +137,39 @@ def _revision(row: Any, parents: Iterable[bytes]) -> Revision:
 _REVISION = ("instance_id", "answers_hash", "envelope_id", "form_version_hash", "role", "mode")
 
 
-def refold(session: Session, touched: Iterable[bytes], *, keystore: KeyStore, now: datetime) -> dict[bytes, Held]:
-    """Fold again every interview that holds one of these instanceIDs; return all that were written, by id."""
+def refold(
+    session: Session, touched: Iterable[bytes], *, keystore: KeyStore, now: datetime, filed: Sequence[Filed] = ()
+) -> Refolded:
+    """Fold again every interview that holds one of these instanceIDs.
+
+    Args:
+        session: of the transaction.
+        touched: (16,) instanceIDs.
+        keystore: opens and seals what is stored of them.
+        now: when this is done.
+        filed: what was opened just now, so that its summaries need not be unsealed again.
+    """
+    fresh = {item.opened.envelope.envelope_id: item.opened.summary for item in filed}
     nodes, edges = _connected(session, touched)
     rows = queries.revisions_of_instances(session, nodes)
     if not rows:
-        return {}
+        return Refolded({}, {})
     parents: dict[bytes, list[bytes]] = {}
     for child, parent in edges:
         parents.setdefault(child, []).append(parent)
     by_key = {(row.instance_id, row.answers_hash): row for row in rows}
     folded = reconcile.fold(_revision(row, parents.get(row.instance_id, ())) for row in rows)
-    _name_revisions(session, folded, by_key, rows)
-    places = _places(session, folded, by_key, keystore)
-    return _write(session, places, keystore=keystore, now=now)
+    before = _name_revisions(session, folded, by_key, rows)
+    places = _places(session, folded, by_key, keystore, fresh)
+    return Refolded(_write(session, places, before, keystore=keystore, now=now), _names(folded))
+
+
+def _names(folded: Iterable[FoldedInterview]) -> dict[bytes, bytes]:
+    return {
+        key[0]: interview.interview_id
+        for interview in folded
+        for key in (interview.current, *interview.conflicts, *interview.superseded)
+    }
 
 
 def refold_all(session: Session, *, keystore: KeyStore, now: datetime) -> None:
@@ -164,7 +196,8 @@ def _name_revisions(
     folded: Sequence[FoldedInterview],
     by_key: Mapping[tuple[bytes, bytes], StoredRevision],
     rows: Sequence[StoredRevision],
-) -> None:
+) -> tuple[StoredInterview, ...]:
+    """Give revisions the name of their interview; return the interviews that there were before."""
     names: dict[int, bytes] = {}
     for interview in folded:
         for key in (interview.current, *interview.conflicts, *interview.superseded):
@@ -173,7 +206,10 @@ def _name_revisions(
     queries.name_interviews(session, names)
     # Any member may have lent its name while its root was missing.
     former = {row.interview_id for row in rows} | {row.instance_id for row in rows}
-    queries.remove_interviews(session, former - {interview.interview_id for interview in folded})
+    current = {interview.interview_id for interview in folded}
+    before = queries.interviews_by_id(session, former | current)
+    queries.remove_interviews(session, {row.interview_id for row in before} - current)
+    return before
 
 
 def _places(
@@ -181,6 +217,7 @@ def _places(
     folded: Sequence[FoldedInterview],
     by_key: Mapping[tuple[bytes, bytes], StoredRevision],
     keystore: KeyStore,
+    fresh: Mapping[bytes, Summary],
 ) -> list[Place]:
     members = {
         interview.interview_id: {
@@ -191,8 +228,9 @@ def _places(
     }
     settlements = read_settlements(session, members, keystore)
     summaries = {
-        interview.interview_id: Summary.open(by_key[interview.current].sealed, interview.current[1], keystore)
+        interview.interview_id: fresh.get(row.envelope_id) or Summary.open(row.sealed, row.answers_hash, keystore)
         for interview in folded
+        for row in (by_key[interview.current],)
     }
     keys = {name: holds.household_key_of(summary, settlements.get(name)) for name, summary in summaries.items()}
     tags = {key: keystore.household_tag(key) for key in keys.values() if key is not None}
@@ -213,9 +251,15 @@ def _places(
     return places
 
 
-def _write(session: Session, places: Sequence[Place], *, keystore: KeyStore, now: datetime) -> dict[bytes, Held]:
+def _write(
+    session: Session,
+    places: Sequence[Place],
+    before: Sequence[StoredInterview],
+    *,
+    keystore: KeyStore,
+    now: datetime,
+) -> dict[bytes, Held]:
     """Write interviews and everyone who shares a household with them, before or after."""
-    before = queries.interviews_by_id(session, (place.folded.interview_id for place in places))
     form_ids = queries.form_ids(session, (place.current.form_version_hash for place in places))
     own = {place.folded.interview_id: place for place in places}
     tags = {
@@ -290,14 +334,9 @@ def _interview_row(
     }
 
 
-def tell_devices(
-    session: Session, filed: Sequence[Filed], unopened: Sequence[Unopened], held: Mapping[bytes, Held]
-) -> None:
+def tell_devices(session: Session, filed: Sequence[Filed], unopened: Sequence[Unopened], refolded: Refolded) -> None:
     """Write what devices are told in their next exchange: of what they brought, and of what others now make of it."""
-    names = {
-        row.instance_id: row.interview_id
-        for row in queries.revisions_of_instances(session, (item.opened.revision.instance_id for item in filed))
-    }
+    held, names = refolded.held, refolded.names
     told = [
         _verdict(
             item.opened.envelope,
@@ -318,7 +357,7 @@ def tell_devices(
         for item in unopened
         if item.state == QUARANTINED and item.envelope.instance_id is not None and _is_device(item.envelope)
     ]
-    changed = held.keys() - set(names.values())
+    changed = held.keys() - {names[item.opened.revision.instance_id] for item in filed}
     told += [
         replace(verdict, state=state, reason=reason)
         for interview_id, verdict in verdict_queries.told_of(session, changed)

@@ -99,6 +99,8 @@ def stand_together(group: Sequence[Held]) -> tuple[Held, ...]:
 
 
 def _alone(held: Held) -> Held:
+    if SAME_KEY not in held.holds and held.standing.is_primary:
+        return held  # as nearly all are
     holds = tuple(hold for hold in held.holds if hold != SAME_KEY)
     weighs = held.standing.decided != EXCLUDE and not holds
     return replace(held, holds=holds, standing=replace(held.standing, is_primary=True, weighs=weighs))

@@ -201,6 +201,7 @@ class Opener:
         xml: bytes,
     ) -> OpenedInterview:
         instance = parse_instance(xml)
+        _elements = list(instance.root.iter())  # keeps lxml's Python objects for the two walks that follow
         definition = self._definition(header.form_version_hash)
         if (instance.form_id, instance.version) != (definition.form_id, definition.version):
             raise EnvelopeError("wrong-form", "the interview is not of the form version that its header names")

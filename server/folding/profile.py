@@ -5,7 +5,7 @@ A form that has none of them folds all the same; nothing of it is ever held.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from server.keystore import KeyStore
@@ -44,7 +44,17 @@ class Summary:
 
     def seal(self, answers_hash: bytes, keystore: KeyStore) -> bytes:
         """Seal the summary; bound to its answers."""
-        return keystore.seal_projection(canonical_json(asdict(self)), CONTEXT + answers_hash)
+        return keystore.seal_projection(canonical_json(self.members()), CONTEXT + answers_hash)
+
+    def members(self) -> dict[str, Any]:
+        """Return the members as JSON knows them; `dataclasses.asdict` would copy each of them."""
+        return {
+            "household_key": self.household_key,
+            "mode": self.mode,
+            "outcome": self.outcome,
+            "enumerator": self.enumerator,
+            "findings": self.findings,
+        }
 
     @classmethod
     def open(cls, sealed: bytes, answers_hash: bytes, keystore: KeyStore) -> Self:

@@ -5,7 +5,6 @@ A line says what an interview or a revision is; not when it came, who brought it
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 
 from sqlalchemy.orm import Session
 
@@ -35,7 +34,7 @@ def revision_line(revision: Revision, summary: Summary) -> bytes:
             revision.form_version_hash.hex(),
             revision.role,
             revision.mode,
-            asdict(summary),
+            summary.members(),
         ]
     )
 
@@ -50,7 +49,7 @@ def interview_line(held: Held, *, current: Key, mode: str, state: str) -> bytes:
             mode,
             state,
             list(held.holds),
-            asdict(held.standing),
+            held.standing.members(),
         ]
     )
 

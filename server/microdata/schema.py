@@ -36,6 +36,21 @@ def _field(column: Column) -> pa.Field:
     return pa.field(column.name, _TYPES[column.type])
 
 
+def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> pa.Table:
+    """Return rows as a table of a store; what has no place in its column is null (the envelope keeps it).
+
+    Raises:
+        pa.ArrowException, ValueError, OverflowError: when a row cannot be stored even so.
+    """
+    schema = schema_of(columns)
+    struct = pa.struct(list(schema))
+    try:
+        packed = pa.array(rows, type=struct)
+    except (pa.ArrowException, ValueError, OverflowError):  # a number that needs rounding, or is out of reach
+        packed = pa.array([fitted(row, columns) for row in rows], type=struct)
+    return pa.Table.from_struct_array(packed)
+
+
 def fitted(row: Mapping[str, Any], columns: Sequence[Column]) -> dict[str, Any]:
     """Put decimals on the scale of the store; a number beyond it has no place here (the envelope keeps it)."""
     fitting: dict[str, Any] = dict(row)

@@ -1,8 +1,8 @@
 """What an interview counts as: its household, whether it weighs, and why not. Sealed with the interview."""
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Final, Self
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 from server.keystore import KeyStore
 from sync_protocol.documents import canonical_json
@@ -34,11 +34,19 @@ class Standing:
 
     def seal(self, interview_id: bytes, keystore: KeyStore) -> bytes:
         """Seal the standing under the projection key; bound to the interview."""
-        return keystore.seal_projection(self.encode(), CONTEXT + interview_id)
+        return keystore.seal_projection(canonical_json(self.members()), CONTEXT + interview_id)
 
-    def encode(self) -> bytes:
-        """Write the standing as canonical JSON."""
-        return canonical_json(asdict(self))
+    def members(self) -> dict[str, Any]:
+        """Return the members as JSON knows them; `dataclasses.asdict` would copy each of them."""
+        return {
+            "household_key": self.household_key,
+            "weighs": self.weighs,
+            "is_primary": self.is_primary,
+            "outcome": self.outcome,
+            "decided": self.decided,
+            "enumerator": self.enumerator,
+            "findings": self.findings,
+        }
 
     @classmethod
     def open(cls, sealed: bytes, interview_id: bytes, keystore: KeyStore) -> Self:

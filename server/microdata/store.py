@@ -26,7 +26,7 @@ from server.db.engine import Database
 from server.db.queries import parts as part_queries
 from server.db.queries.parts import CurrentRow
 from server.keystore import KeyStore, Store
-from server.microdata.schema import EMPTY, fitted, schema_of
+from server.microdata.schema import EMPTY, table_of
 from server.microdata.standing import Standing
 
 STORES: Final[tuple[Store, Store]] = ("analysis", "identifiers")
@@ -86,10 +86,7 @@ class Microdata:
         written: dict[Store, tuple[str, bytes]] = {}
         rows_of: dict[Store, Sequence[Mapping[str, Any]]] = {"analysis": analysis, "identifiers": identifiers}
         for store in STORES:
-            table = pa.Table.from_pylist(
-                [fitted(row, definition.columns(store)) for row in rows_of[store]],
-                schema=schema_of(definition.columns(store)),
-            )
+            table = table_of(rows_of[store], definition.columns(store))
             path = folder / f"{name}.{store}.parquet"
             written[store] = (str(path.relative_to(self._folder)), self._write(table, path, store))
         _sync_folder(folder)
@@ -172,7 +169,7 @@ class Microdata:
             self._keystore.microdata_key(store), aad_prefix=aad, store_aad_prefix=False
         )
         buffer = io.BytesIO()
-        pq.write_table(table, buffer, encryption_properties=properties, compression="zstd", write_statistics=False)
+        pq.write_table(table, buffer, encryption_properties=properties, compression="lz4", write_statistics=False)
         content = buffer.getvalue()
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
