@@ -6,6 +6,7 @@ import pytest
 from server.demo.accidents import AccountLine
 from server.demo.display import JudgedFigure, Outcome, show
 from server.demo.run import run_demo
+from server.demo.served import free_port
 
 
 def figure(*, low: float | None = 0.1, high: float | None = 0.2) -> JudgedFigure:
@@ -72,7 +73,7 @@ def test_a_small_survey_survives_a_killed_server_and_finds_every_accident(
         devices=12,
         households=160,
         seed=3,
-        port=None,
+        port=free_port(),
         data=tmp_path / "demo",
         check=True,
         json=True,
