@@ -294,6 +294,12 @@ def test_only_zeros_short_of_a_bucket_may_follow_the_deflate_stream(tail: bytes,
             plaintext.unpack(packed)
 
 
+def test_a_tail_of_one_byte_is_refused_but_for_a_zero() -> None:
+    for byte in range(1, 256):
+        with pytest.raises(EnvelopeError, match="trailing-bytes"):
+            plaintext.unpack(plaintext.pack(MANIFEST, XML) + bytes([byte]))
+
+
 @given(st.binary(min_size=1, max_size=300).filter(lambda tail: tail.strip(b"\x00") != b""))
 def test_any_other_tail_is_refused(tail: bytes) -> None:
     with pytest.raises(EnvelopeError, match="trailing-bytes"):
@@ -394,8 +400,9 @@ def test_a_manifest_that_is_longer_than_the_plaintext_is_malformed_though_it_rea
 
 
 def test_sealing_pads_only_when_it_is_told_to() -> None:
-    plain = len(MANIFEST.encode()).to_bytes(4, "big") + MANIFEST.encode() + XML
-    assert plaintext.pack(MANIFEST, XML) == _deflated(plain)
+    start = len(MANIFEST.encode()).to_bytes(4, "big") + MANIFEST.encode()
+    for length in range(len(XML)):
+        assert plaintext.pack(MANIFEST, XML[:length]) == _deflated(start + XML[:length])
 
 
 @given(st.binary(max_size=600))

@@ -55,10 +55,11 @@ def test_an_epoch_cut_anywhere_is_truncated() -> None:
             epoch.parse_epoch(whole[:length])
 
 
-def test_a_wrap_may_be_empty_and_still_adds_up() -> None:
+@pytest.mark.parametrize("wraps", [1, 2])
+def test_a_wrap_may_be_empty_and_still_adds_up(wraps: int) -> None:
     front = bytearray(sealed().epoch[:112])
-    front[7] = 2
-    least = bytes(front) + (b"team key" + bytes(2)) * 2 + bytes(64)
+    front[7] = wraps
+    least = bytes(front) + (b"team key" + bytes(2)) * wraps + bytes(64)
     assert epoch.parse_epoch(least).wrapped == b""
     for length in range(len(least)):
         with pytest.raises(EnvelopeError, match="truncated"):
