@@ -288,6 +288,17 @@ def _pool() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn"))
 
 
+@contextmanager
+def _ended_on_failure() -> Iterator[None]:
+    """End the tablets' processes when the run fails: they would go on waiting for a server that is gone."""
+    try:
+        yield
+    except BaseException:
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
+
+
 def _do_fieldwork(demo: _Demo, folder: Path) -> list[DeviceResult]:
     """Have every tablet enrol, fill, seal and sync; kill the server in the middle if asked."""
     tasks = _tasks(demo, folder)
@@ -295,7 +306,7 @@ def _do_fieldwork(demo: _Demo, folder: Path) -> list[DeviceResult]:
     bar = demo.progress.add_task("interviews", total=total)
     begin = time.perf_counter()
     results: list[DeviceResult] = []
-    with _pool() as pool:
+    with _pool() as pool, _ended_on_failure():
         for future in as_completed([pool.submit(work, task) for task in tasks]):
             results.append(future.result())
             demo.progress.advance(bar, len(results[-1].interviews))

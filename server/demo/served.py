@@ -84,11 +84,18 @@ class ServedOffice:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
+    def _wait_for_port(self) -> None:
+        """Wait until the killed workers, which are not our children, have let the port go."""
+        deadline = time.monotonic() + STOP_SECONDS
+        while self._is_taken() and time.monotonic() < deadline:
+            time.sleep(0.05)
+
     def kill(self) -> None:
         """End the server and all its workers at once, without a chance to finish anything (SIGKILL)."""
         if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+            self._wait_for_port()
 
     def stop(self) -> None:
         """End the server in order; by force if it takes too long."""
