@@ -35,7 +35,7 @@ FORM_ID: Final = "hh_remit"
 T = TypeVar("T")
 
 #: A server that was killed is back within seconds; tablets keep trying for longer than that.
-_PAUSES: Final = 240
+_PAUSES: Final = 120
 _LONGEST_WAIT_SECONDS: Final = 0.5
 
 

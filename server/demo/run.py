@@ -283,9 +283,15 @@ def _tasks(demo: _Demo, folder: Path) -> list[DeviceTask]:
     ]
 
 
-def _pool() -> ProcessPoolExecutor:
+@contextmanager
+def _pool() -> Iterator[ProcessPoolExecutor]:
+    """Make the processes of the tablets; after an error what has not begun is left out."""
     # Not forked: the progress bar has a thread.
-    return ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @contextmanager

@@ -92,9 +92,14 @@ class ServedOffice:
 
     def kill(self) -> None:
         """End the server and all its workers at once, without a chance to finish anything (SIGKILL)."""
-        if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        if self._process is None or self._process.poll() is not None:
+            return
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        # The workers die a moment after their parent, and hold the port until then.
+        deadline = time.monotonic() + STOP_SECONDS
+        while self._is_taken() and time.monotonic() < deadline:
+            time.sleep(0.05)
             self._wait_for_port()
 
     def stop(self) -> None:
