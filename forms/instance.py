@@ -21,7 +21,8 @@ INSTANCE_ID_LABEL: Final = b"passerelle/1 instance-id"
 Leaves = tuple[tuple[str, str], ...]
 
 _IDENTITY: Final = frozenset({"instanceID", "deprecatedID"})
-_IS_UNUSUAL: Final = etree.XPath("boolean(/*//*[@*] | //*[*]/text()[normalize-space()])")
+_HAS_ATTRIBUTES: Final = etree.XPath("count(/descendant::*/@*) > count(/*/@*)")
+_IS_MIXED: Final = etree.XPath("boolean(/descendant::*[*]/text()[normalize-space()])")
 _PLACE: Final = etree.XPath("count(preceding-sibling::*[local-name() = $name]) + 1")
 _XFORMS: Final = "http://www.w3.org/2002/xforms"
 
@@ -84,7 +85,7 @@ def canonical_leaves(instance: Instance) -> Leaves:
     leaves: list[tuple[str, str]] = []
     root = instance.root
     path = "/" + local_name(root)
-    is_unusual = bool(_IS_UNUSUAL(root))
+    is_unusual = bool(_HAS_ATTRIBUTES(root)) or bool(_IS_MIXED(root))
     if is_unusual:
         leaves.extend((f"{path}/text()", text) for text in _texts_beside_children(root))
     _collect(root, path, leaves, is_unusual=is_unusual)
@@ -97,7 +98,7 @@ def answers_hash(leaves: Leaves) -> bytes:
 
     The separators U+001F and U+001E cannot occur in XML, so that different leaves never give the same bytes.
     """
-    text = "\x1e".join([ANSWERS_LABEL, *[f"{path}\x1f{value}" for path, value in leaves]])
+    text = "\x1e".join([ANSWERS_LABEL, *map("\x1f".join, leaves)])
     return hashlib.sha256(text.encode()).digest()
 
 
