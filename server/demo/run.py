@@ -32,7 +32,7 @@ from server.demo.cases import Case, Fieldwork, make_cases
 from server.demo.country import Country, make_country
 from server.demo.design import assign, draw_survey, sizes_for
 from server.demo.devices import DeviceResult, DeviceTask, call_again, work
-from server.demo.display import Outcome, judged
+from server.demo.display import USUAL_SEED, Outcome, judged
 from server.demo.fieldwork import keep_silent, visit_households
 from server.demo.frame_files import enumerator_code, make_frame_files
 from server.demo.office import Office
@@ -47,8 +47,6 @@ from server.demo.truth import reported_figures, true_figures
 USUAL_HOUSEHOLDS: Final = 1120
 USUAL_DEVICES: Final = 100
 USUAL_PORT: Final = 8080
-#: Of the sample, its fieldwork and its accidents; the country and what people report keep the recorded seed.
-USUAL_SEED: Final = 8
 PROCESSES: Final = 2
 
 
