@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -85,15 +86,17 @@ def make_office(config: Config, connections: int) -> Office:
     return Office(config, keystore, tuple(devices))
 
 
-def prepare(office: Office, exchanges: int, batch: int = BATCH) -> tuple[tuple[Prepared, ...], ...]:
-    """Seal and sign the exchanges of each device."""
-    return tuple(tuple(_exchanges(office, device, exchanges, batch)) for device in office.devices)
+def prepare(port: int, office: Office, exchanges: int, batch: int = BATCH) -> tuple[tuple[Prepared, ...], ...]:
+    """Have each device pull what there is, as before any fieldwork; seal and sign its exchanges."""
+    return tuple(tuple(_exchanges(port, office, device, exchanges, batch)) for device in office.devices)
 
 
 def _exchanges(
-    office: Office, device: tuple[str, Ed25519PrivateKey, bytes], count: int, batch: int
+    port: int, office: Office, device: tuple[str, Ed25519PrivateKey, bytes], count: int, batch: int
 ) -> Iterator[Prepared]:
     device_id, signer, certificate_hash = device
+    first = _signed(device_id, signer, ExchangeRequest(counter=1, since=None, envelopes=(), **_rest(device_id)))
+    cursor = _exchange(http.client.HTTPConnection("127.0.0.1", port, timeout=60), first).cursor
     survey_key = office.keystore.keyring.survey_key("survey")
     assert survey_key is not None
     key = os.urandom(32)
@@ -108,7 +111,7 @@ def _exchanges(
     )
     previous, index = document_hash(epoch), 0
     carried = [epoch]
-    for counter in range(1, count + 1):
+    for counter in range(2, count + 2):
         while len(carried) < batch:
             header = envelope.Header(
                 kind=Kind.INTERVIEW,
@@ -132,18 +135,28 @@ def _exchanges(
             )
             previous, index = document_hash(body), index + 1
             carried.append(body)
-        request = ExchangeRequest(
-            device_id=device_id,
-            counter=counter,
-            since=None,
-            have=(),
-            envelopes=tuple(carried),
-            device_time=datetime.now(UTC),
-        )
-        body = messages.encode_request(request)
-        headers = signatures.sign_request("POST", messages.PATH_EXCHANGE, body, device_id=device_id, key=signer)
-        yield Prepared(headers | {"Content-Type": messages.MEDIA_TYPE_EXCHANGE}, body)
+        request = ExchangeRequest(counter=counter, since=cursor, envelopes=tuple(carried), **_rest(device_id))
+        yield _signed(device_id, signer, request)
         carried = []
+
+
+def _rest(device_id: str) -> dict[str, Any]:
+    return {"device_id": device_id, "have": (), "device_time": datetime.now(UTC)}
+
+
+def _signed(device_id: str, signer: Ed25519PrivateKey, request: ExchangeRequest) -> Prepared:
+    body = messages.encode_request(request)
+    headers = signatures.sign_request("POST", messages.PATH_EXCHANGE, body, device_id=device_id, key=signer)
+    return Prepared(headers | {"Content-Type": messages.MEDIA_TYPE_EXCHANGE}, body)
+
+
+def _exchange(connection: http.client.HTTPConnection, prepared: Prepared) -> messages.ExchangeAnswer:
+    connection.request("POST", messages.PATH_EXCHANGE, prepared.body, prepared.headers)
+    answer = connection.getresponse()
+    told = answer.read()
+    if answer.status != 200:
+        raise RuntimeError(f"not acknowledged: {answer.status} {told[:200]!r}")
+    return messages.decode_answer(told)
 
 
 @contextmanager
@@ -203,10 +216,9 @@ def _send(port: int, share: Sequence[Prepared], barrier: object, failures: objec
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.connect()
     barrier.wait()  # type: ignore[attr-defined]
-    for prepared in share:
-        connection.request("POST", messages.PATH_EXCHANGE, prepared.body, prepared.headers)
-        answer = connection.getresponse()
-        told = answer.read()
-        if answer.status != 200 or len(messages.decode_answer(told).receipts) == 0:
-            failures.put(f"{answer.status} {told[:200]!r}")  # type: ignore[attr-defined]
-            return
+    try:
+        for prepared in share:
+            if not _exchange(connection, prepared).receipts:
+                raise RuntimeError("an answer without receipts")
+    except (OSError, RuntimeError) as error:
+        failures.put(str(error))  # type: ignore[attr-defined]

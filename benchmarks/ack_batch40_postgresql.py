@@ -29,9 +29,9 @@ def run() -> Iterator[dict[str, Any]]:
                 data_dir=Path(folder) / "data", database_url=uri.replace("postgresql://", "postgresql+psycopg://", 1)
             )
             config.data_dir.mkdir()
-            load = prepare(make_office(config, CONNECTIONS), EXCHANGES)
+            office = make_office(config, CONNECTIONS)
             with serving(config) as port:
-                seconds = drive(port, load)
+                seconds = drive(port, prepare(port, office, EXCHANGES))
             raw = _raw_rate(uri)
         finally:
             server.cleanup()

@@ -28,9 +28,9 @@ def run() -> Iterator[dict[str, Any]]:
     """Yield the figure."""
     with tempfile.TemporaryDirectory() as folder:
         config = Config.in_directory(Path(folder))
-        load = prepare(make_office(config, CONNECTIONS), EXCHANGES)
+        office = make_office(config, CONNECTIONS)
         with serving(config) as port:
-            seconds = drive(port, load)
+            seconds = drive(port, prepare(port, office, EXCHANGES))
         served = CONNECTIONS * EXCHANGES * BATCH / seconds
         raw = _raw_rate(Path(folder) / "passerelle.db")
     yield {
