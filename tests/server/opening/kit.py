@@ -204,29 +204,54 @@ class Tablet:
         if isinstance(answers, Answers):
             number = answers.number if number is None else number
             form_version_hash = form_version_hash or form_hash(answers.form_id, answers.version)
+        header, content_key = self._header(
+            Kind.INTERVIEW, mode, raw_id(number or 0), parents, form_version_hash or form_hash()
+        )
+        return self._sent(
+            layout.seal_interview(
+                header=header,
+                content_key=content_key,
+                signer=self.signer,
+                manifest=Manifest(device_time=device_time),
+                instance_xml=xml,
+            )
+        )
+
+    def decide(self, *, about: int, decision: dict[str, str]) -> bytes:
+        """Seal a decision, as only the office may."""
+        header, content_key = self._header(Kind.DECISION, "survey", self._drawn("decision")[:16], [about], form_hash())
+        return self._sent(
+            layout.seal_decision(
+                header=header,
+                content_key=content_key,
+                signer=self.signer,
+                manifest=Manifest(device_time=NOW.isoformat()),
+                decision=decision,
+            )
+        )
+
+    def _header(
+        self, kind: Kind, mode: str, instance_id: bytes, parents: Iterable[int], form_version_hash: bytes
+    ) -> tuple[Header, bytes]:
         epoch_hash = document_hash(self.epoch(mode))
         index = self._indices[mode]
         self._indices[mode] += 1
         header = Header(
-            kind=Kind.INTERVIEW,
+            kind=kind,
             suite=1,
             epoch_hash=epoch_hash,
             index=index,
             sequence=self._next(),
             previous=self._previous,
-            instance_id=raw_id(number or 0),
+            instance_id=instance_id,
             parents=tuple(raw_id(parent) for parent in parents),
-            form_version_hash=form_version_hash or form_hash(),
+            form_version_hash=form_version_hash,
             dictionary_hash=NO_HASH,
             certificate_hash=self.certificate_hash,
         )
-        body = layout.seal_interview(
-            header=header,
-            content_key=ratchet.content_key(ratchet.advance(self._epochs[mode][1], index), epoch_hash, index),
-            signer=self.signer,
-            manifest=Manifest(device_time=device_time),
-            instance_xml=xml,
-        )
+        return header, ratchet.content_key(ratchet.advance(self._epochs[mode][1], index), epoch_hash, index)
+
+    def _sent(self, body: bytes) -> bytes:
         self._previous = document_hash(body)
         return body
 

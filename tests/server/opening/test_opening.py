@@ -13,6 +13,7 @@ from server.context import Context
 from server.db.queries import audit, devices, interviews, opening
 from server.db.queries.interviews import StoredInterview, StoredRevision
 from server.db.tables import Envelope, Verdict
+from server.keystore import OFFICE_ID
 from server.services import settle_hold
 from sync_protocol import envelope as layout
 from sync_protocol import ratchet
@@ -92,6 +93,14 @@ def test_the_same_answers_are_one_revision_whatever_the_ciphertext_or_white_spac
     assert open_all(context).opened == 4
     assert len(revisions(context)) == 1
     assert [item.state for item in folded(context)] == ["current"]
+
+
+def test_a_copy_that_comes_later_does_not_change_when_a_revision_came(context: Context, tablet: Tablet) -> None:
+    answers = Answers(number=1)
+    for hours in (1, 0, 2):
+        deliver(context, [tablet.epoch(), tablet.seal(answers)], at=NOW + timedelta(hours=hours))
+        open_all(context)
+    assert [row.received_at for row in revisions(context)] == [NOW]
 
 
 def test_other_answers_under_a_known_instance_id_are_both_kept_in_conflict(context: Context, tablet: Tablet) -> None:
@@ -232,6 +241,18 @@ def test_every_flipped_byte_is_detected(sqlite_context: Context) -> None:
     assert {state for state, _ in states(sqlite_context)[1:]} == {"quarantined"}
     deliver(sqlite_context, [good])
     assert open_all(sqlite_context).opened == 1
+
+
+@pytest.mark.parametrize("name", ["tablet-1", OFFICE_ID])
+def test_only_the_offices_decision_key_decides(sqlite_context: Context, name: str) -> None:
+    publish(sqlite_context)
+    forger = Tablet(sqlite_context.keystore, name, role="manager").enrol(sqlite_context)
+    interview = forger.seal(Answers(number=1))
+    forged = forger.decide(about=1, decision={"action": "settle-hold", "verdict": "exclude", "user": "nobody"})
+    deliver(sqlite_context, [forger.epoch(), interview, forged])
+    open_all(sqlite_context)
+    assert states(sqlite_context)[2] == ("quarantined", "not-the-office")
+    assert [row["_weighs"] for row in rows(sqlite_context)] == [True]
 
 
 def test_an_epoch_of_another_device_opens_nothing(sqlite_context: Context) -> None:
