@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from server.db.queries import audit, envelopes, interviews, opening
 from server.db.queries.envelopes import NewEnvelope
-from server.db.queries.interviews import OpenHold
+from server.db.queries.interviews import OpenHold, StoredRevision
 from server.db.tables.envelopes import RECEIVED
 from server.errors import BadRequest, NotFound
 from server.folding.decisions import SETTLE_HOLD
@@ -101,10 +101,7 @@ def settle(
         raise BadRequest(
             f"a hold is settled by one of {', '.join(VERDICTS)}; a household key goes with {REASSIGN}, and only there"
         )
-    found = interviews.interviews_by_id(session, [interview_id])
-    if not found or found[0].current_revision_id is None:
-        raise NotFound(f"there is no interview {interview_id.hex()}: passerelle hold list shows what waits")
-    (current,) = interviews.revisions_by_id(session, [found[0].current_revision_id])
+    current = _current_revision(session, interview_id)
     decision = {
         "action": SETTLE_HOLD,
         "verdict": verdict,
@@ -122,6 +119,14 @@ def settle(
     envelopes.store(session, made, carrier=CARRIER, received_at=now)
     audit.write(session, at=now, actor=user, action=f"settle-hold-{verdict}", subject=interview_id.hex())
     return made[-1].envelope_id
+
+
+def _current_revision(session: Session, interview_id: bytes) -> StoredRevision:
+    found = interviews.interviews_by_id(session, [interview_id])
+    if not found or found[0].current_revision_id is None:
+        raise NotFound(f"there is no interview {interview_id.hex()}: passerelle hold list shows what waits")
+    (current,) = interviews.revisions_by_id(session, [found[0].current_revision_id])
+    return current
 
 
 def release_quarantined(session: Session, *, envelope_id: bytes, user: str, now: datetime) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from sqlalchemy.orm import Session
+
 from forms.definition import FormDefinition
 from server.db.engine import Database
 from server.db.queries import opening
@@ -102,12 +104,9 @@ def verify(
         raise KeyStoreLocked("nothing can be folded afresh while the key store is locked: set PASSERELLE_PASSPHRASE")
     found, whole = _Found(), WholeFold()
     with database.read() as session:
-        definitions: dict[bytes, FormDefinition] = {}
-        for part in _slices(opening.every_envelope(session)):
-            material = Material.load(session, part, known_forms=definitions)
-            for outcome in Opener(keystore, material, definitions).open_all(part):
-                _compare_state(outcome, found)
-                _gather(outcome, whole)
+        for outcome in _open_again(session, keystore):
+            _compare_state(outcome, found)
+            _gather(outcome, whole)
             progress(found.envelopes)
         revisions, interviews = whole.revision_lines(), whole.interview_lines(session, keystore)
         _compare("revision", revisions, state.stored_revisions(session, keystore), found)
@@ -125,6 +124,13 @@ def verify(
         differences=tuple(found.differences),
         difference_count=found.count,
     )
+
+
+def _open_again(session: Session, keystore: KeyStore) -> Iterator[Outcome]:
+    definitions: dict[bytes, FormDefinition] = {}
+    for part in _slices(opening.every_envelope(session)):
+        material = Material.load(session, part, known_forms=definitions)
+        yield from Opener(keystore, material, definitions).open_all(part)
 
 
 def _slices(envelopes: Iterator[StoredEnvelope]) -> Iterator[Sequence[StoredEnvelope]]:
