@@ -1,17 +1,21 @@
 """What tests of the server stand on: real databases, a real key store, the app, and devices that enrol at it."""
 
+import importlib.util
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, settings
 
 from server.app import create_app
 from server.config import Config
@@ -23,6 +27,12 @@ from server.migrations import upgrade
 from server.services import enrol_device
 from sync_protocol.client.device import Device
 from tests.office import NOW, ClientTransport, enrolment_link
+
+SHARED = Path(__file__).parents[1].parent / "shared"
+
+# Property tests are judged by what they find, not by how busy the machine is.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")
@@ -216,3 +226,22 @@ def app_token(context: Context) -> str:
     """The token of an app user of ODK Collect, mode survey."""
     with context.database.transaction() as session:
         return enrol_device.create_app_user(session, name="tablet 12", enumerator="0012", user="manager", now=NOW)
+
+
+@pytest.fixture(scope="session")
+def collect() -> Iterator[Callable[..., dict[str, Any]]]:
+    """ODK Collect's engine (JavaRosa) as ``collect(op=…, form=…)``."""
+    source = SHARED / "collect-engine" / "engine.py"
+    if not source.exists():
+        pytest.skip("../shared/collect-engine is not here: the comparison with ODK Collect's engine is left out")
+    if shutil.which("java") is None or shutil.which("javac") is None:
+        pytest.skip("no Java on this machine: the comparison with ODK Collect's engine is left out")
+    spec = importlib.util.spec_from_file_location("collect_engine", source)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["collect_engine"] = module
+    spec.loader.exec_module(module)
+    with module.Engine() as engine:
+        yield engine
+    engine.process.stdout.close()

@@ -1,9 +1,3 @@
-import importlib.util
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -14,7 +8,6 @@ from server.demo.fieldwork import keep_silent, visit_households
 from server.demo.reporting import make_reports
 
 RECORDED_SEED = 148
-SHARED = Path(__file__).parents[2].parent / "shared"
 
 
 @pytest.fixture(scope="session")
@@ -37,21 +30,3 @@ def fieldwork(lamaria: Country) -> Fieldwork:
 @pytest.fixture(scope="session")
 def cases(fieldwork: Fieldwork) -> tuple[Case, ...]:
     return make_cases(fieldwork)
-
-
-@pytest.fixture(scope="session")
-def collect_engine() -> Iterator[Any]:
-    """ODK Collect's form engine, where Java and its harness are present."""
-    source = SHARED / "collect-engine" / "engine.py"
-    if not source.exists():
-        pytest.skip("../shared/collect-engine is not here")
-    if shutil.which("java") is None or shutil.which("javac") is None:
-        pytest.skip("Collect's engine needs Java 17")
-    spec = importlib.util.spec_from_file_location("collect_engine", source)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    with module.Engine() as engine:
-        yield engine
-    engine.process.stdout.close()

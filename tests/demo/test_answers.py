@@ -50,14 +50,14 @@ def one_of_each(cases: tuple[Case, ...], count: int) -> list[Case]:
 
 
 def test_collect_finds_no_problem_in_the_answers(
-    cases: tuple[Case, ...], xform: bytes, rates: Rates, collect_engine: Any, tmp_path: Any
+    cases: tuple[Case, ...], xform: bytes, rates: Rates, collect: Any, tmp_path: Any
 ) -> None:
     form = tmp_path / "hh_remit.xml"
     form.write_bytes(xform)
     root = FormDefinition.parse(xform).root
     for case in one_of_each(cases, 40):
         answers = nested(root, answers_of(case, rates, seed=148))
-        result = collect_engine(op="fill", form=str(form), answers=answers)
+        result = collect(op="fill", form=str(form), answers=answers)
         problems = [
             problem for problem in result["problems"] if not str(problem.get("path", problem)).endswith(SOFT_CHECKS)
         ]
@@ -104,14 +104,14 @@ def test_filling_asks_for_all_that_is_answered(cases: tuple[Case, ...], xform: b
 
 
 def test_collect_finds_nothing_in_200_filled_interviews(
-    cases: tuple[Case, ...], xform: bytes, rates: Rates, collect_engine: Any, tmp_path: Any
+    cases: tuple[Case, ...], xform: bytes, rates: Rates, collect: Any, tmp_path: Any
 ) -> None:
     form = tmp_path / "hh_remit.xml"
     form.write_bytes(xform)
     definition = FormDefinition.parse(xform)
     for case in one_of_each(cases, 200):
         filled = fill_case(definition, case, rates)
-        result = collect_engine(op="check", form=str(form), instance_xml=filled.xml.decode())
+        result = collect(op="check", form=str(form), instance_xml=filled.xml.decode())
         assert result["ok"]
         assert result["problems"] == [], case.disposition
 

@@ -45,7 +45,7 @@ class Carried:
     instance_id: bytes
 
 
-def fill_all(office: Office, collect_engine: Any, folder: Path) -> list[Carried]:
+def fill_all(office: Office, collect: Any, folder: Path) -> list[Carried]:
     """Publish every form and let Collect's engine fill what was published."""
     carried = []
     for number, name in enumerate(FORMS):
@@ -54,7 +54,7 @@ def fill_all(office: Office, collect_engine: Any, folder: Path) -> list[Carried]
             publish_form.publish(session, prepared, note="", user="test", now=datetime.now(UTC))
         form = folder / f"form{number}.xml"
         form.write_bytes(prepared.conversion.xform)
-        result = collect_engine(op="auto", form=str(form), seed=3, max_repeats=3)
+        result = collect(op="auto", form=str(form), seed=3, max_repeats=3)
         assert result["ok"], name
         xml = result["xml"].encode()
         text = parse_instance(xml).instance_id
@@ -71,12 +71,12 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
 
 
 @pytest.fixture(scope="module")
-def carried(office: Office, collect_engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Carried]]:
+def carried(office: Office, collect: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Carried]]:
     """Carry the instances from a device to the microdata of a served office."""
     if not CORPUS.exists():
         pytest.skip("../shared/corpus is not here")
     folder = tmp_path_factory.mktemp("tablet")
-    found = fill_all(office, collect_engine, folder)
+    found = fill_all(office, collect, folder)
     served = ServedOffice(office.serve_command, office.environment, port=office.port, log=folder / "server.log")
     served.start()
     try:

@@ -1,12 +1,9 @@
 """The library's form, and ODK Collect's engine where this machine has it."""
 
 import datetime
-import importlib.util
 import itertools
-import shutil
-import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,25 +33,6 @@ def hh_remit(hh_remit_xform: bytes) -> FormDefinition:
 def new_uuid() -> Callable[[], str]:
     numbers = itertools.count(1)
     return lambda: str(uuid.UUID(int=next(numbers), version=4))
-
-
-@pytest.fixture(scope="session")
-def collect() -> Iterator[Collect]:
-    """ODK Collect's engine (JavaRosa) as ``collect(op=…, form=…)``."""
-    source = SHARED / "collect-engine" / "engine.py"
-    if not source.exists():
-        pytest.skip("../shared/collect-engine is not here: the comparison with ODK Collect's engine is left out")
-    if shutil.which("java") is None or shutil.which("javac") is None:
-        pytest.skip("no Java on this machine: the comparison with ODK Collect's engine is left out")
-    spec = importlib.util.spec_from_file_location("collect_engine", source)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["collect_engine"] = module
-    spec.loader.exec_module(module)
-    with module.Engine() as engine:
-        yield engine
-    engine.process.stdout.close()
 
 
 @pytest.fixture(scope="session")
