@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from server.statistics.complete import ItemNonresponse
-from server.statistics.quality import HIDDEN
+from server.statistics.quality import FEWEST_CASES, HIDDEN
 from server.statistics.sample import Estimate
 
 FORMAT: Final = "passerelle/release/1"
@@ -100,9 +100,26 @@ def content_hash(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
 
 
+def says_the_same(first: bytes, second: bytes) -> bool:
+    """Say whether two contents differ at most in their cut-off."""
+    return _but_cut_off(first) == _but_cut_off(second)
+
+
+def _but_cut_off(content: bytes) -> Mapping[str, Any]:
+    return {name: value for name, value in json.loads(content).items() if name != "cut_off"}
+
+
 def _item(one: ItemNonresponse) -> Mapping[str, Any]:
+    """Write what was asked and missing; few cases would say who, so they are hidden as figures are."""
+    if one.asked < FEWEST_CASES:
+        return {"variable": one.variable, "asked": None, "from_band": None, "from_class": None, "share": None}
+    counts = {name: _cases(getattr(one, name)) for name in ("asked", "from_band", "from_class")}
     missing = one.from_band + one.from_class
-    return {**asdict(one), "share": _rounded(missing / one.asked if one.asked else math.nan, 4)}
+    return {"variable": one.variable, **counts, "share": _rounded(missing / one.asked, 2)}
+
+
+def _cases(n: int) -> int:
+    return _ROUND_CASES_TO * round(n / _ROUND_CASES_TO)
 
 
 def _shown(estimate: Estimate) -> Mapping[str, Any]:
@@ -116,7 +133,7 @@ def _shown(estimate: Estimate) -> Mapping[str, Any]:
         **figures,
         "cv": _rounded(estimate.cv, 4),
         "df": estimate.df,
-        "n": _ROUND_CASES_TO * round(estimate.n / _ROUND_CASES_TO),
+        "n": _cases(estimate.n),
         "deff": _rounded(estimate.deff, 3),
         "flag": estimate.flag,
     }

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from server.db.queries import statistics as queries
 from server.db.queries.statistics import DONE, FAILED, RunRow
 from server.errors import DesignIncomplete, EstimatesImpossible
-from server.export.release_content import Basis, Counts, content_hash, write_content
+from server.export.release_content import Basis, Counts, content_hash, says_the_same, write_content
 from server.microdata import Microdata
 from server.statistics.design import DesignError
 from server.statistics.hh_remit import COLUMNS, FORM_ID, Chosen, Derived, Drawn, Rates, choose, derive
@@ -115,8 +115,9 @@ def prepare(
 
 
 def store(session: Session, prepared: PreparedRelease, *, now: datetime, due_at: datetime | None = None) -> StoredRun:
-    """Store a run and its draft release; the newest draft is kept if it rests on the same inputs."""
-    same = queries.unchanged_draft(session, prepared.inputs_hash)
+    """Store a run and its draft release; the newest draft is kept if it says the same, whenever it was cut off."""
+    newest = queries.newest_draft(session)
+    same = None if newest is None or not says_the_same(newest.content, prepared.content) else newest.release_id
     run_id = queries.add_run(
         session,
         RunRow(

@@ -9,8 +9,9 @@ ratio of means. Nothing paid is a ratio of 0; an unpaid month is infinitely many
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -24,7 +25,8 @@ from server.statistics.complete import (
     recruitment_costs,
 )
 from server.statistics.estimators import Figure, Rows
-from server.statistics.quality import flag_amount, flag_proportion
+from server.statistics.intervals import korn_graubard
+from server.statistics.quality import HIDDEN, flag_amount, flag_proportion
 from server.statistics.sample import (
     MODULE_D,
     MODULE_E,
@@ -199,18 +201,35 @@ def _lines(indicator: Indicator, table: _Table, domains: Sequence[str]) -> Itera
         if domain not in domains:
             continue
         column = table.domains[domain]
-        for value in [""] if domain == NATIONAL else np.unique(column).tolist():
-            inside = column == value
-            yield _line(indicator, table, compute(table, inside), (domain, value))
+        values = [""] if domain == NATIONAL else np.unique(column).tolist()
+        lines = [_line(indicator, table, compute, column == value, (domain, value)) for value in values]
+        yield from _complemented(lines)
 
 
-def _line(indicator: Indicator, table: _Table, answer: _Answer, cell: tuple[str, str]) -> Estimate:
-    figure, (low, high), part = answer
+def _complemented(lines: list[Estimate]) -> list[Estimate]:
+    """Hide the smallest shown figure beside one that is hidden alone: the national figure would give it away."""
+    shown = [line for line in lines if line.flag != HIDDEN]
+    if len(lines) - len(shown) != 1 or not shown:
+        return lines
+    smallest = min(shown, key=lambda line: (line.n, line.domain_value))
+    return [replace(line, flag=HIDDEN) if line is smallest else line for line in lines]
+
+
+def _line(
+    indicator: Indicator,
+    table: _Table,
+    compute: Callable[[_Table, Flags], _Answer],
+    inside: Flags,
+    cell: tuple[str, str],
+) -> Estimate:
+    figure, (low, high), part = compute(table, inside)
     contributors = int(np.unique(table.rows.household[part != 0]).size)
     if indicator.unit == SHARE:
-        flag = flag_proportion(figure.value, figure.se, n=figure.n, df=figure.df)
+        flag = flag_proportion(
+            figure.value, figure.se, n=figure.n, df=figure.df, has=contributors, has_not=figure.n - contributors
+        )
     else:
-        flag = flag_amount(figure.value, figure.cv, n=figure.n, contributors=contributors)
+        flag = flag_amount(figure.value, figure.cv, n=figure.n, df=figure.df, contributors=contributors)
     return Estimate(
         indicator=indicator.code,
         statistic=indicator.statistic,
@@ -237,7 +256,10 @@ def _share(name: str, universe: Sequence[str] = ()) -> Callable[[_Table, Flags],
         cases = inside & np.any([table.flags[one] for one in universe], axis=0) if universe else inside
         has = table.flags[name]
         figure = estimators.proportion(table.rows, has, cases)
-        return figure, figure.interval(), np.where(cases & has, 1.0, 0.0)
+        interval = (math.nan, math.nan)
+        if 0 < figure.value < 1 and figure.df > 0:
+            interval = korn_graubard(figure.value, figure.se**2, figure.n, figure.df)
+        return figure, interval, np.where(cases & has, 1.0, 0.0)
 
     return compute
 

@@ -185,6 +185,15 @@ def test_module_f_counts_only_where_it_was_reached() -> None:
     assert derived(interview(j_result="120", last_module="4", worker=[worker()])).sample.workers.line.size == 0
 
 
+@pytest.mark.parametrize("question", ["f_any", "f_anykind"])
+@pytest.mark.parametrize("answer", ["97", "98"])
+def test_who_does_not_say_whether_money_came_has_not_answered_module_f(question: str, answer: str) -> None:
+    told = interview(last_module="9", **({"f_any": "2", "f_anykind": "2"} | {question: answer}))
+    assert derived(told).sample.households.last_module.tolist() == [5]
+    said = interview(last_module="9", f_any="2", f_anykind="2")
+    assert derived(said).sample.households.last_module.tolist() == [9]
+
+
 def test_wages_are_those_of_the_first_month_with_what_was_held_back_added() -> None:
     """The job began in July 2025: four riyals a dollar, whatever the rate is today."""
     row = worker(e_recov="1", e_recov_amt=Decimal(800), e_earn_ded=Decimal(400))
@@ -201,6 +210,7 @@ def test_wages_are_those_of_the_first_month_with_what_was_held_back_added() -> N
         ({"e_earn_st": "1"}, PAID),
         ({"e_earn_st": "5", "e_earn": None}, UNPAID),
         ({"e_fullmonth": "2", "e_earn_st": None, "e_earn": None}, NO_FULL_MONTH_YET),
+        ({"e_fullmonth": "97", "e_earn_st": None, "e_earn": None}, EARNINGS_UNKNOWN),
         ({"e_earn_st": "3", "e_earn": None, "e_earn_band": "3"}, EARNINGS_UNKNOWN),
         ({"e_earn_st": "4", "e_earn": None}, EARNINGS_UNKNOWN),
     ],

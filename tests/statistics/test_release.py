@@ -159,6 +159,33 @@ def test_a_draft_from_the_same_inputs_is_kept(finished: Office) -> None:
     assert [run.reason for run in runs] == [f"unchanged since release {first.release_id}", None]
 
 
+def test_a_hold_that_was_settled_makes_a_new_draft_of_the_same_figures(finished: Office) -> None:
+    held = finished.made.interviews[0].interview_id
+    with finished.context.database.transaction() as session:
+        session.execute(update(Interview).where(Interview.interview_id == held).values(holds="K2"))
+    stale = run_by(finished)
+    with finished.context.database.transaction() as session:
+        session.execute(update(Interview).where(Interview.interview_id == held).values(holds=""))
+    fresh = run_by(finished)
+    assert fresh.is_new
+    assert fresh.release_id != stale.release_id
+    assert publish(finished, fresh.release_id).state == "published"
+
+
+def test_few_cases_are_not_told_beside_the_figures(finished: Office) -> None:
+    for item in content_of(prepared_by(finished))["item_nonresponse"]:
+        assert item["asked"] is None or (item["asked"] >= 30 and item["asked"] % 5 == 0)
+
+
+def test_no_value_of_a_domain_is_hidden_alone(finished: Office) -> None:
+    hidden: dict[tuple[str, str, str], list[bool]] = {}
+    for line in content_of(prepared_by(finished))["estimates"]:
+        key = (line["indicator"], line["statistic"], line["domain"])
+        hidden.setdefault(key, []).append(line["flag"] == "hidden")
+    assert any(sum(flags) > 1 for flags in hidden.values())
+    assert not any(sum(flags) == 1 and len(flags) > 1 for flags in hidden.values())
+
+
 def test_publishing_is_signed_by_a_person_and_happens_once(finished: Office) -> None:
     draft = run_by(finished)
     published = publish(finished, draft.release_id)

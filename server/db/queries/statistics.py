@@ -225,15 +225,10 @@ def add_draft(
     return int(session.execute(statement, [values]).scalar_one())
 
 
-def unchanged_draft(session: Session, inputs_hash: bytes) -> int | None:
-    """Return the newest release if it is a draft made from the same inputs."""
-    row = session.execute(
-        select(Release.release_id, Release.state, EstimateRun.inputs_hash)
-        .join(EstimateRun, EstimateRun.run_id == Release.run_id)
-        .order_by(Release.release_id.desc())
-        .limit(1)
-    ).one_or_none()
-    return row.release_id if row is not None and row.state == DRAFT and row.inputs_hash == inputs_hash else None
+def newest_draft(session: Session) -> StoredRelease | None:
+    """Return the newest release if it is a draft."""
+    row = session.scalars(select(Release).order_by(Release.release_id.desc()).limit(1)).first()
+    return None if row is None or row.state != DRAFT else _stored(row)
 
 
 def releases(session: Session) -> tuple[StoredRelease, ...]:

@@ -32,6 +32,8 @@ from server.statistics.sample import (
 )
 
 FORM_ID: Final = "hh_remit"
+NOT_ANSWERED: Final = frozenset({"97", "98"})
+"""Does not know, refuses."""
 
 #: Top-level columns of the analysis store that the rules read.
 COLUMNS: Final = (
@@ -105,6 +107,8 @@ def _household(answers: Answers, rates: Rates) -> _Household:
     if disposition not in RESPONDENT:
         return _Household(disposition, 0, is_migrant=False, last_module=NO_INTERVIEW)
     last_module = whole(answers, "last_module")
+    if not rows(answers, "sender") and {code(answers, "f_any"), code(answers, "f_anykind")} & NOT_ANSWERED:
+        last_module = min(last_module, MODULE_E)  # who does not say whether money came is no household without
     interviewed = day(answers, "int_date") or date.max
     members = rows(answers, "member")
     return _Household(

@@ -117,7 +117,7 @@ def _worker(row: Answers, person: Answers, module: str, *, interviewed: date, ra
 def _earnings(job: _Job) -> tuple[int, float, float, float]:
     """Return state, USD and band of the first full month; what was held back for costs is earned too."""
     row, nothing = job.answers, math.nan
-    if code(row, "e_fullmonth") != "1":
+    if code(row, "e_fullmonth") == "2":
         return NO_FULL_MONTH_YET, nothing, nothing, nothing
     if code(row, "e_earn_st") == _NOT_PAID:
         return UNPAID, nothing, nothing, nothing
