@@ -15,6 +15,7 @@ from lxml import etree
 from forms.documents import DocumentError, local_name, parse_xml
 
 MAX_INSTANCE_BYTES: Final = 1 << 20
+MAX_PATHS_CHARACTERS: Final = 16 << 20
 ANSWERS_LABEL: Final = "passerelle/1 answers"
 INSTANCE_ID_LABEL: Final = b"passerelle/1 instance-id"
 
@@ -81,16 +82,19 @@ def canonical_leaves(instance: Instance) -> Leaves:
     The second and later of equally named siblings carry their 1-based position (``/data/c/member[2]/c_age``), the
     first none. A value is the text as written, or empty where it is only white space. Attributes below the root are
     leaves too (``…/entity/@id``), as is text beside child elements.
+
+    Raises:
+        InstanceError: ``too-large`` when the paths would take more than 16 MiB, as only a hostile document's do.
     """
-    leaves: list[tuple[str, str]] = []
     root = instance.root
     path = "/" + local_name(root)
-    is_unusual = bool(_HAS_ATTRIBUTES(root)) or bool(_IS_MIXED(root))
-    if is_unusual:
-        leaves.extend((f"{path}/text()", text) for text in _texts_beside_children(root))
-    _collect(root, path, leaves, is_unusual=is_unusual)
-    leaves.sort()
-    return tuple(leaves)
+    leaves = _Leaves(is_unusual=bool(_HAS_ATTRIBUTES(root)) or bool(_IS_MIXED(root)))
+    if leaves.is_unusual:
+        leaves.take(path, len(root) + 1)
+        leaves.found.extend((f"{path}/text()", text) for text in _texts_beside_children(root))
+    _collect(root, path, leaves)
+    leaves.found.sort()
+    return tuple(leaves.found)
 
 
 def answers_hash(leaves: Leaves) -> bytes:
@@ -127,7 +131,25 @@ def indexed_path(element: etree._Element) -> str:
     return "/" + "/".join(reversed(steps))
 
 
-def _collect(parent: etree._Element, path: str, leaves: list[tuple[str, str]], *, is_unusual: bool) -> None:
+class _Leaves:
+    """Leaves as they are found, and what their paths may still take: long names in deep documents multiply."""
+
+    __slots__ = ("_left", "found", "is_unusual")
+
+    def __init__(self, *, is_unusual: bool) -> None:
+        self.found: list[tuple[str, str]] = []
+        self.is_unusual = is_unusual
+        self._left = MAX_PATHS_CHARACTERS
+
+    def take(self, path: str, times: int) -> None:
+        """Count a path that is about to be written so many times."""
+        self._left -= len(path) * times
+        if self._left < 0:
+            raise InstanceError("too-large", "The names of its questions are too long and too deep to be compared.")
+
+
+def _collect(parent: etree._Element, path: str, leaves: _Leaves) -> None:
+    leaves.take(path, len(parent))
     seen: dict[str, int] = {}
     is_meta = path.endswith("/meta") and path.count("/") == 2
     prefix = path + "/"
@@ -142,15 +164,15 @@ def _collect(parent: etree._Element, path: str, leaves: list[tuple[str, str]], *
         seen[name] = count
         step = prefix + name if count == 1 else f"{prefix}{name}[{count}]"
         text = child.text
-        if is_unusual:
+        if leaves.is_unusual:
             _add_unusual(child, step, leaves)
         elif text and not text.isspace():
-            leaves.append((step, text))
+            leaves.found.append((step, text))
             continue
         if len(child):
-            _collect(child, step, leaves, is_unusual=is_unusual)
+            _collect(child, step, leaves)
         else:
-            leaves.append((step, text if text and not text.isspace() else ""))
+            leaves.found.append((step, text if text and not text.isspace() else ""))
 
 
 def _texts_beside_children(element: etree._Element) -> list[str]:
@@ -158,10 +180,11 @@ def _texts_beside_children(element: etree._Element) -> list[str]:
     return [text for text in texts if text and not text.isspace()]
 
 
-def _add_unusual(element: etree._Element, path: str, leaves: list[tuple[str, str]]) -> None:
-    leaves.extend((f"{path}/@{name}", element.get(name) or "") for name in map(str, element.keys()))
+def _add_unusual(element: etree._Element, path: str, leaves: _Leaves) -> None:
+    leaves.take(path, len(element.attrib) + len(element) + 1)
+    leaves.found.extend((f"{path}/@{name}", element.get(name) or "") for name in map(str, element.keys()))
     if len(element):
-        leaves.extend((f"{path}/text()", text) for text in _texts_beside_children(element))
+        leaves.found.extend((f"{path}/text()", text) for text in _texts_beside_children(element))
 
 
 def _namespace_as_form_id(root: etree._Element) -> str | None:

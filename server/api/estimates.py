@@ -30,7 +30,7 @@ def list_all() -> Response:
     return _answer(json.dumps({"releases": [_described(one) for one in found]}).encode(), JSON)
 
 
-@blueprint.get("/releases/<int:release_id>")
+@blueprint.get("/releases/<int(max=2147483647):release_id>")
 @public
 def show(release_id: int) -> Response:
     """Describe one release."""
@@ -39,7 +39,7 @@ def show(release_id: int) -> Response:
     return _answer(json.dumps(_described(found)).encode(), JSON)
 
 
-@blueprint.get("/releases/<int:release_id>/estimates")
+@blueprint.get("/releases/<int(max=2147483647):release_id>/estimates")
 @public
 def estimates(release_id: int) -> Response:
     """Return the figures of a release as JSON or CSV, by Accept or ``?format=``."""

@@ -110,13 +110,13 @@ def exchange() -> Response:
 def blob(digest: str) -> Response:
     """Return the XForm with this SHA-256, whole or a range of it."""
     context = current()
-    _verify_signature(context, b"")
+    device_id = _verify_signature(context, b"")
     try:
         name = bytes.fromhex(digest)
     except ValueError:
         raise NotFound("a blob is named by the 64 hexadecimal digits of its SHA-256") from None
     with context.database.read() as session:
-        content = deliver_forms.read_xform(session, name)
+        content = deliver_forms.read_xform_for(session, name, device_id=device_id)
     response = Response(content, mimetype="application/xml")
     response.set_etag(digest)
     response.headers["Cache-Control"] = "private, max-age=31536000, immutable"

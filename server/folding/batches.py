@@ -32,12 +32,16 @@ from server.folding.opener import (
     Outcome,
     Unopened,
 )
-from server.keystore import KeyStore
+from server.keystore import KeyStore, KeyStoreError
 from server.microdata import Microdata, WrittenPart
 
 LOG: Final = logging.getLogger(__name__)
 BATCH: Final = 500
 """Interviews in one write transaction, for which tablets that sync meanwhile wait about a tenth of a second."""
+
+
+_UNSTORABLE: Final = (pa.ArrowException, ValueError, TypeError, LookupError, ArithmeticError)
+"""What writing answers as columns may raise when one of them does not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ class OpeningWorker:
         try:
             with self._database.transaction() as session:
                 return self._store(session, written, others, now=self._clock())
-        except (SQLAlchemyError, ValueError, TypeError, LookupError) as error:
+        except (SQLAlchemyError, KeyStoreError, ValueError, TypeError, LookupError, ArithmeticError) as error:
             if len(outcomes) == 1:
                 return self._give_up(outcomes[0], error)
         middle = len(outcomes) // 2
@@ -136,11 +140,11 @@ class OpeningWorker:
         for group in groups.values():
             try:
                 written.append(self._write_part(group))
-            except (pa.ArrowException, ValueError, OverflowError):
+            except _UNSTORABLE:
                 for item in group:  # one of them cannot be stored: find it, and let the others through
                     try:
                         written.append(self._write_part([item]))
-                    except (pa.ArrowException, ValueError, OverflowError):
+                    except _UNSTORABLE:
                         refused.append(Unopened(envelope=item.envelope, state=QUARANTINED, reason="unstorable-answers"))
         return written, refused
 

@@ -20,7 +20,7 @@ from server.db.queries.opening import AFTER_REVOCATION, RELEASED, StoredEnvelope
 from server.db.tables.envelopes import QUARANTINED, WAITING_FOR_EPOCH, WAITING_FOR_FORM, WAITING_FOR_KEY
 from server.errors import KeyStoreLocked
 from server.folding.profile import Summary
-from server.keystore import OFFICE_ID, KeyStore
+from server.keystore import DOOR_ID, OFFICE_ID, KeyStore
 from sync_protocol import envelope as envelopes
 from sync_protocol import epoch as epochs
 from sync_protocol.constants import Kind
@@ -227,7 +227,7 @@ class Opener:
             definition=definition,
             answers=answers,
             summary=Summary.of(answers.analysis, findings),
-            source=manifest.app_user or certificate.device_id,
+            source=(manifest.app_user if certificate.device_id == DOOR_ID else None) or certificate.device_id,
             device_time=manifest.device_time,
         )
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import forms
+from server.db.queries import devices, forms
 from server.db.queries.forms import PUBLISHED, StoredVersion, Workbook
-from server.errors import NotFound
+from server.errors import DeviceRevoked, NotFound
 
 
 def list_versions(session: Session, form_id: str | None = None) -> Sequence[StoredVersion]:
@@ -42,6 +42,19 @@ def read_xform(session: Session, form_version_hash: bytes) -> bytes:
     if xform is None:
         raise NotFound("no published form version has this hash")
     return xform
+
+
+def read_xform_for(session: Session, form_version_hash: bytes, *, device_id: str) -> bytes:
+    """Return the XForm of a version to a device, which gets nothing after its revocation.
+
+    Raises:
+        DeviceRevoked: it was revoked.
+        NotFound: when no published version has this hash.
+    """
+    device = devices.device(session, device_id)
+    if device is None or device.revoked_at is not None:
+        raise DeviceRevoked(f"device {device_id} is revoked: it may deliver, and gets no forms")
+    return read_xform(session, form_version_hash)
 
 
 def read_workbook(session: Session, form_version_hash: bytes) -> Workbook:

@@ -13,6 +13,7 @@ from server.db.queries.forms import PUBLISHED, StoredVersion
 from server.errors import FormVersionExists, WorkbookInvalid
 
 NAME_LENGTH = 200
+XFORM_BYTES = 2 << 20
 TITLE_LENGTH = 1000
 
 
@@ -48,6 +49,12 @@ def prepare(workbook: bytes, filename: str) -> Prepared:
         conversion = convert(workbook, filename)
     except WorkbookError as error:
         raise _refused(error.code, error.message, sheet=error.sheet, row=error.row) from None
+    if len(conversion.xform) > XFORM_BYTES:
+        raise _refused(
+            "too-large",
+            f"The form makes an XForm of {len(conversion.xform):,} bytes; at most {XFORM_BYTES:,} reach a tablet in one"
+            " answer: put long choice lists into files.",
+        )
     for what, text, longest in (
         ("form_id", conversion.form_id, NAME_LENGTH),
         ("version", conversion.version, NAME_LENGTH),

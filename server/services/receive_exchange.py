@@ -29,6 +29,7 @@ AFTER_REVOCATION: Final = "after-revocation"
 PULL_ITEMS: Final = 400
 """An answer holds at most 500 frames and 256 KiB of control; a verdict takes some 150 bytes of it."""
 PULL_BYTES: Final = 1 << 20
+CURSOR_KEY_BYTES: Final = 200
 START: Final = Place(0, 0, b"")
 
 
@@ -136,6 +137,8 @@ def pull_news(session: Session, *, carrier: Carrier, since: str | None, keystore
         item = load()
         if item is None:
             return Pulled(tuple(items), _cursor(after, head), more=False)
+        if items and _carried_bytes(item) > budget:
+            return Pulled(tuple(items), _cursor(after, head), more=True)
         items.append(item)
         budget -= _carried_bytes(item)
         after = place
@@ -211,6 +214,8 @@ def _place(cursor: str | None, head: Head) -> Place:
     try:
         epoch, position, kind, key = cursor.split(".")
         place = Place(int(position), int(kind), bytes.fromhex(key))
+        if place.position < 0 or not 0 <= place.kind <= END or len(place.key) > CURSOR_KEY_BYTES:
+            raise ValueError("out of range")
     except ValueError:
         raise CursorExpired("this server did not write that cursor: begin without one") from None
     if epoch != head.epoch or place.position > head.position:

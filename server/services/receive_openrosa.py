@@ -65,9 +65,9 @@ def prepare(session: Session, *, xml: bytes, app_user: StoredAppUser, door_tag: 
     """
     try:
         instance = parse_instance(xml)
+        tag = door_tag(_identity(instance))
     except InstanceError as error:
         raise SubmissionUnreadable(error.message) from None
-    tag = door_tag(_identity(instance))
     version = forms.version(session, form_id=instance.form_id, version=instance.version)
     submission = Submission(
         instance_xml=xml,

@@ -181,3 +181,13 @@ def test_a_million_bytes_of_anything_are_read_in_a_moment(tmp_path: Path) -> Non
     for filler in (b"<a/>", b"<a b=''/>", b"<a><b/>x</a>"):
         body = filler * (1_000_000 // len(filler))
         assert len(leaves_of(b"<data id='f'>" + body + b"</data>")) > 50_000
+
+
+@pytest.mark.parametrize("attribute", ["", " b='1'"])
+def test_names_that_multiply_are_refused_before_they_take_memory(attribute: str) -> None:
+    name = "n" * 20_000
+    deep = f"<{name}>" * 10 + f"<a{attribute}/>" * 5_000 + f"</{name}>" * 10
+    instance = parse_instance(f"<data id='f'>{deep}</data>".encode())
+    with pytest.raises(InstanceError) as caught:
+        canonical_leaves(instance)
+    assert caught.value.code == "too-large"

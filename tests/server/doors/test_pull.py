@@ -10,18 +10,20 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from forms.library import workbook
 from server.app import create_app
 from server.config import Config
 from server.context import Context
 from server.db.engine import Database
 from server.db.queries import feed, fieldwork
 from server.db.tables import DrawnHousehold, Verdict
+from server.errors import CursorExpired, DeviceRevoked, WorkbookInvalid
 from server.keystore import KeyStore
 from server.microdata import Microdata
-from server.services import receive_exchange
+from server.services import deliver_forms, publish_form, receive_exchange
 from sync_protocol.assignments import Household, open_assignments
 from sync_protocol.messages import AssignmentsPull, FormVersionPull, KeyringPull, PullItem, VerdictPull
-from tests.office import NOW, Tablet, envelope, publish
+from tests.office import NOW, Tablet, envelope, publish, revoke
 
 
 def draw(context: Context, enumerator: str, psu: str, *keys: str) -> None:
@@ -203,7 +205,7 @@ def test_large_forms_are_spread_over_answers(sqlite_context: Context, sqlite_tab
     for number in range(4):
         publish(sqlite_context, version=str(number), title=f"{number}" * 900)
     patch = pytest.MonkeyPatch()
-    patch.setattr(receive_exchange, "PULL_BYTES", 2_000)
+    patch.setattr(receive_exchange, "PULL_BYTES", 4_000)  # two forms fit, never part of a third
     items, answers = pull_all(sqlite_tablet)
     patch.undo()
     assert (len(items), answers) == (4, 2)
@@ -245,3 +247,33 @@ def test_times_of_a_device_are_kept_by_the_servers_clock(tablet: Tablet, context
     assert device is not None
     assert device.last_seen_at is not None
     assert device.last_seen_at < NOW + timedelta(days=3650)
+
+
+@pytest.mark.parametrize("cursor", ["-1.0.", "0.-1.", "0.10.", "-99999999999999999999.0.", "0.0." + "00" * 201])
+def test_a_cursor_that_nobody_wrote_expires(sqlite_context: Context, sqlite_tablet: Tablet, cursor: str) -> None:
+    with sqlite_context.database.read() as session:
+        head = receive_exchange.feed.head(session)
+    with sqlite_context.database.transaction() as session, pytest.raises(CursorExpired):
+        receive_exchange.receive(
+            session,
+            device_id=sqlite_tablet.device_id,
+            counter=1,
+            since=f"{head.epoch}.{cursor}",
+            arrived=(),
+            now=NOW,
+        )
+
+
+def test_a_revoked_device_gets_no_form_by_its_hash_either(sqlite_context: Context, sqlite_tablet: Tablet) -> None:
+    version = publish(sqlite_context, version="1")
+    with sqlite_context.database.read() as session:
+        assert deliver_forms.read_xform_for(session, version.hash, device_id=sqlite_tablet.device_id)
+    revoke(sqlite_context, sqlite_tablet.device_id)
+    with sqlite_context.database.read() as session, pytest.raises(DeviceRevoked):
+        deliver_forms.read_xform_for(session, version.hash, device_id=sqlite_tablet.device_id)
+
+
+def test_a_form_that_no_answer_could_carry_is_not_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish_form, "XFORM_BYTES", 1_000)
+    with pytest.raises(WorkbookInvalid, match="put long choice lists into files"):
+        publish_form.prepare(workbook("hh_remit"), "hh_remit.xlsx")
