@@ -267,10 +267,10 @@ def test_a_cursor_that_nobody_wrote_expires(sqlite_context: Context, sqlite_tabl
 def test_a_revoked_device_gets_no_form_by_its_hash_either(sqlite_context: Context, sqlite_tablet: Tablet) -> None:
     version = publish(sqlite_context, version="1")
     with sqlite_context.database.read() as session:
-        assert deliver_forms.read_xform_for(session, version.hash, device_id=sqlite_tablet.device_id)
+        assert deliver_forms.read_xform_for(session, version, device_id=sqlite_tablet.device_id)
     revoke(sqlite_context, sqlite_tablet.device_id)
     with sqlite_context.database.read() as session, pytest.raises(DeviceRevoked):
-        deliver_forms.read_xform_for(session, version.hash, device_id=sqlite_tablet.device_id)
+        deliver_forms.read_xform_for(session, version, device_id=sqlite_tablet.device_id)
 
 
 def test_a_form_that_no_answer_could_carry_is_not_published(monkeypatch: pytest.MonkeyPatch) -> None:
