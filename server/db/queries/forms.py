@@ -1,6 +1,5 @@
 """SQL of forms and their versions."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -85,21 +84,10 @@ def version(session: Session, *, form_id: str, version: str) -> StoredVersion | 
     return found[0] if found else None
 
 
-def version_by_hash(session: Session, form_version_hash: bytes) -> StoredVersion | None:
-    """Return one version by the SHA-256 of its XForm."""
-    found = _stored(session, _select().where(FormVersion.hash == form_version_hash))
-    return found[0] if found else None
-
-
 def versions(session: Session, form_id: str | None = None) -> list[StoredVersion]:
     """Return all versions, of one form or of all, in the order of publication."""
     query = _select().order_by(FormVersion.feed_position)
     return _stored(session, query if form_id is None else query.where(FormVersion.form_id == form_id))
-
-
-def versions_by_hashes(session: Session, hashes: Sequence[bytes]) -> list[StoredVersion]:
-    """Return the versions among these hashes."""
-    return _stored(session, _select().where(FormVersion.hash.in_(hashes)))
 
 
 def versions_since(session: Session, position: int) -> list[StoredVersion]:
