@@ -17,7 +17,8 @@ from pyxform.xls2json_backends import get_xlsform
 from pyxform.xls2xform import convert as pyxform_convert
 
 from forms.definition import FormDefinition
-from forms.findings import Finding
+from forms.findings import Severity
+from forms.workbook.findings import WorkbookError, WorkbookFinding
 from forms.xform import XFormError
 
 MAX_WORKBOOK_BYTES: Final = 16 << 20
@@ -28,22 +29,6 @@ _ROW: Final = re.compile(r"\[?\brow\s*:?\s*(\d+)\]?[:.]?\s*", re.IGNORECASE)
 _SHEET: Final = re.compile(r"['‘](survey|choices|settings|entities|external_choices)['’]?", re.IGNORECASE)
 
 
-class WorkbookError(Exception):
-    """A workbook cannot become a form.
-
-    Attributes:
-        code: ``unknown-type``, ``too-large``, ``not-a-workbook``, ``invalid-form`` or one of ``XFormError``.
-        sheet, row: where, as the manager's program shows it, when known.
-    """
-
-    def __init__(self, code: str, message: str, *, sheet: str | None = None, row: int | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.sheet = sheet
-        self.row = row
-
-
 @dataclass(frozen=True, slots=True)
 class Conversion:
     """The XForm of a workbook, as it is to be stored and served for ever."""
@@ -52,7 +37,7 @@ class Conversion:
     form_id: str
     version: str
     title: str
-    findings: tuple[Finding, ...]
+    findings: tuple[WorkbookFinding, ...]
 
 
 def convert(workbook: bytes, filename: str) -> Conversion:
@@ -63,11 +48,11 @@ def convert(workbook: bytes, filename: str) -> Conversion:
     """
     suffix = PurePath(filename).suffix.lower()
     if len(workbook) > MAX_WORKBOOK_BYTES:
-        raise WorkbookError("too-large", f"The file has {len(workbook)} bytes; at most {MAX_WORKBOOK_BYTES} are read.")
+        raise _refused("too-large", f"The file has {len(workbook)} bytes; at most {MAX_WORKBOOK_BYTES} are read.")
     if suffix == ".xml":
         return _conversion(workbook, ())
     if suffix not in SUFFIXES:
-        raise WorkbookError("unknown-type", f"“{PurePath(filename).name}” is not .xlsx, .xls, .csv, .md or .xml.")
+        raise _refused("unknown-type", f"“{PurePath(filename).name}” is not .xlsx, .xls, .csv, .md or .xml.")
     if suffix in (".xlsx", ".xlsm"):
         _check_archive(workbook)
     xform, remarks = _run_pyxform(workbook, suffix, PurePath(filename).stem)
@@ -101,35 +86,47 @@ def _refusal(text: str) -> WorkbookError:
     code = "not-a-workbook" if "supported type" in message else "invalid-form"
     if code == "not-a-workbook":
         message = "The file cannot be read as the kind of workbook that its name says. Save it again and retry."
-    return WorkbookError(
-        code,
+    return _refused(
+        code, message, sheet=sheet.group(1).lower() if sheet else None, row=int(row.group(1)) if row else None
+    )
+
+
+def _unforeseen(error: Exception) -> WorkbookError:
+    kind = type(error).__name__
+    return _refused(
+        "invalid-form",
+        f"The workbook cannot be converted ({kind}). Look for a sheet, column or row that an XLSForm does not have.",
+    )
+
+
+def _warning(text: str) -> WorkbookFinding:
+    message = " ".join(text.split())
+    row = _ROW.search(message)
+    sheet = _SHEET.search(message)
+    return _finding(
+        "workbook-warning",
+        "warning",
         message,
         sheet=sheet.group(1).lower() if sheet else None,
         row=int(row.group(1)) if row else None,
     )
 
 
-def _unforeseen(error: Exception) -> WorkbookError:
-    kind = type(error).__name__
-    return WorkbookError(
-        "invalid-form",
-        f"The workbook cannot be converted ({kind}). Look for a sheet, column or row that an XLSForm does not have.",
-    )
+def _refused(code: str, message: str, *, sheet: str | None = None, row: int | None = None) -> WorkbookError:
+    return WorkbookError((_finding(code, "error", message, sheet=sheet, row=row),))
 
 
-def _warning(text: str) -> Finding:
-    message = " ".join(text.split())
-    row = _ROW.search(message)
-    sheet = _SHEET.search(message)
-    place = f"{sheet.group(1).lower() if sheet else 'workbook'}:{row.group(1)}" if row else "workbook"
-    return Finding("workbook-warning", "warning", place, message)
+def _finding(
+    code: str, severity: Severity, message: str, *, sheet: str | None = None, row: int | None = None
+) -> WorkbookFinding:
+    return WorkbookFinding(code=code, severity=severity, sheet=sheet, row=row, what={"en": message}, mend={"en": ""})
 
 
-def _conversion(xform: bytes, findings: tuple[Finding, ...]) -> Conversion:
+def _conversion(xform: bytes, findings: tuple[WorkbookFinding, ...]) -> Conversion:
     try:
         definition = FormDefinition.parse(xform)
     except XFormError as error:
-        raise WorkbookError(error.code, error.message) from None
+        raise _refused(error.code, error.message) from None
     return Conversion(xform, definition.form_id, definition.version, definition.title, findings)
 
 
@@ -139,11 +136,9 @@ def _check_archive(workbook: bytes) -> None:
         with zipfile.ZipFile(io.BytesIO(workbook)) as archive:
             entries = archive.infolist()
             if sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
-                raise WorkbookError("too-large", "The workbook unpacks to more than 128 MiB.")
+                raise _refused("too-large", "The workbook unpacks to more than 128 MiB.")
             for entry in entries:
                 if entry.filename.endswith((".xml", ".rels")) and b"<!DOCTYPE" in archive.read(entry):
-                    raise WorkbookError("doctype", "The workbook declares a document type (DOCTYPE); none is allowed.")
+                    raise _refused("doctype", "The workbook declares a document type (DOCTYPE); none is allowed.")
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError):
-        raise WorkbookError(
-            "not-a-workbook", "The file is not a readable .xlsx workbook: its archive is damaged."
-        ) from None
+        raise _refused("not-a-workbook", "The file is not a readable .xlsx workbook: its archive is damaged.") from None

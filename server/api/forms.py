@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, request
 
-from forms.findings import Finding
+from forms.workbook.findings import WorkbookFinding
 from server.api.bodies import if_changed, limit, read_body
 from server.clock import utc_now
 from server.context import caller, current, roles
@@ -105,8 +105,8 @@ def _version(version: StoredVersion) -> dict[str, Any]:
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in members.items()}
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
-    return asdict(finding)
+def _finding(finding: WorkbookFinding) -> dict[str, Any]:
+    return dict(finding.members())
 
 
 def _json(document: dict[str, Any], status: int = 200) -> Response:

@@ -89,14 +89,13 @@ def line_of(error: Exception) -> str | None:
 def _line_of_a_library(error: Exception) -> str | None:
     # Imported late: these pull in the database, pyxform and lxml, which `--help` does not need.
     from forms.instance import InstanceError
-    from forms.xlsform import WorkbookError
+    from forms.workbook.findings import WorkbookError
     from server.db.engine import DatabaseUnusable
     from server.keystore import KeyStoreError
     from sync_protocol.client.transport import TransportError
 
     if isinstance(error, WorkbookError):
-        place = ", ".join(part for part in (error.sheet, f"row {error.row}" if error.row else None) if part)
-        return f"{place}: {error.message}" if place else error.message
+        return str(error)
     if isinstance(error, TransportError):
         return f"The server cannot be reached ({error.reason}). Check the address and that it runs, and try again."
     if isinstance(error, DatabaseUnusable | KeyStoreError | InstanceError):

@@ -42,7 +42,7 @@ def publish(desk: Desk, source: str, note: str, as_json: bool) -> None:
         print_json(published)
         return
     for finding in published.findings:
-        click.echo(f"{finding.severity}: {finding.path}: {finding.message}")
+        click.echo(f"{finding.severity}: {finding.place}: {finding.message()}")
     verb = "Published" if published.is_new else "Unchanged, published before:"
     click.echo(f"{verb} {published.form_id} version {published.version} ({published.hash.hex()[:16]}).")
 

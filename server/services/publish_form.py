@@ -6,8 +6,8 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from forms.definition import FormDefinition
-from forms.findings import Finding
-from forms.xlsform import Conversion, WorkbookError, convert
+from forms.workbook.findings import WorkbookError, WorkbookFinding
+from forms.xlsform import Conversion, convert
 from server.db.queries import audit, feed, forms
 from server.db.queries.forms import PUBLISHED, StoredVersion
 from server.errors import FormVersionExists, WorkbookInvalid
@@ -36,7 +36,7 @@ class PublishedVersion:
     title: str
     hash: bytes
     is_new: bool
-    findings: tuple[Finding, ...]
+    findings: tuple[WorkbookFinding, ...]
 
 
 def prepare(workbook: bytes, filename: str) -> Prepared:
@@ -48,7 +48,7 @@ def prepare(workbook: bytes, filename: str) -> Prepared:
     try:
         conversion = convert(workbook, filename)
     except WorkbookError as error:
-        raise _refused(error.code, error.message, sheet=error.sheet, row=error.row) from None
+        raise _invalid(error.findings) from None
     if len(conversion.xform) > XFORM_BYTES:
         raise _refused(
             "too-large",
@@ -122,6 +122,14 @@ def _store(session: Session, prepared: Prepared, *, note: str, user: str, now: d
 
 
 def _refused(code: str, message: str, sheet: str | None = None, row: int | None = None) -> WorkbookInvalid:
-    place = ", ".join(f"{name} {value}" for name, value in (("sheet", sheet), ("row", row)) if value is not None)
-    finding = {"code": code, "severity": "error", "message": message, "sheet": sheet, "row": row}
-    return WorkbookInvalid(f"{place}: {message}" if place else message, findings=[finding])
+    finding = WorkbookFinding(code=code, severity="error", sheet=sheet, row=row, what={"en": message}, mend={"en": ""})
+    return _invalid((finding,))
+
+
+def _invalid(findings: tuple[WorkbookFinding, ...]) -> WorkbookInvalid:
+    first, others = findings[0], len(findings) - 1
+    place = "" if first.sheet is None else f"{first.place}: "
+    more = f" And {others} more." if others else ""
+    return WorkbookInvalid(
+        f"{place}{first.message()}{more}", findings=[dict(finding.members()) for finding in findings]
+    )

@@ -11,7 +11,8 @@ from forms.instance import InstanceError, canonical_leaves, parse_instance
 from forms.program import ProgramError
 from forms.structure import OpenedAnswers, read_answers
 from forms.validation import check
-from forms.xlsform import WorkbookError, convert
+from forms.workbook.findings import WorkbookError
+from forms.xlsform import convert
 from tests.forms.conftest import NOW, SHARED, Collect
 
 CORPUS = SHARED / "corpus"
@@ -60,8 +61,8 @@ def test_every_form_of_the_corpus_converts_or_is_refused_in_one_sentence() -> No
         try:
             convert(path.read_bytes(), path.name)
         except WorkbookError as refusal:
-            outcomes[refusal.code] += 1
-            sentences.append(refusal.message)
+            outcomes[refusal.findings[0].code] += 1
+            sentences.extend(finding.message() for finding in refusal.findings)
         else:
             outcomes["converted"] += 1
     assert all(sentence and "\n" not in sentence for sentence in sentences)

@@ -17,7 +17,8 @@ from forms.definition import FormDefinition, XFormError
 from forms.instance import parse_instance
 from forms.structure import read_answers
 from forms.validation import check
-from forms.xlsform import WorkbookError, convert
+from forms.workbook.findings import WorkbookError
+from forms.xlsform import convert
 from tests.forms.conftest import NOW, Collect
 from tests.forms.small import ask, bind, form
 
@@ -107,16 +108,17 @@ def test_every_kind_of_file_gives_the_same_form() -> None:
 def test_what_is_no_workbook_is_refused_with_a_code_and_a_sentence(content: bytes, filename: str, code: str) -> None:
     with pytest.raises(WorkbookError) as refusal:
         convert(content, filename)
-    assert refusal.value.code == code
-    assert refusal.value.message.endswith(".")
-    assert "Traceback" not in refusal.value.message
+    (finding,) = refusal.value.findings
+    assert finding.code == code
+    assert finding.message().endswith(".")
+    assert "Traceback" not in finding.message()
 
 
 def test_an_error_names_its_sheet_and_row() -> None:
     rows = [["type", "name", "label"], ["text", "t", "Why?"], ["text", "", "What?"]]
     with pytest.raises(WorkbookError) as refusal:
         convert(workbook({"survey": rows}), "a.xlsx")
-    assert (refusal.value.code, refusal.value.row) == ("invalid-form", 3)
+    assert [(finding.code, finding.row) for finding in refusal.value.findings] == [("invalid-form", 3)]
 
 
 def test_a_warning_of_the_converter_is_a_finding() -> None:
@@ -134,7 +136,7 @@ def test_a_workbook_that_unpacks_to_very_much_or_declares_entities_is_refused() 
     for content, code in ((bomb, "too-large"), (entities, "doctype")):
         with pytest.raises(WorkbookError) as refusal:
             convert(content.getvalue(), "a.xlsx")
-        assert refusal.value.code == code
+        assert [finding.code for finding in refusal.value.findings] == [code]
 
 
 @given(st.binary(max_size=200), st.sampled_from(["a.xlsx", "a.xls", "a.csv", "a.md", "a.xml"]))

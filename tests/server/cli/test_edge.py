@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from forms.xlsform import WorkbookError
+from forms.workbook.findings import WorkbookError, WorkbookFinding
 from server.cli.edge import EdgeGroup, line_of
 from server.config import ConfigError
 from server.db.engine import DatabaseUnusable
@@ -14,6 +14,14 @@ from sync_protocol.client.transport import TransportError
 from sync_protocol.errors import LocalError
 
 SECRET = "the answer of somebody"
+UNKNOWN_TYPE = WorkbookFinding(
+    code="unknown-type",
+    severity="error",
+    sheet="survey",
+    row=7,
+    what={"en": "Unknown type."},
+    mend={"en": "Choose another."},
+)
 
 
 @click.group(cls=EdgeGroup)
@@ -44,7 +52,7 @@ def stop() -> None:
             "the database is away. Nothing was stored. Wait and send the same again.",
         ),
         (LocalError("link-invalid", "the link is torn"), "the link is torn (link-invalid)"),
-        (WorkbookError("invalid-form", "Unknown type.", sheet="survey", row=7), "survey, row 7: Unknown type."),
+        (WorkbookError((UNKNOWN_TYPE,)), "survey:7: Unknown type. Choose another."),
         (ConfigError("PASSERELLE_DATA is not set"), "PASSERELLE_DATA is not set, or give --data FOLDER"),
         (KeyStoreError("the passphrase is wrong"), "the passphrase is wrong"),
         (DatabaseUnusable("SQLite is too old"), "SQLite is too old"),
