@@ -48,7 +48,8 @@ def listed_choices(instance: SecondaryInstance, source: ChoiceSource, texts: Tex
     for item in instance.root:
         columns = {local_name(child): child.text or "" for child in item}
         if source.value_ref in columns:
-            choices.append(Choice(columns[source.value_ref], _labels(columns, source, texts), columns))
+            media = texts.forms.get(columns.get("itextId", ""), {})
+            choices.append(Choice(columns[source.value_ref], _labels(columns, source, texts), columns, media))
     return tuple(choices)
 
 
@@ -59,13 +60,13 @@ def _labels(columns: Mapping[str, str], source: ChoiceSource, texts: TextTable) 
 
 
 def _inline_choice(item: etree._Element, texts: TextTable) -> Choice:
-    value, labels = "", {}
+    value, labels, media = "", {}, {}
     for child in item:
         if local_name(child) == "value":
             value = (child.text or "").strip()
         elif local_name(child) == "label":
-            labels = dict(texts.of_element(child))
-    return Choice(value, labels)
+            labels, media = dict(texts.of_element(child)), dict(texts.forms_of(child))
+    return Choice(value, labels, media=media)
 
 
 def _reference(itemset: etree._Element, name: str, otherwise: str) -> str:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from forms.choices import choice_source, inline_choices, listed_choices
+from forms.choices import inline_choices, listed_choices
 from forms.columns import Column, Store, all_columns
-from forms.documents import local_name
 from forms.media import search_file, searched_codes, table_of, with_media
-from forms.model import Bind, BodyItem, Choice, ModelNode, Question, Repeat, SecondaryInstance, SetValue, Texts
+from forms.metadata import FormMetadata
+from forms.model import Bind, BodyItem, Choice, Group, ModelNode, Question, Repeat, SecondaryInstance, SetValue, Texts
+from forms.questions import answerable, shown_only
 from forms.texts import TextTable
 from forms.xform import Control, XFormError, XFormParts, read_xform
 
@@ -31,6 +32,8 @@ class FormDefinition:
     Attributes:
         hash: SHA-256 of the XForm bytes (32 bytes); ``md5`` is what OpenRosa form lists show.
         questions: answerable nodes by absolute path without indices, in document order; notes are not among them.
+        notes: what the body shows and nobody answers, by path.
+        groups: groups of the body by path; a repeat is not among them.
         binds: by path; every node of the main instance that the form says something about.
         choice_lists: by name of the secondary instance, or by the path of a question with inline choices;
             None for a list in a file that is not here.
@@ -38,6 +41,7 @@ class FormDefinition:
         root: the main instance as a tree, with defaults.
         body: what is asked, in order.
         media: the files beside the form, by name; a list or table in a file that is not among them is unknown.
+        metadata: entities, audit, preloads, submission and instance name.
     """
 
     form_id: str
@@ -49,11 +53,14 @@ class FormDefinition:
     languages: tuple[str, ...]
     default_language: str
     questions: Mapping[str, Question]
+    notes: Mapping[str, Question]
+    groups: Mapping[str, Group]
     binds: Mapping[str, Bind]
     repeats: Mapping[str, Repeat]
     choice_lists: Mapping[str, tuple[Choice, ...] | None]
     instances: Mapping[str, SecondaryInstance]
     actions: tuple[SetValue, ...]
+    metadata: FormMetadata
     texts: Mapping[str, Texts]
     root: ModelNode
     body: tuple[BodyItem, ...]
@@ -69,7 +76,7 @@ class FormDefinition:
         """
         parts = read_xform(xform)
         instances = with_media(parts.instances, media)
-        questions = _questions(parts)
+        questions = answerable(parts)
         return cls(
             form_id=parts.form_id,
             version=parts.version,
@@ -80,11 +87,14 @@ class FormDefinition:
             languages=parts.texts.languages,
             default_language=parts.texts.default_language,
             questions=questions,
+            notes=shown_only(parts, questions),
+            groups=parts.groups,
             binds=parts.binds,
             repeats=parts.repeats,
             choice_lists=_choice_lists(parts, questions, instances, media),
             instances=instances,
             actions=parts.actions,
+            metadata=parts.metadata,
             texts=parts.texts.texts,
             root=parts.root,
             body=parts.body,
@@ -108,46 +118,6 @@ class FormDefinition:
             node = waiting.pop()
             yield node
             waiting.extend(reversed(node.children))
-
-
-def _questions(parts: XFormParts) -> dict[str, Question]:
-    questions: dict[str, Question] = {}
-    waiting = [parts.root]
-    while waiting:
-        node = waiting.pop()
-        waiting.extend(reversed(node.children))
-        control = parts.controls.get(node.path)
-        if node.kind == "leaf" and not _is_silent(node, control):
-            questions[node.path] = _question(node, control, parts)
-    return questions
-
-
-def _is_silent(node: ModelNode, control: Control | None) -> bool:
-    """Say whether a leaf never holds an answer: a note, the audit file, the identity of the revision."""
-    if "/meta/" in node.path:
-        return node.name != "instanceName"
-    is_note = control is not None and control.kind == "input" and bool(node.bind.readonly.strip() == "true()")
-    return is_note and not (node.bind.calculate or node.bind.preload or node.default)
-
-
-def _question(node: ModelNode, control: Control | None, parts: XFormParts) -> Question:
-    if control is None:
-        return Question(path=node.path, name=node.name, type=node.bind.type)
-    texts: dict[str, Texts] = {}
-    for child in control.element:
-        name = local_name(child)
-        if name in ("label", "hint") and name not in texts:
-            texts[name] = parts.texts.of_element(child)
-    return Question(
-        path=node.path,
-        name=node.name,
-        type=node.bind.type,
-        control=control.kind,
-        labels=texts.get("label", {}),
-        hints=texts.get("hint", {}),
-        choices=choice_source(control),
-        appearance=control.element.get("appearance") or "",
-    )
 
 
 def _choice_lists(

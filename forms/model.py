@@ -16,7 +16,10 @@ NodeKind = Literal["group", "repeat", "leaf"]
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """What the form says about one node. Expressions are XPath as written, empty where absent."""
+    """What the form says about one node. Expressions are XPath as written, empty where absent.
+
+    ``save_to`` is the property of an entity that the answer is saved to; ``parameters`` say how media are taken.
+    """
 
     path: str
     type: str = "string"
@@ -30,15 +33,18 @@ class Bind:
     preload: str = ""
     preload_params: str = ""
     pii: str | None = None
+    save_to: str = ""
+    parameters: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One choice of a list, with its further columns (``major``, ``rate``)."""
+    """One choice of a list, with its further columns (``major``, ``rate``); ``media`` as in ``Question``."""
 
     value: str
     labels: Texts
     columns: Mapping[str, str] = field(default_factory=dict)
+    media: Mapping[str, Texts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +67,23 @@ class ChoiceSource:
 
 
 @dataclass(frozen=True, slots=True)
+class Range:
+    """The values that a range offers, as the form writes them: from ``start`` to ``end`` in steps."""
+
+    start: str
+    end: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
-    """One answerable node; ``control`` is empty where it is only calculated or preloaded."""
+    """One answerable node; ``control`` is empty where it is only calculated or preloaded.
+
+    Attributes:
+        guidance: hints for training and print, not shown on the tablet unless asked for.
+        media: kind (``image``, ``audio``, ``video``, ``big-image``) → language → file as the form names it.
+        parameters: further words on how to ask (``rows``, ``mediatype``, ``accuracyThreshold``, ``max-pixels``).
+    """
 
     path: str
     name: str
@@ -71,6 +92,20 @@ class Question:
     labels: Texts = field(default_factory=dict)
     hints: Texts = field(default_factory=dict)
     choices: ChoiceSource | None = None
+    appearance: str = ""
+    guidance: Texts = field(default_factory=dict)
+    media: Mapping[str, Texts] = field(default_factory=dict)
+    range: Range | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of the body that has a node of its own; ``relevant`` is its own condition, not that of its ancestors."""
+
+    path: str
+    labels: Texts = field(default_factory=dict)
+    relevant: str = ""
     appearance: str = ""
 
 
@@ -81,6 +116,7 @@ class Repeat:
     path: str
     count: str = ""
     labels: Texts = field(default_factory=dict)
+    appearance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +159,23 @@ class SecondaryInstance:
     source: str
     root: etree._Element | None
 
+    @property
+    def kind(self) -> Literal["internal", "external", "last-saved"]:
+        """Say where its rows come from: the form, a file beside it, or the last interview on this tablet."""
+        if not self.source:
+            return "internal"
+        return "last-saved" if self.source.strip() == "jr://instance/last-saved" else "external"
+
 
 @dataclass(frozen=True, slots=True)
 class BodyItem:
-    """A control, group or repeat of the body in the order in which it is asked."""
+    """A control, group or repeat of the body in the order in which it is asked.
+
+    ``path`` is empty for a group without a node; ``labels`` are those of a group, with a node or without.
+    """
 
     kind: Literal["question", "group", "repeat"]
     path: str
     children: tuple["BodyItem", ...] = ()
     count: str = ""
+    labels: Texts = field(default_factory=dict)

@@ -11,11 +11,13 @@ from typing import Final
 from lxml import etree
 
 from forms.documents import DocumentError, local_name, parse_xml
-from forms.model import Bind, BodyItem, ModelNode, Repeat, SecondaryInstance, SetValue, Texts
+from forms.metadata import FormMetadata, read_metadata
+from forms.model import Bind, BodyItem, Group, ModelNode, Repeat, SecondaryInstance, SetValue, Texts
 from forms.texts import TextTable
 
 MAX_XFORM_BYTES: Final = 32 << 20
 CONTROLS: Final = frozenset({"input", "select", "select1", "rank", "upload", "trigger", "range", "secret"})
+_MEDIA_PARAMETERS: Final = ("max-pixels", "quality")
 _XFORMS: Final = "http://www.w3.org/2002/xforms"
 _OPENROSA: Final = "http://openrosa.org/javarosa"
 
@@ -55,6 +57,8 @@ class XFormParts:
     body: tuple[BodyItem, ...]
     controls: Mapping[str, Control]
     repeats: Mapping[str, Repeat]
+    groups: Mapping[str, Group]
+    metadata: FormMetadata
     instances: Mapping[str, SecondaryInstance]
     actions: tuple[SetValue, ...]
     texts: TextTable
@@ -89,6 +93,7 @@ class _Reader:
         self.binds = self._read_binds()
         self.controls: dict[str, Control] = {}
         self.repeats: dict[str, Repeat] = {}
+        self.groups: dict[str, Group] = {}
         self.actions: list[SetValue] = []
 
     def parts(self) -> XFormParts:
@@ -98,15 +103,18 @@ class _Reader:
         if not form_id:
             raise XFormError("no-form-id", "The main instance has no attribute id: the form has no form_id.")
         title = _descendant(self.document, "title")
+        root = self._read_node(self.main, self.root_path)
         return XFormParts(
             form_id=form_id,
             version=self.main.get("version") or "",
             title=(title.text or "").strip() if title is not None else form_id,
-            root=self._read_node(self.main, self.root_path),
+            root=root,
             binds=self.binds,
             body=items,
             controls=self.controls,
             repeats=self.repeats,
+            groups={path: group for path, group in self.groups.items() if path not in self.repeats},
+            metadata=read_metadata(self.model, root, self.binds, self.actions),
             instances=_secondary_instances(self.model),
             actions=tuple(self.actions),
             texts=self.texts,
@@ -139,6 +147,8 @@ class _Reader:
             preload=attributes.get("preload", ""),
             preload_params=attributes.get("preloadParams", ""),
             pii=attributes.get("pii"),
+            save_to=attributes.get("saveto", ""),
+            parameters=tuple((name, attributes[name]) for name in _MEDIA_PARAMETERS if name in attributes),
         )
 
     def _message(self, text: str | None) -> Texts:
@@ -157,8 +167,17 @@ class _Reader:
             elif name == "repeat":
                 yield self._read_repeat(element, context)
             elif name == "group":
-                path = self._reference(element, context) or ""
-                yield BodyItem("group", path, tuple(self._read_body(element, path or context)))
+                yield self._read_group(element, context)
+
+    def _read_group(self, element: etree._Element, context: str) -> BodyItem:
+        path = self._reference(element, context) or ""
+        label = _child(element, "label")
+        labels = {} if label is None else self.texts.of_element(label)
+        if path:
+            bind = self.binds.get(path)
+            relevant = "" if bind is None else bind.relevant
+            self.groups[path] = Group(path, labels, relevant, element.get("appearance") or "")
+        return BodyItem("group", path, tuple(self._read_body(element, path or context)), labels=labels)
 
     def _read_repeat(self, element: etree._Element, context: str) -> BodyItem:
         nodeset = element.get("nodeset")
@@ -166,8 +185,11 @@ class _Reader:
             raise XFormError("broken-reference", f"A repeat at line {element.sourceline} names no nodeset.")
         path = resolve(nodeset, context)
         count = element.get(f"{{{_OPENROSA}}}count", "")
-        label = _child(element.getparent(), "label")
-        self.repeats[path] = Repeat(path, count, {} if label is None else self.texts.of_element(label))
+        around = element.getparent()
+        label = _child(around, "label")
+        labels = {} if label is None else self.texts.of_element(label)
+        appearance = element.get("appearance") or ("" if around is None else around.get("appearance") or "")
+        self.repeats[path] = Repeat(path, count, labels, appearance)
         self._read_actions(element, path)
         return BodyItem("repeat", path, tuple(self._read_body(element, path)), count)
 
