@@ -1,4 +1,4 @@
-"""Is a migration map right: does it name what there is, does every old code have an image, can its rules be followed."""
+"""Whether a migration map is right: it names what there is, every old code has an image, its rules can be followed."""
 
 from forms.definition import FormDefinition
 from forms.evolution.declared import MigrationMap
