@@ -101,8 +101,13 @@ def _published(published: PublishedVersion) -> dict[str, Any]:
 
 
 def _version(version: StoredVersion) -> dict[str, Any]:
-    members = asdict(version) | {"hash": version.hash.hex()}
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in members.items()}
+    return {name: _plain(value) for name, value in asdict(version).items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return value.hex()
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _finding(finding: WorkbookFinding) -> dict[str, Any]:

@@ -6,10 +6,11 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from forms.definition import FormDefinition
+from forms.package import package_hash
 from forms.workbook.findings import WorkbookError, WorkbookFinding
 from forms.xlsform import Conversion, convert
 from server.db.queries import audit, feed, forms
-from server.db.queries.forms import PUBLISHED, StoredVersion
+from server.db.queries.forms import PUBLISHED, NewVersion, StoredVersion
 from server.errors import FormVersionExists, WorkbookInvalid
 
 NAME_LENGTH = 200
@@ -105,20 +106,32 @@ def _store(session: Session, prepared: Prepared, *, note: str, user: str, now: d
     definition = prepared.definition
     name = f"{definition.form_id} {definition.version}"
     audit.write(session, at=now, actor=user, action="publish-form", subject=name, detail=definition.hash.hex())
-    version = StoredVersion(
+    forms.lock_form(session, form_id=definition.form_id, title=definition.title)
+    chain = forms.chain(session, definition.form_id)
+    position = feed.next_position(session)
+    stored = StoredVersion(
         hash=definition.hash,
         form_id=definition.form_id,
         version=definition.version,
         title=definition.title,
         md5=definition.md5,
+        package_hash=package_hash(definition.hash, ()),
+        previous_hash=chain[-1].hash if chain else None,
         state=PUBLISHED,
         note=note,
+        submitted_at=now,
+        submitted_by=user,
         published_at=now,
         published_by=user,
+        published_position=position,
+        retired_at=None,
         workbook_name=prepared.filename[-NAME_LENGTH:],
-        feed_position=feed.next_position(session),
+        feed_position=position,
     )
-    forms.add_version(session, version, xform=prepared.conversion.xform, workbook=prepared.workbook)
+    forms.add_version(
+        session,
+        NewVersion(stored=stored, xform=prepared.conversion.xform, workbook=prepared.workbook, map_document=None),
+    )
 
 
 def _refused(code: str, message: str, sheet: str | None = None, row: int | None = None) -> WorkbookInvalid:

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from sqlalchemy import and_, bindparam, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
+from server.db.queries.forms import DRAFT
 from server.db.tables import Certificate, Device, Envelope, FormVersion
 from server.db.tables.envelopes import (
     OPENED,
@@ -89,7 +90,7 @@ def openable(session: Session, *, limit: int, is_locked: bool) -> tuple[StoredEn
         epoch.kind == Kind.EPOCH,
         or_(epoch.state != QUARANTINED, epoch.reason.is_distinct_from(AFTER_REVOCATION)),
     )
-    form_is_here = exists().where(FormVersion.hash == Envelope.form_version_hash)
+    form_is_here = exists().where(FormVersion.hash == Envelope.form_version_hash, FormVersion.state != DRAFT)
     wanted = [
         Envelope.state == RECEIVED,
         and_(Envelope.state == WAITING_FOR_EPOCH, epoch_is_here),
@@ -144,8 +145,10 @@ def epoch_bodies(session: Session, hashes: Iterable[bytes]) -> Mapping[bytes, by
 
 
 def xforms(session: Session, hashes: Iterable[bytes]) -> Mapping[bytes, bytes]:
-    """Return the XForm bytes of form versions by their hash."""
-    query = select(FormVersion.hash, FormVersion.xform).where(FormVersion.hash.in_(sorted(set(hashes))))
+    """Return the XForm bytes of form versions by their hash; a draft is not there yet."""
+    query = select(FormVersion.hash, FormVersion.xform).where(
+        FormVersion.hash.in_(sorted(set(hashes))), FormVersion.state != DRAFT
+    )
     return {digest: xform for digest, xform in session.execute(query)}
 
 
