@@ -63,6 +63,11 @@ def media(session: Session, form_version_hash: bytes) -> list[StoredMedium]:
     return sorted(found, key=lambda medium: medium.name)
 
 
+def versions_with_media(session: Session) -> frozenset[bytes]:
+    """Return the hashes of the versions that have files."""
+    return frozenset(session.scalars(select(FormMedium.form_version_hash).distinct()))
+
+
 def content(session: Session, form_version_hash: bytes, name: str) -> bytes | None:
     """Return the bytes of a file of a version."""
     query = select(FormMediumContent.content).join(FormMedium, FormMedium.sha256 == FormMediumContent.sha256)

@@ -162,6 +162,12 @@ def version(session: Session, *, form_id: str, version: str) -> StoredVersion | 
     return found[0] if found else None
 
 
+def version_of_hash(session: Session, form_version_hash: bytes) -> StoredVersion | None:
+    """Return one version by its hash."""
+    found = _stored(session, _select().where(FormVersion.hash == form_version_hash))
+    return found[0] if found else None
+
+
 def versions(session: Session, form_id: str | None = None) -> list[StoredVersion]:
     """Return all versions, of one form or of all, in the order of publication; drafts come last."""
     query = _select().order_by(*_IN_ORDER)
