@@ -47,6 +47,7 @@ NOT_EVALUATED: Final = "rule-not-evaluated"
 UNREADABLE: Final = "unreadable"
 UNFORESEEN: Final = "unforeseen"
 _CONTEXT: Final = b"check:"
+_SCORE_CONTEXT: Final = b"score:"
 _SEVERITIES: Final[Mapping[str, Severity]] = {"error": "error", "warning": "note", "note": "note"}
 
 
@@ -279,3 +280,8 @@ def seal_findings(findings: Sequence[CheckFinding], keystore: KeyStore, context:
 def open_findings(sealed: bytes, keystore: KeyStore, context: bytes) -> tuple[CheckFinding, ...]:
     """Open sealed findings."""
     return tuple(CheckFinding(*line) for line in json.loads(keystore.open_projection(sealed, context)))
+
+
+def score_context(scope: str, subject: str) -> bytes:
+    """Return the context in which the scores of an interview or an enumerator are sealed."""
+    return _SCORE_CONTEXT + scope.encode() + b":" + subject.encode()

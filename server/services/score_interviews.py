@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from server.db.queries import checks
 from server.db.queries.checks import ENUMERATOR, INTERVIEW, ScoreRow
-from server.folding.checking import seal_findings
+from server.folding.checking import score_context, seal_findings
 from server.folding.profile import ENUMERATOR as ENUMERATOR_COLUMN
 from server.folding.surroundings import POSITION, point_of
 from server.keystore import KeyStore
@@ -22,7 +22,6 @@ from server.statistics.hh_remit.checks import CheckFinding, Point
 from server.statistics.hh_remit.checks.scores import Interviewed, score
 
 MODE: Final = "survey"
-CONTEXT: Final = b"score:"
 
 
 def prepare(session: Session, *, microdata: Microdata, keystore: KeyStore, now: datetime) -> tuple[ScoreRow, ...]:
@@ -43,11 +42,6 @@ def prepare(session: Session, *, microdata: Microdata, keystore: KeyStore, now: 
 def store(session: Session, rows: tuple[ScoreRow, ...]) -> None:
     """Write the scores in place of those before."""
     checks.put_scores(session, rows)
-
-
-def context_of(scope: str, subject: str) -> bytes:
-    """Return the context in which a score is sealed."""
-    return CONTEXT + scope.encode() + b":" + subject.encode()
 
 
 def _interviewed(session: Session, microdata: Microdata, keystore: KeyStore) -> list[Interviewed]:
@@ -90,5 +84,5 @@ def _row(
         subject=subject,
         computed_at=now,
         findings=len(findings),
-        sealed=seal_findings(findings, keystore, context_of(scope, subject)),
+        sealed=seal_findings(findings, keystore, score_context(scope, subject)),
     )
