@@ -14,6 +14,7 @@ MEANINGS = {
     "K1": "key not in the draw, or of another enumerator's unit",
     "K2": "two interviews under one key",
     "K3": "mode of the form and of the seal differ",
+    "E1": "recruitment costs out of proportion, not confirmed",
 }
 
 

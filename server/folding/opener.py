@@ -45,6 +45,24 @@ UNFORESEEN: Final = "unforeseen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadInterview:
+    """The instance of an envelope that is trusted, beside the exact version of its form."""
+
+    envelope: StoredEnvelope
+    header: Header
+    certificate: DeviceCertificate
+    mode: str
+    manifest: Manifest
+    definition: FormDefinition
+    instance: Instance
+
+    @property
+    def is_from_door(self) -> bool:
+        """The OpenRosa door sealed it, so that the manifest's time is the door's and not the tablet's."""
+        return self.certificate.device_id == DOOR_ID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedInterview:
     """An interview that was opened and read."""
 
@@ -94,7 +112,7 @@ class _OpenEpoch:
     mode: str
 
 
-class _Waits(Exception):
+class Waits(Exception):
     """The envelope must wait; `state` says for what."""
 
     def __init__(self, state: str) -> None:
@@ -165,7 +183,7 @@ class Opener:
         """Open one envelope."""
         try:
             return self._open(stored)
-        except _Waits as waiting:
+        except Waits as waiting:
             return Unopened(envelope=stored, state=waiting.state, reason=waiting.state)
         except KeyStoreLocked:
             return Unopened(envelope=stored, state=WAITING_FOR_KEY, reason=WAITING_FOR_KEY)
@@ -175,13 +193,21 @@ class Opener:
             LOG.error("envelope %d cannot be opened: %s", stored.sequence, type(error).__name__)  # noqa: TRY400
             return Unopened(envelope=stored, state=QUARANTINED, reason=UNFORESEEN)
 
+    def read_interview(self, stored: StoredEnvelope) -> ReadInterview:
+        """Return the instance in an envelope, in memory: for opening it, and for checking it later on.
+
+        Raises:
+            EnvelopeError, InstanceError: it cannot be trusted or read, or holds no interview.
+            KeyStoreLocked: without the vault.
+            Waits: its epoch or its form version is not here.
+        """
+        header, certificate = self._trusted(stored)
+        if isinstance(header, Epoch) or header.kind != Kind.INTERVIEW:
+            raise EnvelopeError("unknown-kind", "this envelope holds no interview")
+        return self._read(stored, header, certificate, self._epoch(header))
+
     def _open(self, stored: StoredEnvelope) -> Outcome:
-        if envelopes.envelope_id(stored.body) != stored.envelope_id:
-            raise EnvelopeError("altered-at-rest", "the stored bytes are not those that were received")
-        header = envelopes.peek(stored.body)
-        certificate = self._certificate(header.certificate_hash)
-        envelopes.verify(stored.body, certificate.signing_key)
-        self._refuse_revoked(stored, header.certificate_hash)
+        header, certificate = self._trusted(stored)
         if isinstance(header, Epoch):
             if self.keystore.keyring.survey_key_by_id(header.survey_key_id) is None:
                 raise EnvelopeError("wrong-survey-key", "wrapped to a key that the keyring does not name")
@@ -189,11 +215,39 @@ class Opener:
         if header.kind not in (Kind.INTERVIEW, Kind.DECISION):
             raise EnvelopeError("unknown-kind", f"{header.kind.name.lower()} envelopes are not opened yet")
         opened = self._epoch(header)
-        content_key = opened.keys.content_key(header.index)
         if header.kind == Kind.DECISION:
-            return self._decision(stored, header, certificate, content_key)
-        manifest, xml = envelopes.open_interview(stored.body, content_key)
-        return self._interview(stored, header, certificate, opened.mode, manifest, xml)
+            return self._decision(stored, header, certificate, opened.keys.content_key(header.index))
+        return self._interview(self._read(stored, header, certificate, opened))
+
+    def _trusted(self, stored: StoredEnvelope) -> tuple[Header | Epoch, DeviceCertificate]:
+        if envelopes.envelope_id(stored.body) != stored.envelope_id:
+            raise EnvelopeError("altered-at-rest", "the stored bytes are not those that were received")
+        header = envelopes.peek(stored.body)
+        certificate = self._certificate(header.certificate_hash)
+        envelopes.verify(stored.body, certificate.signing_key)
+        self._refuse_revoked(stored, header.certificate_hash)
+        return header, certificate
+
+    def _read(
+        self, stored: StoredEnvelope, header: Header, certificate: DeviceCertificate, opened: _OpenEpoch
+    ) -> ReadInterview:
+        manifest, xml = envelopes.open_interview(stored.body, opened.keys.content_key(header.index))
+        instance = parse_instance(xml)
+        definition = self._definition(self._form_version(header, instance))
+        self._refuse_retired(stored, definition.hash)
+        if (instance.form_id, instance.version) != (definition.form_id, definition.version):
+            raise EnvelopeError("wrong-form", "the interview is not of the form version that its header names")
+        if instance.instance_id is None or instance_id_bytes(instance.instance_id) != header.instance_id:
+            raise EnvelopeError("wrong-instance-id", "the interview has another instanceID than its header")
+        return ReadInterview(
+            envelope=stored,
+            header=header,
+            certificate=certificate,
+            mode=opened.mode,
+            manifest=manifest,
+            definition=definition,
+            instance=instance,
+        )
 
     def _refuse_revoked(self, stored: StoredEnvelope, certificate_hash: bytes) -> None:
         """Set aside what came after its device was revoked, whoever carried it: no clock but ours is trusted."""
@@ -224,45 +278,31 @@ class Opener:
         manifest, decision = envelopes.open_decision(stored.body, content_key)
         return OpenedDecision(envelope=stored, header=header, decided_at=manifest.device_time, decision=decision)
 
-    def _interview(
-        self,
-        stored: StoredEnvelope,
-        header: Header,
-        certificate: DeviceCertificate,
-        mode: str,
-        manifest: Manifest,
-        xml: bytes,
-    ) -> OpenedInterview:
-        instance = parse_instance(xml)
+    def _interview(self, read: ReadInterview) -> OpenedInterview:
+        stored, header, instance = read.envelope, read.header, read.instance
         _elements = list(instance.root.iter())  # keeps lxml's Python objects for the two walks that follow
-        definition = self._definition(self._form_version(header, instance))
-        self._refuse_retired(stored, definition.hash)
-        if (instance.form_id, instance.version) != (definition.form_id, definition.version):
-            raise EnvelopeError("wrong-form", "the interview is not of the form version that its header names")
-        if instance.instance_id is None or instance_id_bytes(instance.instance_id) != header.instance_id:
-            raise EnvelopeError("wrong-instance-id", "the interview has another instanceID than its header")
         parents = set(header.parents)
         if instance.deprecated_id:
             parents.add(instance_id_bytes(instance.deprecated_id))
-        answers = read_answers(definition, instance)
+        answers = read_answers(read.definition, instance)
         revision = Revision(
             instance_id=header.instance_id,
             answers_hash=answers_hash(canonical_leaves(instance)),
             parents=tuple(sorted(parents)),
             envelope_id=stored.envelope_id,
-            form_version_hash=definition.hash,
-            role=certificate.role,
-            mode=mode,
+            form_version_hash=read.definition.hash,
+            role=read.certificate.role,
+            mode=read.mode,
         )
         findings = tuple((finding.code, finding.path) for finding in answers.findings[:KEPT_FINDINGS])
         return OpenedInterview(
             envelope=stored,
             revision=revision,
-            definition=definition,
+            definition=read.definition,
             answers=answers,
             summary=Summary.of(answers.analysis, findings),
-            source=(manifest.app_user if certificate.device_id == DOOR_ID else None) or certificate.device_id,
-            device_time=manifest.device_time,
+            source=(read.manifest.app_user if read.is_from_door else None) or read.certificate.device_id,
+            device_time=read.manifest.device_time,
         )
 
     def _certificate(self, digest: bytes) -> DeviceCertificate:
@@ -284,7 +324,7 @@ class Opener:
         if known is None:
             body = self.material.epochs.get(header.epoch_hash)
             if body is None:
-                raise _Waits(WAITING_FOR_EPOCH)
+                raise Waits(WAITING_FOR_EPOCH)
             epoch = epochs.parse_epoch(body)
             epochs.verify_epoch(epoch, self._certificate(epoch.certificate_hash).signing_key)
             key = self.keystore.open_epoch(epoch)
@@ -301,7 +341,7 @@ class Opener:
         if known is None:
             xform = self.material.xforms.get(digest)
             if xform is None:
-                raise _Waits(WAITING_FOR_FORM)
+                raise Waits(WAITING_FOR_FORM)
             known = self.definitions[digest] = FormDefinition.parse(xform, self.material.media.get(digest, {}))
         return known
 

@@ -23,7 +23,7 @@ from server.db.queries import schedule
 from server.db.queries.schedule import DueJob
 from server.errors import Problem
 from server.folding.fold import refold_all
-from server.services import estimate
+from server.services import estimate, score_interviews
 
 LOG: Final = logging.getLogger(__name__)
 LEASE: Final = timedelta(seconds=60)
@@ -61,6 +61,15 @@ def _fold_again(context: Context, _due: DueJob, now: datetime) -> Write:
     return partial(refold_all, keystore=context.keystore, now=now)
 
 
+def _score(context: Context, _due: DueJob, now: datetime) -> Write:
+    """Compare interviews with each other; without the key nothing can be read, and the next time will do."""
+    if context.keystore.is_locked:
+        return lambda _: None
+    with context.database.read() as session:
+        rows = score_interviews.prepare(session, microdata=context.microdata, keystore=context.keystore, now=now)
+    return partial(score_interviews.store, rows=rows)
+
+
 def _remove_orphans(context: Context, _due: DueJob, now: datetime) -> Write:
     context.microdata.remove_orphans(older_than=now - ORPHAN_AGE)
     return lambda _: None
@@ -69,6 +78,7 @@ def _remove_orphans(context: Context, _due: DueJob, now: datetime) -> Write:
 JOBS: Final = (
     ScheduledJob(name="estimates", every=timedelta(days=1), prepare=_estimate),
     ScheduledJob(name="orphans", every=timedelta(hours=1), prepare=_remove_orphans),
+    ScheduledJob(name=schedule.SCORES, every=timedelta(hours=6), prepare=_score),
     # `server.services.import_frame` makes it due.
     ScheduledJob(name=schedule.FOLD_AGAIN, every=timedelta(days=30), prepare=_fold_again),
 )

@@ -1,4 +1,4 @@
-"""The worker: one loop that opens envelopes, and a scheduler beside it.
+"""The worker: one loop that opens envelopes and, when none wait, checks interviews; and a scheduler beside it.
 
 `passerelle worker` runs it alone; `passerelle serve` starts it as a child process that ends with its parent. Any
 number may run at once. It may be killed at any instant: what was not committed is done again by the next.
@@ -6,6 +6,7 @@ number may run at once. It may be killed at any instant: what was not committed 
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -17,12 +18,15 @@ from server.clock import utc_now
 from server.context import Context
 from server.errors import Problem
 from server.jobs import scheduled
+from server.services.check_interviews import CheckingWorker
 from server.services.open_items import OpeningWorker
 
 LOG: Final = logging.getLogger(__name__)
 IDLE_SECONDS: Final = 0.5
 """Between looks at an empty queue: a verdict should be there for the tablet's next exchange."""
 LONGEST_PAUSE_SECONDS: Final = 30.0
+CHECK_SECONDS: Final = 10.0
+"""Between looks for what to check while nothing was opened: a new draw or another worker may have left some."""
 LOOK_SECONDS: Final = 5.0
 """Between looks at the schedule."""
 
@@ -57,19 +61,37 @@ def make_scheduler(context: Context, *, holder: str, clock: Callable[[], datetim
 
 
 def open_until(context: Context, stop: threading.Event, *, clock: Callable[[], datetime] = utc_now) -> None:
-    """Open batch after batch until `stop` is set; rest when there is nothing, longer when something is wrong."""
+    """Open batch after batch until `stop` is set; rest when there is nothing, longer when something is wrong.
+
+    Interviews are checked a few at a time and only when no envelope waits, so that checking delays no opening.
+    """
     worker = OpeningWorker(
         database=context.database, keystore=context.keystore, microdata=context.microdata, clock=clock
     )
-    pause = IDLE_SECONDS
+    checker = CheckingWorker(context.database, context.keystore, clock)
+    pause, look_at = IDLE_SECONDS, 0.0
     while not stop.is_set():
         try:
             is_idle, pause = worker.run_once().total == 0, IDLE_SECONDS
         except Exception as error:  # noqa: BLE001 -- the edge of the loop: a full disk or a lost database may come back
             _log(error, "opening envelopes")
             is_idle, pause = True, min(pause * 2, LONGEST_PAUSE_SECONDS)
+        if not is_idle:
+            look_at = 0.0
+        elif time.monotonic() >= look_at:
+            is_idle = not _check_some(checker)
+            look_at = time.monotonic() + CHECK_SECONDS if is_idle else 0.0
         if is_idle:
             stop.wait(pause)
+
+
+def _check_some(checker: CheckingWorker) -> bool:
+    """Check a batch; say whether there was one. Trouble waits for the next look and leaves opening alone."""
+    try:
+        return checker.run_once().checked > 0
+    except Exception as error:  # noqa: BLE001 -- the edge of the loop
+        _log(error, "checking interviews")
+        return False
 
 
 def _guarded(name: str, look: Callable[[], object]) -> None:

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from server.db.engine import Database
-from server.db.queries import audit, interviews, opening, parts
+from server.db.queries import audit, interviews, opening, parts, schedule
 from server.errors import KeyStoreLocked
 from server.folding.batches import OpeningWorker
+from server.folding.checking import CheckingWorker
 from server.folding.state import state_hash
 from server.keystore import KeyStore
 from server.microdata import Microdata
@@ -22,6 +23,7 @@ class RebuildReport:
     waiting: int
     quarantined: int
     interviews: int
+    checked: int
 
     @property
     def is_same(self) -> bool:
@@ -30,9 +32,10 @@ class RebuildReport:
 
     def __str__(self) -> str:
         verdict = "the state is the same" if self.is_same else "THE STATE IS ANOTHER"
+        hashes = f"{self.state_hash_before[:16]} → {self.state_hash_after[:16]}"
         return (
             f"{self.opened} envelopes opened again, {self.waiting} wait, {self.quarantined} are set aside\n"
-            f"{self.interviews} interviews; {verdict} ({self.state_hash_before[:16]} → {self.state_hash_after[:16]})"
+            f"{self.interviews} interviews, {self.checked} checked again; {verdict} ({hashes})"
         )
 
 
@@ -51,9 +54,11 @@ def rebuild(*, database: Database, keystore: KeyStore, microdata: Microdata, now
         former = [path for path, _ in parts.part_hashes(session)]
         interviews.drop_projections(session)
         opening.reopen_all(session)
+        schedule.make_due(session, name=schedule.SCORES, now=now)
         audit.write(session, at=now, actor="office", action="rebuild", subject=before.hex())
     worker = OpeningWorker(database=database, keystore=keystore, microdata=microdata, clock=lambda: now)
     batch = worker.run_until_idle()
+    checked = CheckingWorker(database, keystore, lambda: now).run_until_idle()
     microdata.remove(former)
     with database.read() as session:
         return RebuildReport(
@@ -63,4 +68,5 @@ def rebuild(*, database: Database, keystore: KeyStore, microdata: Microdata, now
             waiting=batch.waiting,
             quarantined=batch.quarantined,
             interviews=interviews.count_interviews(session),
+            checked=checked.checked,
         )

@@ -12,7 +12,7 @@ from server.db.queries import opening
 from server.db.queries.opening import AFTER_REVOCATION, StoredEnvelope
 from server.db.tables.envelopes import OPENED, RECEIVED
 from server.errors import KeyStoreLocked
-from server.folding import state
+from server.folding import checking, state
 from server.folding.opener import Material, OpenedDecision, OpenedInterview, Opener, Outcome, Unopened
 from server.folding.state import Lines
 from server.folding.whole import WholeFold
@@ -31,6 +31,7 @@ class VerifyReport:
         envelopes: how many there are, each hashed and its signature checked.
         pending: received and not yet opened.
         interviews, revisions: how many the fresh fold has.
+        unchecked: interviews that wait for checking; what has been checked is checked afresh and compared.
         state_hash: hexadecimal, of the fresh fold.
         differences: one line each, at most a few; without answers.
         difference_count: all of them.
@@ -40,6 +41,7 @@ class VerifyReport:
     by_state: Mapping[str, int]
     pending: int
     interviews: int
+    unchecked: int
     revisions: int
     state_hash: str
     differences: tuple[str, ...]
@@ -59,6 +61,8 @@ class VerifyReport:
         ]
         if self.pending:
             lines.append(f"{self.pending} envelopes wait for the worker")
+        if self.unchecked:
+            lines.append(f"{self.unchecked} interviews wait to be checked")
         hidden = self.difference_count - len(self.differences)
         if hidden:
             lines.append(f"and {hidden} more differences")
@@ -111,6 +115,9 @@ def verify(
         revisions, interviews = whole.revision_lines(), whole.interview_lines(session, keystore)
         _compare("revision", revisions, state.stored_revisions(session, keystore), found)
         _compare("interview", interviews, state.stored_interviews(session, keystore), found)
+        unchecked = checking.count_unchecked(session)
+        for interview_id in checking.differing_checks(session, keystore):
+            found.add(f"check of interview {interview_id.hex()} is stored otherwise")
     if microdata is not None:
         for path in microdata.differing_parts():
             found.add(f"microdata file {path} is missing or altered")
@@ -119,6 +126,7 @@ def verify(
         by_state=found.by_state,
         pending=found.pending,
         interviews=len(interviews),
+        unchecked=unchecked,
         revisions=len(revisions),
         state_hash=state.hash_of((*revisions.values(), *interviews.values())).hex(),
         differences=tuple(found.differences),

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from server.context import current, public, roles
 from server.errors import LoginInvalid, NotFound
-from server.services import accounts, deliver_forms
+from server.services import accounts, deliver_forms, list_findings
 from server.services.progress import Counts
 from server.web.attempts import Attempts
 from server.web.charts import Share, stacked_bar
@@ -83,8 +83,11 @@ def results() -> str:
 @blueprint.get("/fieldwork")
 @roles("supervisor", "manager")
 def fieldwork() -> str:
-    """Show what came of every drawn household, by enumerator and unit."""
-    return _page("fieldwork.html", progress=measure(current()))
+    """Show what came of every drawn household and what checking found, by enumerator and unit."""
+    context = current()
+    with context.database.read() as database_session:
+        findings = list_findings.count_findings(database_session, context.keystore)
+    return _page("fieldwork.html", progress=measure(context), findings=findings)
 
 
 @blueprint.get("/forms")

@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import Select, delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from server.db.queries.checks import is_held
 from server.db.queries.frame_rows import HouseholdRow, ListingRow, PsuRow, RateRow, TotalRow
 from server.db.tables import (
     CalibrationTotal,
@@ -224,7 +225,7 @@ def survey_interviews(session: Session) -> list[FoldedInterview]:
         select(
             Interview.interview_id,
             Interview.household_tag.label("tag"),
-            (Interview.holds != "").label("is_held"),
+            is_held().label("is_held"),
             Interview.sealed,
         )
         .where(Interview.mode == SURVEY, Interview.household_tag.is_not(None))

@@ -9,11 +9,14 @@ from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new, upsert
+from server.db.queries.checks import is_held, open_check_holds
 from server.db.tables import (
+    CheckScore,
     Decision,
     DrawnHousehold,
     FormVersion,
     Interview,
+    InterviewCheck,
     MicrodataPart,
     Revision,
     RevisionParent,
@@ -168,7 +171,8 @@ def add_revisions(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def merge_revision(session: Session, revision_id: int, **members: Any) -> None:
-    """Write what another envelope of the same revision makes of it."""
+    """Write what another envelope of the same revision makes of it; what was checked was the other envelope."""
+    session.execute(delete(InterviewCheck).where(InterviewCheck.revision_id == revision_id))
     session.execute(update(Revision).where(Revision.revision_id == revision_id).values(**members))
 
 
@@ -300,17 +304,24 @@ def open_holds(session: Session, *, mode: str | None = None) -> tuple[OpenHold, 
             Interview.mode,
             Interview.state,
             Interview.holds,
+            open_check_holds().label("check_holds"),
             Revision.source,
             Revision.received_at,
             Interview.sealed,
         )
         .join(Revision, Revision.revision_id == Interview.current_revision_id)
-        .where(Interview.holds != "")
+        .where(is_held())
         .order_by(Revision.received_at, Interview.interview_id)
     )
     if mode is not None:
         query = query.where(Interview.mode == mode)
-    return tuple(OpenHold(**row._mapping) for row in session.execute(query))  # noqa: SLF001
+    return tuple(_open_hold(dict(row)) for row in session.execute(query).mappings())
+
+
+def _open_hold(row: dict[str, Any]) -> OpenHold:
+    """Name the holds of the fold and those of checking together."""
+    found = row.pop("check_holds")
+    return OpenHold(**row | {"holds": ",".join(code for code in (row["holds"], found) if code)})
 
 
 def count_interviews(session: Session) -> int:
@@ -320,7 +331,7 @@ def count_interviews(session: Session) -> int:
 
 def drop_projections(session: Session) -> None:
     """Delete everything that the fold can make again; verdicts stay, for devices have been told."""
-    for table in (Interview, Revision, RevisionParent, Decision, MicrodataPart):
+    for table in (CheckScore, InterviewCheck, Interview, Revision, RevisionParent, Decision, MicrodataPart):
         session.execute(delete(table))
 
 

@@ -105,6 +105,15 @@ def openable(session: Session, *, limit: int, is_locked: bool) -> tuple[StoredEn
     return tuple(StoredEnvelope(**row._mapping) for row in session.execute(query))  # noqa: SLF001
 
 
+def envelopes_by_sequence(session: Session, sequences: Iterable[int]) -> tuple[StoredEnvelope, ...]:
+    """Return envelopes by their sequences, whatever their state."""
+    found: list[StoredEnvelope] = []
+    for chunk in _chunks(sorted(set(sequences))):
+        rows = session.execute(select(*_COLUMNS).where(Envelope.sequence.in_(chunk)).order_by(Envelope.sequence))
+        found += [StoredEnvelope(**row._mapping) for row in rows]  # noqa: SLF001
+    return tuple(found)
+
+
 def still_unopened(session: Session, sequences: Sequence[int]) -> frozenset[int]:
     """Return which of these envelopes nobody else has opened meanwhile; locks them until the commit."""
     found: set[int] = set()

@@ -11,6 +11,8 @@ from server.db.tables import Schedule
 
 FOLD_AGAIN = "fold-again"
 """The job to make due when what holds depend on has changed."""
+SCORES = "scores"
+"""The job that compares interviews with each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import numpy as np
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
+from server.db.queries.checks import is_held
 from server.db.tables import (
     CalibrationTotal,
     DrawnHousehold,
@@ -155,8 +156,8 @@ def first_received(session: Session, *, mode: str) -> Mapping[str, datetime]:
 
 
 def count_open_holds(session: Session, *, mode: str) -> int:
-    """Count interviews with an open hold."""
-    held = select(func.count()).select_from(Interview).where(Interview.mode == mode, Interview.holds != "")
+    """Count interviews with an open hold, of the fold or of checking."""
+    held = select(func.count()).select_from(Interview).where(Interview.mode == mode, is_held())
     return int(session.execute(held).scalar_one())
 
 

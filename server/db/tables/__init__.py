@@ -3,6 +3,7 @@
 from server.db.tables.accounts import ApiToken, User
 from server.db.tables.audit import Audit
 from server.db.tables.base import Base
+from server.db.tables.checks import CheckScore, InterviewCheck
 from server.db.tables.devices import AppUser, Certificate, Device, EnrolmentToken, FeedHead, KeyringDocument
 from server.db.tables.envelopes import Envelope
 from server.db.tables.fieldwork import (
@@ -24,6 +25,7 @@ __all__ = [
     "Base",
     "CalibrationTotal",
     "Certificate",
+    "CheckScore",
     "Decision",
     "Device",
     "Document",
@@ -40,6 +42,7 @@ __all__ = [
     "FormVersion",
     "FramePsu",
     "Interview",
+    "InterviewCheck",
     "KeyringDocument",
     "ListingClass",
     "MicrodataPart",

@@ -6,10 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 #: Answers of an interview or of one row of a repeat, by column name; repeats are sequences of rows.
 Answers: TypeAlias = Mapping[str, Any]
+
+#: Powers of ten that an amount can have; a calculated answer is a text, and 1E999999999 is a bomb as a whole number.
+MAX_EXPONENT: Final = 30
 
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -26,7 +29,7 @@ def codes(answers: Answers, name: str) -> frozenset[str]:
 
 
 def number(answers: Answers, name: str) -> Decimal | None:
-    """Return a number as written; None if not asked or no number."""
+    """Return a number as written; None if not asked, no number, or beyond any amount."""
     value = answers.get(name)
     if value is None or value == "":
         return None
@@ -34,7 +37,9 @@ def number(answers: Answers, name: str) -> Decimal | None:
         found = Decimal(str(value))
     except InvalidOperation:
         return None
-    return found if found.is_finite() else None
+    if not found.is_finite() or (found and abs(found.adjusted()) > MAX_EXPONENT):
+        return None
+    return found
 
 
 def whole(answers: Answers, name: str, default: int = 0) -> int:
@@ -49,7 +54,12 @@ def day(answers: Answers, name: str) -> date | None:
     if isinstance(value, date):
         return value
     match = _ISO_DATE.match(str(value)) if value else None
-    return date.fromisoformat(match.group()) if match else None
+    if match is None:
+        return None
+    try:
+        return date.fromisoformat(match.group())
+    except ValueError:  # no day of the calendar
+        return None
 
 
 def rows(answers: Answers, name: str) -> Sequence[Answers]:

@@ -11,6 +11,8 @@ from server.statistics.design import DesignError
 
 LOCAL: Final = "XTS"
 DOLLAR: Final = "USD"
+_ROUNDED_BELOW: Final = Decimal(10) ** 15
+"""Decimal arithmetic cannot write a larger sum to the millionth, nor does a float hold one."""
 
 
 def month_of(day: date) -> str:
@@ -70,7 +72,7 @@ class Rates:
     def dollars(self, amount: Decimal, currency: str, months: Sequence[str]) -> float:
         """Convert an amount to USD by the mean rates of months; rounded to a millionth."""
         usd = amount * self.mean(currency, months) / self.mean(DOLLAR, months)
-        return float(round(usd, 6))
+        return float(round(usd, 6)) if abs(usd) < _ROUNDED_BELOW else float(usd)
 
 
 def _count(month: str) -> int:

@@ -19,6 +19,7 @@ BANDS: Final = {"1": (0, 30_000), "2": (30_000, 80_000), "3": (80_000, 150_000),
 _OF_MODULE_D: Final = "1"
 _EACH_TIME: Final = "2"
 _RESIDENCE_MONTHS: Final = 12
+_MONTHS: Final = frozenset(str(number) for number in range(1, 13))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def senders_of(answers: Answers, interviewed: date, rates: Rates) -> list[Sender
 
 def _sender(row: Answers, line: int, abroad: dict[int, Answers], *, interviewed: date, rates: Rates) -> SenderRow:
     person = abroad.get(whole(row, "f_mig")) if code(row, "f_type") == _OF_MODULE_D else None
-    months = _months(row, interviewed)
+    months = last_occurrences(months_named(row), interviewed)
     cash, low, high = _cash(row, months, rates) if months else (0.0, math.nan, math.nan)
     goods = number(row, "f_kind_val") if code(row, "f_kind") == "1" else None
     return SenderRow(
@@ -77,9 +78,9 @@ def is_nonresident(person: Answers, interviewed: date) -> bool:
     return months > _RESIDENCE_MONTHS or (months == _RESIDENCE_MONTHS and interviewed.day >= left.day)
 
 
-def _months(row: Answers, interviewed: date) -> tuple[str, ...]:
-    named = sorted(int(one) for one in codes(row, "f_months") if one.isdecimal() and one != "0")
-    return last_occurrences(named, interviewed)
+def months_named(row: Answers) -> list[int]:
+    """Return the months of the calendar card in which money came, in order; what is no month is left out."""
+    return sorted(int(one) for one in codes(row, "f_months") if one in _MONTHS)
 
 
 def _cash(row: Answers, months: Sequence[str], rates: Rates) -> tuple[float, float, float]:

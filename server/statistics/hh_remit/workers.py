@@ -51,9 +51,10 @@ class CostRow:
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
-    """One worker; USD as in :class:`server.statistics.sample.Workers`."""
+    """One worker; USD as in :class:`server.statistics.sample.Workers`, earned in the month ``started``."""
 
     line: int
+    started: str
     country: str
     sex: int
     is_proxy: bool
@@ -102,6 +103,7 @@ def _worker(row: Answers, person: Answers, module: str, *, interviewed: date, ra
     country = code(person, "c_ret_country" if module == "c" else "d_country")
     return WorkerRow(
         line=whole(row, "e_key"),
+        started=job.started,
         country=country,
         sex=whole(person, f"{module}_sex"),
         is_proxy=code(row, "e_source") in _PROXIES,
