@@ -13,7 +13,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +31,7 @@ from server.demo.account import Evidence, account
 from server.demo.cases import Case, Fieldwork, make_cases
 from server.demo.country import Country, make_country
 from server.demo.design import assign, draw_survey, sizes_for
-from server.demo.devices import DeviceResult, DeviceTask, call_again, work
+from server.demo.devices import DeviceResult, DeviceTask, call_again
 from server.demo.display import USUAL_SEED, Outcome, judged
 from server.demo.fieldwork import keep_silent, visit_households
 from server.demo.frame_files import enumerator_code, make_frame_files
@@ -39,6 +39,7 @@ from server.demo.office import Office
 from server.demo.problems import DemoError
 from server.demo.rates import make_rates
 from server.demo.reporting import make_reports
+from server.demo.rollout import INSTRUMENT, Rollout, parts_of, version_name
 from server.demo.served import ServedOffice, ServerDown, free_port
 from server.demo.simulate import RECORDED_SEED
 from server.demo.survey_file import write_survey_file
@@ -249,7 +250,7 @@ def _set_up(demo: _Demo, folder: Path) -> None:
     office.run("init")
     truth = true_figures(demo.country), reported_figures(demo.country, demo.fieldwork.reports)
     write_survey_file(office.data, real=truth[0], reported=truth[1])
-    office.run("form", "publish", "hh_remit")
+    _publish_form(demo, 1)
     files = make_frame_files(demo.country, demo.fieldwork.survey, demo.fieldwork.assignment, make_rates())
     tables = folder / "frame"
     tables.mkdir()
@@ -261,24 +262,34 @@ def _set_up(demo: _Demo, folder: Path) -> None:
     shutil.rmtree(tables)
 
 
-def _tasks(demo: _Demo, folder: Path) -> list[DeviceTask]:
+def _tasks(demo: _Demo, folder: Path) -> dict[int, list[DeviceTask]]:
+    """Return what each tablet has to do, part by part."""
     collects = _collects(demo.options.devices)
     codes = {number: enumerator_code(number) for number in demo.plan.jobs}
     links = demo.office.enrolment_links([codes[one] for one in codes if one not in collects], utc_now())
     addresses = links | demo.office.app_user_urls([codes[one] for one in codes if one in collects], utc_now())
-    return [
-        DeviceTask(
-            enumerator=number,
-            address=addresses[codes[number]],
-            directory=folder / "tablets" / codes[number],
-            jobs=jobs,
-            clock=demo.plan.clocks.get(number, Clock.RIGHT),
-            seed=demo.options.seed,
-            holds_back=number == demo.plan.revoked,
-            is_collect=number in collects,
-        )
-        for number, jobs in sorted(demo.plan.jobs.items())
-    ]
+    assignment = demo.fieldwork.assignment
+    teams = dict(zip(assignment.enumerator.tolist(), assignment.team.tolist(), strict=True))
+    return {
+        number: [
+            DeviceTask(
+                enumerator=number,
+                address=addresses[codes[number]],
+                directory=folder / "tablets" / codes[number],
+                jobs=part.jobs,
+                clock=demo.plan.clocks.get(number, Clock.RIGHT),
+                seed=demo.options.seed,
+                version=part.stage.version,
+                version_name=version_name(part.stage.version),
+                published=part.stage.published,
+                part=number_of_part,
+                holds_back=number == demo.plan.revoked,
+                is_collect=number in collects,
+            )
+            for number_of_part, part in enumerate(parts)
+        ]
+        for number, parts in parts_of(demo.plan, teams).items()
+    }
 
 
 @contextmanager
@@ -306,19 +317,27 @@ def _ended_on_failure() -> Iterator[None]:
 def _do_fieldwork(demo: _Demo, folder: Path) -> list[DeviceResult]:
     """Have every tablet enrol, fill, seal and sync; kill the server in the middle if asked."""
     tasks = _tasks(demo, folder)
-    total = sum(len(task.jobs) for task in tasks)
-    bar = demo.progress.add_task("interviews", total=total)
+    rounds = sum(len(mine) for mine in tasks.values())
+    bar = demo.progress.add_task("interviews", total=sum(len(one.jobs) for mine in tasks.values() for one in mine))
     begin = time.perf_counter()
-    results: list[DeviceResult] = []
+    done = 0
+
+    def after_each(result: DeviceResult) -> None:
+        nonlocal done
+        done += 1
+        demo.progress.advance(bar, len(result.interviews))
+        if demo.options.kill and done == rounds // 2:
+            demo.served.kill()
+            demo.served.start()
+
     with _pool() as pool, _ended_on_failure():
-        for future in as_completed([pool.submit(work, task) for task in tasks]):
-            results.append(future.result())
-            demo.progress.advance(bar, len(results[-1].interviews))
-            if demo.options.kill and len(results) == len(tasks) // 2:
-                demo.served.kill()
-                demo.served.start()
+        results = Rollout(tasks, publish=lambda number: _publish_form(demo, number), after_each=after_each).run(pool)
     demo.seconds["fieldwork"] = round(time.perf_counter() - begin, 2)
     return results
+
+
+def _publish_form(demo: _Demo, number: int) -> None:
+    demo.office.run("form", "publish", f"{INSTRUMENT}@{number}")
 
 
 def _revoke(demo: _Demo, folder: Path) -> int:
