@@ -89,6 +89,16 @@ class FormVersionExists(Problem):
     remedy = "Raise `version` on the settings sheet and publish again: a published version never changes."
 
 
+class FormChangeBreaks(Problem):
+    """A version would take the meaning from answers that are there; `changes` lists what, `findings` the rest."""
+
+    slug, status, title = "form-change-breaks", 409, "This version would break what has been collected"
+    remedy = (
+        "Say in a migration map (a sheet `map`, or a CSV file) what becomes of the answers that the changes list, and"
+        " publish again. Nothing was published."
+    )
+
+
 class Conflict(Problem):
     """What was asked for does not fit the present state."""
 

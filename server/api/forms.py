@@ -1,48 +1,102 @@
-"""Forms for managers and their programs: publish a workbook, list versions, get the very bytes back."""
+"""Forms for managers and their programs: publish a workbook, decide about versions, get the very bytes back."""
 
 import json
-from dataclasses import asdict
-from datetime import datetime
 from typing import Any, Final
 
 from flask import Blueprint, Response, request
 
-from forms.workbook.findings import WorkbookFinding
+from forms.package import PACKAGE_BYTES, Medium
 from server.api.bodies import if_changed, limit, read_body
+from server.api.form_members import (
+    dry_run_members,
+    event_members,
+    form_members,
+    manifest_members,
+    published_members,
+    version_members,
+)
 from server.clock import utc_now
 from server.context import caller, current, roles
-from server.db.queries.forms import StoredVersion
 from server.errors import BadRequest
 from server.services import deliver_forms, publish_form
-from server.services.publish_form import PublishedVersion
+from server.services.publish_form import Prepared
 
-WORKBOOK_BYTES: Final = 17 << 20
+UPLOAD_BYTES: Final = PACKAGE_BYTES + (17 << 20)
 READERS: Final = ("enumerator", "supervisor", "manager", "statistician")
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 blueprint = Blueprint("forms", __name__, url_prefix="/api/v1/forms")
 
 
-@blueprint.post("")
+@blueprint.post("/<form_id>/versions")
 @roles("manager")
-def publish() -> Response:
-    """Publish a workbook: multipart part `workbook`, or the raw file with `?filename=`; `?dry_run=1` only checks."""
-    workbook, filename, note = _uploaded()
-    prepared = publish_form.prepare(workbook, filename)
+def publish(form_id: str) -> Response:
+    """Publish a version; `?dry_run=true` only says what it would come to, and stores nothing."""
+    prepared, note = _uploaded(form_id)
+    database = current().database
+    with database.read() as session:
+        examined = publish_form.examine(session, prepared)
     if request.args.get("dry_run") in ("1", "true"):
-        return _json({"findings": [_finding(finding) for finding in prepared.conversion.findings]}, 200)
+        return _json(dry_run_members(examined, None))
+    with database.transaction() as session:
+        published = publish_form.publish(
+            session, prepared, note=note, user=caller().name, now=utc_now(), examined=examined
+        )
+    return _json(published_members(published), 201 if published.is_new else 200)
+
+
+@blueprint.post("/<form_id>/versions/<version>/state")
+@roles("manager")
+def change_state(form_id: str, version: str) -> Response:
+    """Publish a draft, close, reopen or retire a version: `{"state": …, "note": …}`."""
+    asked = _object()
+    state, note = _text(asked, "state"), _text(asked, "note", default="")
     with current().database.transaction() as session:
-        published = publish_form.publish(session, prepared, note=note, user=caller().name, now=utc_now())
-    return _json(_published(published), 201 if published.is_new else 200)
+        changed = publish_form.change_state(
+            session, form_id=form_id, version=version, state=state, note=note, user=caller().name, now=utc_now()
+        )
+    return _json(version_members(changed))
+
+
+@blueprint.post("/<form_id>/versions/<version>/approval")
+@roles("manager")
+def approve(form_id: str, version: str) -> Response:
+    """Publish what another person has submitted: `{"note": …}`."""
+    note = _text(_object(), "note", default="")
+    with current().database.transaction() as session:
+        approved = publish_form.approve(
+            session, form_id=form_id, version=version, note=note, user=caller().name, now=utc_now()
+        )
+    return _json(version_members(approved))
+
+
+@blueprint.put("/<form_id>/policy")
+@roles("manager")
+def set_policy(form_id: str) -> Response:
+    """Set whether a second person publishes: `{"needs_approval": true}`."""
+    needs_approval = _object().get("needs_approval")
+    if not isinstance(needs_approval, bool):
+        raise BadRequest("`needs_approval` is true or false")
+    with current().database.transaction() as session:
+        publish_form.set_policy(
+            session, form_id=form_id, needs_approval=needs_approval, user=caller().name, now=utc_now()
+        )
+    return _json({"form_id": form_id, "needs_approval": needs_approval})
 
 
 @blueprint.get("")
 @roles(*READERS)
 def list_all() -> Response:
-    """List every version of every form."""
+    """List every form and every version of every form."""
     with current().database.read() as session:
+        forms = deliver_forms.list_forms(session)
         versions = deliver_forms.list_versions(session)
-    return _json({"versions": [_version(version) for version in versions]})
+    return _json(
+        {
+            "forms": [form_members(form) for form in forms],
+            "versions": [version_members(version) for version in versions],
+        }
+    )
 
 
 @blueprint.get("/<form_id>")
@@ -51,7 +105,7 @@ def list_one(form_id: str) -> Response:
     """List every version of one form."""
     with current().database.read() as session:
         versions = deliver_forms.list_versions(session, form_id)
-    return _json({"versions": [_version(version) for version in versions]})
+    return _json({"versions": [version_members(version) for version in versions]})
 
 
 @blueprint.get("/<form_id>/versions/<version>")
@@ -63,7 +117,7 @@ def show(form_id: str, version: str) -> Response:
     with current().database.read() as session:
         found = deliver_forms.find_version(session, form_id=form_id, version=wanted)
         if wanted is version:
-            return _json(_version(found))
+            return _json(version_members(found))
         if suffix == "xml":
             return _file(deliver_forms.read_xform(session, found.hash), f"{form_id}.xml", "application/xml")
         workbook = deliver_forms.read_workbook(session, found.hash)
@@ -71,42 +125,94 @@ def show(form_id: str, version: str) -> Response:
     return _file(workbook.content, workbook.name, media_type)
 
 
-def _uploaded() -> tuple[bytes, str, str]:
-    """Return workbook, file name and note.
+@blueprint.get("/<form_id>/versions/<version>/events")
+@roles(*READERS)
+def events(form_id: str, version: str) -> Response:
+    """List what people did to a version, oldest first."""
+    with current().database.read() as session:
+        found = deliver_forms.list_events(session, form_id=form_id, version=version)
+    return _json({"events": [event_members(event) for event in found]})
+
+
+@blueprint.get("/<form_id>/versions/<version>/manifest")
+@roles(*READERS)
+def manifest(form_id: str, version: str) -> Response:
+    """List the files of a version, by name and hash."""
+    with current().database.read() as session:
+        package = deliver_forms.find_package(session, form_id=form_id, version=version)
+    response = _json(manifest_members(package))
+    response.set_etag(package.version.package_hash.hex())
+    return if_changed(response)
+
+
+@blueprint.get("/<form_id>/versions/<version>/media/<name>")
+@roles(*READERS)
+def medium(form_id: str, version: str, name: str) -> Response:
+    """Return a file of a version, byte for byte."""
+    with current().database.read() as session:
+        found = deliver_forms.find_version(session, form_id=form_id, version=version)
+        blob = deliver_forms.read_medium(session, found.hash, name)
+    return _file(blob.content, name, blob.media_type)
+
+
+def _uploaded(form_id: str) -> tuple[Prepared, str]:
+    """Read and convert an upload: multipart parts `workbook`, `media`, `map` and `note`, or the raw workbook.
 
     Raises:
-        BadRequest: when one of the first two is missing.
+        BadRequest: without a workbook or its name, or when it is of another form than the address says.
+        WorkbookInvalid: when it makes no form.
     """
     if request.mimetype != "multipart/form-data":
-        filename = request.args.get("filename", "")
+        filename, note = request.args.get("filename", ""), request.args.get("note", "")
         if not filename:
             raise BadRequest("a raw workbook needs ?filename=, whose ending says what it is")
-        return read_body(at_most=WORKBOOK_BYTES), filename, request.args.get("note", "")
-    limit(WORKBOOK_BYTES)
-    file = request.files.get("workbook")
+        prepared = publish_form.prepare(read_body(at_most=UPLOAD_BYTES), filename)
+    else:
+        prepared, note = _multipart()
+    if prepared.definition.form_id != form_id:
+        raise BadRequest(
+            f"the workbook is of the form {prepared.definition.form_id!r}, the address says {form_id!r}: one is wrong"
+        )
+    return prepared, note
+
+
+def _multipart() -> tuple[Prepared, str]:
+    limit(UPLOAD_BYTES)
+    file, declared = request.files.get("workbook"), request.files.get("map")
     if file is None or not file.filename:
         raise BadRequest("the multipart body needs a file part `workbook` with a file name")
-    return file.read(), file.filename, request.form.get("note", "")
+    media = [Medium(name=part.filename or "", content=part.read()) for part in request.files.getlist("media")]
+    prepared = publish_form.prepare(
+        file.read(),
+        file.filename,
+        media=media,
+        map_content=None if declared is None else declared.read(),
+        map_name="map.csv" if declared is None else declared.filename or "map.csv",
+    )
+    return prepared, request.form.get("note", "")
 
 
-def _published(published: PublishedVersion) -> dict[str, Any]:
-    return {
-        "form_id": published.form_id,
-        "version": published.version,
-        "title": published.title,
-        "hash": published.hash.hex(),
-        "is_new": published.is_new,
-        "findings": [_finding(finding) for finding in published.findings],
-    }
+def _object() -> dict[str, Any]:
+    """Return the JSON object of the body, empty without a body.
+
+    Raises:
+        BadRequest: when it is something else.
+    """
+    body = read_body(at_most=64 << 10)
+    try:
+        document = json.loads(body) if body else {}
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise BadRequest("the body must be a JSON object")
+    return document
 
 
-def _version(version: StoredVersion) -> dict[str, Any]:
-    members = asdict(version) | {"hash": version.hash.hex()}
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in members.items()}
-
-
-def _finding(finding: WorkbookFinding) -> dict[str, Any]:
-    return dict(finding.members())
+def _text(document: dict[str, Any], name: str, *, default: str | None = None) -> str:
+    value = document.get(name, default)
+    if not isinstance(value, str):
+        raise BadRequest(f"`{name}` is a text")
+    return value
 
 
 def _json(document: dict[str, Any], status: int = 200) -> Response:

@@ -1,10 +1,11 @@
-"""The OpenRosa door for ODK Collect: form list, XForm, submission; the app user's token is in the path.
+"""The OpenRosa door for ODK Collect: form list, XForm, media, submission; the app user's token is in the path.
 
-201 means sealed and on disk. Media are refused with a message that Collect shows, and stay on the tablet with their
-form: nothing is dropped silently. Query arguments and the Date header are ignored, as Collect writes wrong ones.
+201 means sealed and on disk. Media of a submission are refused with a message that Collect shows, and stay on the tablet
+with their form: nothing is dropped silently. Query arguments and the Date header are ignored, as Collect writes wrong ones.
 """
 
 from typing import Final
+from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from flask import Blueprint, Response, request
@@ -16,6 +17,7 @@ from server.context import Context, current, own_auth
 from server.db.queries.devices import StoredAppUser
 from server.errors import Forbidden, MediaNotAccepted, NotFound, SubmissionUnreadable
 from server.services import deliver_forms, receive_openrosa
+from server.services.deliver_forms import Offered
 
 ACCEPT_BYTES: Final = 2_000_000
 """Told to Collect, which splits its media by it; the limit itself is higher, so that a refusal can be read."""
@@ -23,6 +25,7 @@ LIMIT_BYTES: Final = 12_000_000
 XML_PART: Final = "xml_submission_file"
 VERSION_HEADER: Final = "X-OpenRosa-Version"
 LIST_NAMESPACE: Final = "http://openrosa.org/xforms/xformsList"
+MANIFEST_NAMESPACE: Final = "http://openrosa.org/xforms/xformsManifest"
 RESPONSE_NAMESPACE: Final = "http://openrosa.org/http/response"
 RECEIVED: Final = "Received and safe. Reçu et en sûreté."
 
@@ -37,14 +40,9 @@ def form_list(token: str) -> Response:
     with context.database.read() as session:
         _refuse_revoked(receive_openrosa.find_app_user(session, token))
         versions = deliver_forms.current_versions(session)
-    base = f"{_base_url(context)}/key/{token}/forms"
-    entries = (
-        f"<xform><formID>{escape(version.form_id)}</formID><name>{escape(version.title)}</name>"
-        f"<version>{escape(version.version)}</version><hash>md5:{version.md5}</hash>"
-        f"<downloadUrl>{escape(base)}/{version.hash.hex()}.xml</downloadUrl></xform>"
-        for version in versions
-    )
-    return _conditional(_xml(f'<xforms xmlns="{LIST_NAMESPACE}">{"".join(entries)}</xforms>'))
+    base = escape(f"{_base_url(context)}/key/{token}/forms")
+    entries = "".join(_listed(offered, base) for offered in versions)
+    return _conditional(_xml(f'<xforms xmlns="{LIST_NAMESPACE}">{entries}</xforms>'))
 
 
 @blueprint.get("/forms/<digest>.xml")
@@ -53,8 +51,38 @@ def form(token: str, digest: str) -> Response:
     """Return an XForm, byte for byte: its MD5 is in the list, its SHA-256 in the address."""
     with current().database.read() as session:
         _refuse_revoked(receive_openrosa.find_app_user(session, token))
-        content = deliver_forms.read_xform(session, _hash(digest))
+        content = deliver_forms.read_published(session, _hash(digest))
     return _conditional(Response(content, mimetype="text/xml"))
+
+
+@blueprint.get("/forms/<digest>/manifest")
+@own_auth
+def manifest(token: str, digest: str) -> Response:
+    """List the files of a form, each with its MD5: Collect fetches those that it has not."""
+    context = current()
+    with context.database.read() as session:
+        _refuse_revoked(receive_openrosa.find_app_user(session, token))
+        media = deliver_forms.media_for_tablets(session, _hash(digest))
+    base = escape(f"{_base_url(context)}/key/{token}/forms/{digest}/media")
+    files = "".join(
+        f"<mediaFile><filename>{escape(medium.name)}</filename><hash>md5:{medium.md5}</hash>"
+        f"<downloadUrl>{base}/{quote(medium.name)}</downloadUrl></mediaFile>"
+        for medium in media
+    )
+    return _conditional(_xml(f'<manifest xmlns="{MANIFEST_NAMESPACE}">{files}</manifest>'))
+
+
+@blueprint.get("/forms/<digest>/media/<name>")
+@own_auth
+def medium(token: str, digest: str, name: str) -> Response:
+    """Return a file of a form, byte for byte."""
+    with current().database.read() as session:
+        _refuse_revoked(receive_openrosa.find_app_user(session, token))
+        deliver_forms.media_for_tablets(session, _hash(digest))
+        found = deliver_forms.read_medium(session, _hash(digest), name)
+    response = Response(found.content, mimetype=found.media_type)
+    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"  # a picture may be a document
+    return _conditional(response)
 
 
 @blueprint.route("/submission", methods=["HEAD"])
@@ -101,6 +129,18 @@ def mark(response: Response) -> Response:
     response.headers["X-OpenRosa-Accept-Content-Length"] = str(ACCEPT_BYTES)
     response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+def _listed(offered: Offered, base: str) -> str:
+    """Write an entry of the list; only a form with files has a manifest, for Collect asks for each at every refresh."""
+    version = offered.version
+    address = f"{base}/{version.hash.hex()}"
+    manifest_url = f"<manifestUrl>{address}/manifest</manifestUrl>" if offered.has_media else ""
+    return (
+        f"<xform><formID>{escape(version.form_id)}</formID><name>{escape(version.title)}</name>"
+        f"<version>{escape(version.version)}</version><hash>md5:{version.md5}</hash>"
+        f"<downloadUrl>{address}.xml</downloadUrl>{manifest_url}</xform>"
+    )
 
 
 def _submitted_xml() -> bytes:

@@ -108,7 +108,7 @@ def exchange() -> Response:
 @blueprint.get("/blobs/<digest>")
 @own_auth
 def blob(digest: str) -> Response:
-    """Return the XForm with this SHA-256, whole or a range of it."""
+    """Return the XForm, or the file of a form, with this SHA-256, whole or a range of it."""
     context = current()
     device_id = _verify_signature(context, b"")
     try:
@@ -116,8 +116,8 @@ def blob(digest: str) -> Response:
     except ValueError:
         raise NotFound("a blob is named by the 64 hexadecimal digits of its SHA-256") from None
     with context.database.read() as session:
-        content = deliver_forms.read_xform_for(session, name, device_id=device_id)
-    response = Response(content, mimetype="application/xml")
+        found = deliver_forms.read_blob_for(session, name, device_id=device_id)
+    response = Response(found.content, mimetype=found.media_type)
     response.set_etag(digest)
     response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
     return if_changed(response)

@@ -13,10 +13,16 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from forms.definition import FormDefinition
-from forms.instance import InstanceError, answers_hash, canonical_leaves, instance_id_bytes, parse_instance
+from forms.instance import Instance, InstanceError, answers_hash, canonical_leaves, instance_id_bytes, parse_instance
 from forms.structure import OpenedAnswers, read_answers
 from server.db.queries import opening
-from server.db.queries.opening import AFTER_REVOCATION, RELEASED, StoredEnvelope
+from server.db.queries.opening import (
+    AFTER_REVOCATION,
+    FORM_RETIRED,
+    RELEASED,
+    UNKNOWN_FORM_VERSION,
+    StoredEnvelope,
+)
 from server.db.tables.envelopes import QUARANTINED, WAITING_FOR_EPOCH, WAITING_FOR_FORM, WAITING_FOR_KEY
 from server.errors import KeyStoreLocked
 from server.folding.profile import Summary
@@ -25,7 +31,7 @@ from sync_protocol import envelope as envelopes
 from sync_protocol import epoch as epochs
 from sync_protocol.constants import Kind
 from sync_protocol.documents import DeviceCertificate
-from sync_protocol.envelope import Header
+from sync_protocol.envelope import NO_HASH, Header
 from sync_protocol.epoch import Epoch
 from sync_protocol.errors import EnvelopeError, LocalError
 from sync_protocol.plaintext import Manifest
@@ -103,11 +109,18 @@ class Material:
     epochs: Mapping[bytes, bytes]
     xforms: Mapping[bytes, bytes]
     revoked: Mapping[bytes, datetime] = field(default_factory=dict)
+    retired: Mapping[bytes, datetime] = field(default_factory=dict)
+    names: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
 
     @classmethod
     def load(cls, session: Session, batch: Sequence[StoredEnvelope], *, known_forms: Iterable[bytes]) -> "Material":
-        """Read what a batch names; form versions that are known already are left out."""
+        """Read what a batch names; form versions that are known already are left out.
+
+        Submissions that came before their form was published name it inside only: for them all versions are read.
+        """
         forms = {stored.form_version_hash for stored in batch if stored.form_version_hash is not None}
+        names = opening.form_names(session) if NO_HASH in forms else {}
+        forms.update(names.values())
         return cls(
             certificates=opening.certificate_documents(
                 session, (stored.certificate_hash for stored in batch if stored.certificate_hash is not None)
@@ -117,6 +130,8 @@ class Material:
             ),
             xforms=opening.xforms(session, forms.difference(known_forms)),
             revoked=opening.revocations(session),
+            retired=opening.retirements(session),
+            names=names,
         )
 
 
@@ -183,6 +198,21 @@ class Opener:
         if revoked_at is not None and stored.received_at > revoked_at and stored.reason != RELEASED:
             raise EnvelopeError(AFTER_REVOCATION, "sealed by a device that was revoked before it came")
 
+    def _refuse_retired(self, stored: StoredEnvelope, form_version_hash: bytes) -> None:
+        """Set aside what came after its form version was retired, until a person lets it in."""
+        retired_at = self.material.retired.get(form_version_hash)
+        if retired_at is not None and stored.received_at > retired_at and stored.reason != RELEASED:
+            raise EnvelopeError(FORM_RETIRED, "the form version was retired before it came")
+
+    def _form_version(self, header: Header, instance: Instance) -> bytes:
+        """Return which form version an interview is of; what came before its form was published says it inside."""
+        if header.form_version_hash != NO_HASH:
+            return header.form_version_hash
+        named = self.material.names.get((instance.form_id, instance.version))
+        if named is None:
+            raise EnvelopeError(UNKNOWN_FORM_VERSION, "no such form version is published here")
+        return named
+
     def _decision(
         self, stored: StoredEnvelope, header: Header, certificate: DeviceCertificate, content_key: bytes
     ) -> OpenedDecision:
@@ -202,7 +232,8 @@ class Opener:
     ) -> OpenedInterview:
         instance = parse_instance(xml)
         _elements = list(instance.root.iter())  # keeps lxml's Python objects for the two walks that follow
-        definition = self._definition(header.form_version_hash)
+        definition = self._definition(self._form_version(header, instance))
+        self._refuse_retired(stored, definition.hash)
         if (instance.form_id, instance.version) != (definition.form_id, definition.version):
             raise EnvelopeError("wrong-form", "the interview is not of the form version that its header names")
         if instance.instance_id is None or instance_id_bytes(instance.instance_id) != header.instance_id:
@@ -216,7 +247,7 @@ class Opener:
             answers_hash=answers_hash(canonical_leaves(instance)),
             parents=tuple(sorted(parents)),
             envelope_id=stored.envelope_id,
-            form_version_hash=header.form_version_hash,
+            form_version_hash=definition.hash,
             role=certificate.role,
             mode=mode,
         )

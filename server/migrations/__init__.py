@@ -15,10 +15,10 @@ from server.db.tables import Base
 FOLDER = Path(__file__).parent
 
 
-def upgrade(database: Database) -> None:
+def upgrade(database: Database, to: str = "head") -> None:
     """Bring a database, new or old, to the newest schema, in one transaction; one that is there already stays."""
     with database.transaction() as session:
-        command.upgrade(_config(session.connection()), "head")
+        command.upgrade(_config(session.connection()), to)
 
 
 def differences(database: Database) -> list[Any]:

@@ -1,23 +1,59 @@
-"""What readers get of the published forms: lists, and the very bytes that were published."""
+"""What readers get of the forms: lists, and the very bytes that were published. Tablets never get a draft."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import devices, forms
-from server.db.queries.forms import PUBLISHED, StoredVersion, Workbook
+from server.db.queries import devices, form_events, form_media, forms
+from server.db.queries.form_events import StoredEvent
+from server.db.queries.form_media import StoredMedium
+from server.db.queries.forms import DRAFT, PUBLISHED, StoredForm, StoredVersion, Workbook
 from server.errors import DeviceRevoked, NotFound
 
 
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A version with its files."""
+
+    version: StoredVersion
+    media: Sequence[StoredMedium]
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A version as a list for tablets shows it."""
+
+    version: StoredVersion
+    has_media: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes that a device asks for by their hash."""
+
+    content: bytes
+    media_type: str
+
+
+def list_forms(session: Session) -> Sequence[StoredForm]:
+    """Return all forms by form_id."""
+    return forms.all_forms(session)
+
+
 def list_versions(session: Session, form_id: str | None = None) -> Sequence[StoredVersion]:
-    """Return all versions of a form, or of all forms, in the order of publication."""
+    """Return all versions of a form, or of all forms, in the order of publication; drafts come last."""
     return forms.versions(session, form_id)
 
 
-def current_versions(session: Session) -> Sequence[StoredVersion]:
+def current_versions(session: Session) -> Sequence[Offered]:
     """Return the last published version of each form: what a tablet should fill in today."""
     latest = {version.form_id: version for version in forms.versions(session) if version.state == PUBLISHED}
-    return sorted(latest.values(), key=lambda version: version.form_id)
+    with_media = form_media.versions_with_media(session)
+    return [
+        Offered(version, has_media=version.hash in with_media)
+        for version in sorted(latest.values(), key=lambda version: version.form_id)
+    ]
 
 
 def find_version(session: Session, *, form_id: str, version: str) -> StoredVersion:
@@ -32,11 +68,31 @@ def find_version(session: Session, *, form_id: str, version: str) -> StoredVersi
     return found
 
 
+def find_package(session: Session, *, form_id: str, version: str) -> Package:
+    """Return one version with its files.
+
+    Raises:
+        NotFound: when there is none of this name.
+    """
+    found = find_version(session, form_id=form_id, version=version)
+    return Package(found, form_media.media(session, found.hash))
+
+
+def list_events(session: Session, *, form_id: str, version: str) -> Sequence[StoredEvent]:
+    """Return what people did to a version, oldest first.
+
+    Raises:
+        NotFound: when there is none of this name.
+    """
+    find_version(session, form_id=form_id, version=version)
+    return form_events.events(session, form_id=form_id, version=version)
+
+
 def read_xform(session: Session, form_version_hash: bytes) -> bytes:
     """Return the XForm of a version, byte for byte.
 
     Raises:
-        NotFound: when no published version has this hash.
+        NotFound: when no version has this hash.
     """
     xform = forms.xform(session, form_version_hash)
     if xform is None:
@@ -44,17 +100,57 @@ def read_xform(session: Session, form_version_hash: bytes) -> bytes:
     return xform
 
 
-def read_xform_for(session: Session, form_version_hash: bytes, *, device_id: str) -> bytes:
-    """Return the XForm of a version to a device, which gets nothing after its revocation.
+def read_published(session: Session, form_version_hash: bytes) -> bytes:
+    """Return the XForm of a version that tablets may know.
+
+    Raises:
+        NotFound: when no published version has this hash.
+    """
+    found = forms.version_of_hash(session, form_version_hash)
+    if found is None or found.state == DRAFT:
+        raise NotFound("no published form version has this hash")
+    return read_xform(session, form_version_hash)
+
+
+def media_for_tablets(session: Session, form_version_hash: bytes) -> Sequence[StoredMedium]:
+    """Return the files of a version that tablets may know.
+
+    Raises:
+        NotFound: when no published version has this hash.
+    """
+    found = forms.version_of_hash(session, form_version_hash)
+    if found is None or found.state == DRAFT:
+        raise NotFound("no published form version has this hash")
+    return form_media.media(session, form_version_hash)
+
+
+def read_medium(session: Session, form_version_hash: bytes, name: str) -> Blob:
+    """Return a file of a version.
+
+    Raises:
+        NotFound: when the version has no file of this name.
+    """
+    content = form_media.content(session, form_version_hash, name)
+    found = [medium for medium in form_media.media(session, form_version_hash) if medium.name == name]
+    if content is None or not found:
+        raise NotFound("the form version has no file of this name")
+    return Blob(content, found[0].media_type)
+
+
+def read_blob_for(session: Session, sha256: bytes, *, device_id: str) -> Blob:
+    """Return an XForm or a file of a form to a device, which gets nothing after its revocation.
 
     Raises:
         DeviceRevoked: it was revoked.
-        NotFound: when no published version has this hash.
+        NotFound: when nothing that is published has this hash.
     """
     device = devices.device(session, device_id)
     if device is None or device.revoked_at is not None:
         raise DeviceRevoked(f"device {device_id} is revoked: it may deliver, and gets no forms")
-    return read_xform(session, form_version_hash)
+    medium = form_media.content_for_devices(session, sha256)
+    if medium is not None:
+        return Blob(medium, "application/octet-stream")
+    return Blob(read_published(session, sha256), "application/xml")
 
 
 def read_workbook(session: Session, form_version_hash: bytes) -> Workbook:

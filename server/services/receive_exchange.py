@@ -151,7 +151,7 @@ Entry = tuple[Place, Callable[[], PullItem | None]]
 def _news(session: Session, carrier: Carrier, after: Place, keystore: Identities) -> Iterator[Entry]:
     """Yield each entry after a place, with what makes its item; only those that fit are made."""
     for version in forms.versions_since(session, after.position):
-        place = Place(version.feed_position, FORM_VERSION, version.hash)
+        place = Place(version.feed_position or 0, FORM_VERSION, version.hash)
         if place > after:
             yield place, partial(_form_version, session, version)
     for place, psu in pull.assigned_psus(session, enumerator=carrier.enumerator, after=after):

@@ -18,14 +18,14 @@ from forms.instance import Instance, InstanceError, canonical_leaves, instance_i
 from server.db.queries import devices, envelopes, forms
 from server.db.queries.devices import StoredAppUser
 from server.db.queries.envelopes import NewEnvelope
+from server.db.queries.forms import DRAFT
+from server.db.queries.opening import AFTER_REVOCATION, UNKNOWN_FORM_VERSION
 from server.db.tables.envelopes import QUARANTINED
 from server.errors import NotFound, SubmissionUnreadable
 from server.keystore import DOOR_ID, SealedSubmission, Sealer, Submission
 from sync_protocol.enrolment import token_hash
 from sync_protocol.envelope import NO_HASH, envelope_id
 
-AFTER_REVOCATION: Final = "after-revocation"
-UNKNOWN_FORM_VERSION: Final = "unknown-form-version"
 NO_INSTANCE_ID: Final = "no-instance-id"
 
 
@@ -69,6 +69,8 @@ def prepare(session: Session, *, xml: bytes, app_user: StoredAppUser, door_tag: 
     except InstanceError as error:
         raise SubmissionUnreadable(error.message) from None
     version = forms.version(session, form_id=instance.form_id, version=instance.version)
+    if version is not None and version.state == DRAFT:
+        version = None
     submission = Submission(
         instance_xml=xml,
         instance_id=instance_id_bytes(instance.instance_id) if instance.instance_id else _made_id(tag),

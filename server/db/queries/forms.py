@@ -2,32 +2,71 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, delete, select, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
-from server.db.tables import Form, FormVersion
+from server.db.tables import Form, FormMedium, FormVersion
 
-PUBLISHED = "published"
-WITHDRAWN = "withdrawn"
+DRAFT: Final = "draft"
+PUBLISHED: Final = "published"
+CLOSED: Final = "closed"
+RETIRED: Final = "retired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredForm:
+    """A form: its title is that of the last version."""
+
+    form_id: str
+    title: str
+    needs_approval: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredVersion:
-    """A form version, without its bytes."""
+    """A form version, without its bytes; see `server.db.tables.forms` for what each member means."""
 
     hash: bytes
     form_id: str
     version: str
     title: str
     md5: str
+    package_hash: bytes
+    previous_hash: bytes | None
     state: str
     note: str
-    published_at: datetime
-    published_by: str
+    submitted_at: datetime
+    submitted_by: str
+    published_at: datetime | None
+    published_by: str | None
+    published_position: int | None
+    retired_at: datetime | None
     workbook_name: str | None
-    feed_position: int
+    feed_position: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewVersion:
+    """A version to store, with its bytes."""
+
+    stored: StoredVersion
+    xform: bytes
+    workbook: bytes | None
+    map_document: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionLink:
+    """One version in the chain of a form; its map leads from the version before it to it."""
+
+    hash: bytes
+    version: str
+    previous_hash: bytes | None
+    map_document: bytes | None
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,44 +77,83 @@ class Workbook:
     content: bytes
 
 
-_COLUMNS = (
-    FormVersion.hash,
-    FormVersion.form_id,
-    FormVersion.version,
-    FormVersion.title,
-    FormVersion.md5,
-    FormVersion.state,
-    FormVersion.note,
-    FormVersion.published_at,
-    FormVersion.published_by,
-    FormVersion.workbook_name,
-    FormVersion.feed_position,
-)
+_COLUMNS: Final = tuple(getattr(FormVersion, name) for name in StoredVersion.__dataclass_fields__)
+_IN_ORDER: Final = (FormVersion.published_position.nulls_last(), FormVersion.submitted_at, FormVersion.hash)
+"""The order of publication; drafts come last."""
 
 
-def add_version(session: Session, version: StoredVersion, *, xform: bytes, workbook: bytes | None) -> None:
-    """Store a new version, and its form when it is the first."""
-    session.execute(insert_new(session, Form).values(form_id=version.form_id, title=version.title))
-    form = session.get_one(Form, version.form_id)
-    form.title = version.title
-    session.add(
-        FormVersion(
-            hash=version.hash,
-            form_id=version.form_id,
-            version=version.version,
-            title=version.title,
-            md5=version.md5,
-            xform=xform,
-            workbook=workbook,
-            workbook_name=version.workbook_name,
-            state=version.state,
-            note=version.note,
-            published_at=version.published_at,
-            published_by=version.published_by,
-            feed_position=version.feed_position,
+def form(session: Session, form_id: str) -> StoredForm | None:
+    """Return a form."""
+    found = session.get(Form, form_id)
+    if found is None:
+        return None
+    return StoredForm(form_id=found.form_id, title=found.title, needs_approval=found.needs_approval)
+
+
+def all_forms(session: Session) -> list[StoredForm]:
+    """Return all forms by form_id."""
+    return [
+        StoredForm(form_id=row.form_id, title=row.title, needs_approval=row.needs_approval)
+        for row in session.scalars(select(Form).order_by(Form.form_id))
+    ]
+
+
+def set_needs_approval(session: Session, form_id: str, *, needs_approval: bool) -> bool:
+    """Set whether a second person publishes; say whether there is such a form."""
+    changed = update(Form).where(Form.form_id == form_id).values(needs_approval=needs_approval)
+    return session.execute(changed.returning(Form.form_id)).first() is not None
+
+
+def lock_form(session: Session, *, form_id: str, title: str) -> StoredForm:
+    """Return a form, made when it is not there; until the commit nobody else publishes in it."""
+    session.execute(insert_new(session, Form).values(form_id=form_id, title=title))
+    found = session.scalars(select(Form).where(Form.form_id == form_id).with_for_update()).one()
+    return StoredForm(form_id=found.form_id, title=found.title, needs_approval=found.needs_approval)
+
+
+def add_version(session: Session, new: NewVersion) -> None:
+    """Store a new version of a form that is there."""
+    members: dict[str, Any] = {name: getattr(new.stored, name) for name in StoredVersion.__dataclass_fields__}
+    session.execute(update(Form).where(Form.form_id == new.stored.form_id).values(title=new.stored.title))
+    session.add(FormVersion(**members, xform=new.xform, workbook=new.workbook, map_document=new.map_document))
+    session.flush()
+
+
+def remove_draft(session: Session, form_version_hash: bytes) -> None:
+    """Forget a draft, which no tablet has seen; what else was published never goes."""
+    is_it = (FormVersion.hash == form_version_hash) & (FormVersion.state == DRAFT)
+    drafts = select(FormVersion.hash).where(is_it)
+    session.execute(delete(FormMedium).where(FormMedium.form_version_hash.in_(drafts)))
+    session.execute(delete(FormVersion).where(is_it))
+
+
+def set_published(
+    session: Session, form_version_hash: bytes, *, previous_hash: bytes | None, by: str, at: datetime, position: int
+) -> None:
+    """Publish a draft, at a position of the feed."""
+    session.execute(
+        update(FormVersion)
+        .where(FormVersion.hash == form_version_hash)
+        .values(
+            state=PUBLISHED,
+            previous_hash=previous_hash,
+            published_by=by,
+            published_at=at,
+            published_position=position,
+            feed_position=position,
         )
     )
-    session.flush()
+
+
+def set_state(
+    session: Session, form_version_hash: bytes, state: str, *, retired_at: datetime | None, position: int
+) -> None:
+    """Write a version's new state, which tablets hear of at a position of the feed."""
+    session.execute(
+        update(FormVersion)
+        .where(FormVersion.hash == form_version_hash)
+        .values(state=state, retired_at=retired_at, feed_position=position)
+    )
 
 
 def version(session: Session, *, form_id: str, version: str) -> StoredVersion | None:
@@ -84,20 +162,39 @@ def version(session: Session, *, form_id: str, version: str) -> StoredVersion | 
     return found[0] if found else None
 
 
+def version_of_hash(session: Session, form_version_hash: bytes) -> StoredVersion | None:
+    """Return one version by its hash."""
+    found = _stored(session, _select().where(FormVersion.hash == form_version_hash))
+    return found[0] if found else None
+
+
 def versions(session: Session, form_id: str | None = None) -> list[StoredVersion]:
-    """Return all versions, of one form or of all, in the order of publication."""
-    query = _select().order_by(FormVersion.feed_position)
+    """Return all versions, of one form or of all, in the order of publication; drafts come last."""
+    query = _select().order_by(*_IN_ORDER)
     return _stored(session, query if form_id is None else query.where(FormVersion.form_id == form_id))
 
 
+def chain(session: Session, form_id: str) -> list[VersionLink]:
+    """Return every version of a form that was ever published, in the order of publication."""
+    columns = [getattr(FormVersion, name) for name in VersionLink.__dataclass_fields__]
+    query = select(*columns).where(FormVersion.form_id == form_id, FormVersion.state != DRAFT).order_by(*_IN_ORDER)
+    return [VersionLink(**row) for row in session.execute(query).mappings()]
+
+
 def versions_since(session: Session, position: int) -> list[StoredVersion]:
-    """Return what changed at or after a position of the feed, in its order."""
-    return _stored(session, _select().where(FormVersion.feed_position >= position).order_by(FormVersion.feed_position))
+    """Return what tablets may know and what changed at or after a position of the feed, in its order."""
+    query = _select().where(FormVersion.feed_position >= position, FormVersion.state != DRAFT)
+    return _stored(session, query.order_by(FormVersion.feed_position))
 
 
 def xform(session: Session, form_version_hash: bytes) -> bytes | None:
     """Return the XForm of a version, byte for byte as it was published."""
     return session.scalar(select(FormVersion.xform).where(FormVersion.hash == form_version_hash))
+
+
+def map_document(session: Session, form_version_hash: bytes) -> bytes | None:
+    """Return the map that leads to a version from the one before it, None without one."""
+    return session.scalar(select(FormVersion.map_document).where(FormVersion.hash == form_version_hash))
 
 
 def workbook(session: Session, form_version_hash: bytes) -> Workbook | None:

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from sqlalchemy import and_, bindparam, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
+from server.db.queries.forms import DRAFT, RETIRED
 from server.db.tables import Certificate, Device, Envelope, FormVersion
 from server.db.tables.envelopes import (
     OPENED,
@@ -23,8 +24,11 @@ T = TypeVar("T")
 
 CHUNK: Final = 500
 AFTER_REVOCATION: Final = "after-revocation"
+FORM_RETIRED: Final = "form-retired"
+UNKNOWN_FORM_VERSION: Final = "unknown-form-version"
+"""At the OpenRosa door, where a submission names its form by words: it is looked up again whenever one is published."""
 RELEASED: Final = "released"
-"""Kept with an envelope for ever: a person has let it in although its device is revoked."""
+"""Kept with an envelope for ever: a person has let it in although its device is revoked, or its form retired."""
 _MAY_OPEN: Final = or_(Envelope.state != QUARANTINED, Envelope.reason.is_distinct_from(AFTER_REVOCATION))
 
 
@@ -89,7 +93,7 @@ def openable(session: Session, *, limit: int, is_locked: bool) -> tuple[StoredEn
         epoch.kind == Kind.EPOCH,
         or_(epoch.state != QUARANTINED, epoch.reason.is_distinct_from(AFTER_REVOCATION)),
     )
-    form_is_here = exists().where(FormVersion.hash == Envelope.form_version_hash)
+    form_is_here = exists().where(FormVersion.hash == Envelope.form_version_hash, FormVersion.state != DRAFT)
     wanted = [
         Envelope.state == RECEIVED,
         and_(Envelope.state == WAITING_FOR_EPOCH, epoch_is_here),
@@ -144,9 +148,23 @@ def epoch_bodies(session: Session, hashes: Iterable[bytes]) -> Mapping[bytes, by
 
 
 def xforms(session: Session, hashes: Iterable[bytes]) -> Mapping[bytes, bytes]:
-    """Return the XForm bytes of form versions by their hash."""
-    query = select(FormVersion.hash, FormVersion.xform).where(FormVersion.hash.in_(sorted(set(hashes))))
+    """Return the XForm bytes of form versions by their hash; a draft is not there yet."""
+    query = select(FormVersion.hash, FormVersion.xform).where(
+        FormVersion.hash.in_(sorted(set(hashes))), FormVersion.state != DRAFT
+    )
     return {digest: xform for digest, xform in session.execute(query)}
+
+
+def retirements(session: Session) -> Mapping[bytes, datetime]:
+    """Return when the form versions that were retired were, by hash."""
+    query = select(FormVersion.hash, FormVersion.retired_at).where(FormVersion.state == RETIRED)
+    return {digest: moment for digest, moment in session.execute(query) if moment is not None}
+
+
+def form_names(session: Session) -> Mapping[tuple[str, str], bytes]:
+    """Return the hash of each form version that was ever published, by form_id and version."""
+    query = select(FormVersion.form_id, FormVersion.version, FormVersion.hash).where(FormVersion.state != DRAFT)
+    return {(form_id, version): digest for form_id, version, digest in session.execute(query)}
 
 
 def set_states(session: Session, states: Sequence[tuple[int, str, str | None]]) -> None:
@@ -197,6 +215,15 @@ def release(session: Session, envelope_id: bytes) -> bool:
         .returning(Envelope.sequence)
     ).first()
     return changed is not None
+
+
+def retry_unknown_forms(session: Session) -> None:
+    """Let submissions whose form was unknown be opened again, for one was published."""
+    session.execute(
+        update(Envelope)
+        .where(Envelope.state == QUARANTINED, Envelope.reason == UNKNOWN_FORM_VERSION)
+        .values(state=RECEIVED, reason=None)
+    )
 
 
 def reopen_all(session: Session) -> None:

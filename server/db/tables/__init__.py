@@ -13,7 +13,7 @@ from server.db.tables.fieldwork import (
     FramePsu,
     ListingClass,
 )
-from server.db.tables.forms import Form, FormVersion
+from server.db.tables.forms import Form, FormEvent, FormMedium, FormMediumContent, FormVersion
 from server.db.tables.interviews import Decision, Interview, MicrodataPart, Revision, RevisionParent, Verdict
 from server.db.tables.statistics import EstimateRun, Release, Schedule
 
@@ -34,6 +34,9 @@ __all__ = [
     "ExchangeRate",
     "FeedHead",
     "Form",
+    "FormEvent",
+    "FormMedium",
+    "FormMediumContent",
     "FormVersion",
     "FramePsu",
     "Interview",

@@ -3,8 +3,10 @@
 import pytest
 from sqlalchemy import text
 
+from forms.package import package_hash
 from server.db.engine import Database
-from server.db.queries import feed
+from server.db.queries import feed, form_events, forms
+from server.db.queries.forms import StoredForm
 from server.migrations import differences, upgrade
 
 
@@ -36,3 +38,37 @@ def test_a_failed_upgrade_leaves_no_table(empty_database: Database) -> None:
         upgrade(empty_database)
     with empty_database.transaction() as session:
         session.execute(text("CREATE TABLE form (is_still_free int)"))
+
+
+def test_what_the_first_release_published_reads_on(empty_database: Database) -> None:
+    upgrade(empty_database, to="0001")
+    rows = [("visit", "1", b"a" * 32, 3), ("visit", "2", b"b" * 32, 5), ("other", "1", b"c" * 32, 4)]
+    with empty_database.transaction() as session:
+        session.execute(text("INSERT INTO form (form_id, title) VALUES ('visit', 'Visit'), ('other', 'Other')"))
+        for form_id, version, digest, position in rows:
+            session.execute(
+                text(
+                    "INSERT INTO form_version (hash, form_id, version, title, md5, xform, state, note, published_at,"
+                    " published_by, feed_position) VALUES (:hash, :form_id, :version, 'T', 'm', :xform, 'published',"
+                    " 'why', '2026-11-01 08:00:00+00:00', 'amina', :position)"
+                ),
+                {"hash": digest, "form_id": form_id, "version": version, "xform": b"<x/>", "position": position},
+            )
+    upgrade(empty_database)
+    with empty_database.read() as session:
+        chain = forms.chain(session, "visit")
+        first, _other, second = forms.versions(session)
+        acts = form_events.events(session, form_id="visit")
+        assert forms.form(session, "visit") == StoredForm(form_id="visit", title="Visit", needs_approval=False)
+        assert forms.xform(session, b"a" * 32) == b"<x/>"
+    assert [(link.version, link.previous_hash, link.map_document, link.state) for link in chain] == [
+        ("1", None, None, "published"),
+        ("2", b"a" * 32, None, "published"),
+    ]
+    assert (first.published_position, first.feed_position, second.published_position) == (3, 3, 5)
+    assert (first.submitted_by, first.submitted_at, first.retired_at) == ("amina", first.published_at, None)
+    assert first.package_hash == package_hash(b"a" * 32, ())
+    assert [(act.version, act.action, act.actor, act.note) for act in acts] == [
+        ("1", "published", "amina", "why"),
+        ("2", "published", "amina", "why"),
+    ]

@@ -106,7 +106,7 @@ def test_a_page_of_another_site_changes_nothing_with_our_cookie(
     sqlite_client: FlaskClient, sqlite_context: Context
 ) -> None:
     log_in(sqlite_client, sqlite_context)
-    url = "/api/v1/forms?filename=f.xml"
+    url = "/api/v1/forms/f/versions?filename=f.xml"
     foreign = sqlite_client.post(url, data=b"<x/>", headers={"Origin": "http://evil.example"})
     own = sqlite_client.post(url, data=b"<x/>", headers={"Origin": "http://localhost"})
     assert (foreign.status_code, own.status_code) == (403, 422)

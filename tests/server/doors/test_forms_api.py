@@ -1,6 +1,7 @@
 """Publishing by HTTP: one request; what is wrong with a workbook is said by sheet and row; nothing changes later."""
 
 import hashlib
+from collections.abc import Mapping
 
 import pytest
 from flask.testing import FlaskClient
@@ -30,9 +31,23 @@ def sqlite_manager(sqlite_context: Context) -> dict[str, str]:
     return bearer(sqlite_context, "manager")
 
 
-def upload(client: FlaskClient, headers: dict[str, str], content: bytes, name: str, *, note: str = "") -> TestResponse:
-    body = multipart([(f'name="workbook"; filename="{name}"', content), ('name="note"', note.encode())])
-    return client.post("/api/v1/forms", data=body, headers={**headers, "Content-Type": MULTIPART})
+NOTHING: dict[str, list[object]] = {"forms": [], "versions": []}
+URL = "/api/v1/forms/visit/versions"
+
+
+def upload(
+    client: FlaskClient,
+    headers: dict[str, str],
+    content: bytes,
+    name: str,
+    *,
+    note: str = "",
+    media: Mapping[str, bytes] | None = None,
+    url: str = URL,
+) -> TestResponse:
+    parts = [(f'name="workbook"; filename="{name}"', content), ('name="note"', note.encode())]
+    parts += [(f'name="media"; filename="{medium}"', data) for medium, data in (media or {}).items()]
+    return client.post(url, data=multipart(parts), headers={**headers, "Content-Type": MULTIPART})
 
 
 def test_a_workbook_is_published_and_given_back_byte_for_byte(
@@ -71,7 +86,7 @@ def test_the_same_again_changes_nothing_and_other_content_is_refused(
 
 
 def test_a_raw_body_is_a_workbook_too(sqlite_client: FlaskClient, sqlite_manager: dict[str, str]) -> None:
-    url = "/api/v1/forms?filename=f.xml"
+    url = "/api/v1/forms/raw/versions?filename=f.xml"
     xform = XFORM.format(form_id="raw", version="1", title="Raw").encode()
     assert sqlite_client.post(url, data=xform, headers=sqlite_manager).status_code == 201
     assert sqlite_client.get("/api/v1/forms/raw", headers=sqlite_manager).get_json()["versions"][0]["title"] == "Raw"
@@ -79,10 +94,15 @@ def test_a_raw_body_is_a_workbook_too(sqlite_client: FlaskClient, sqlite_manager
 
 
 def test_a_dry_run_stores_nothing(sqlite_client: FlaskClient, sqlite_manager: dict[str, str]) -> None:
-    url = "/api/v1/forms?dry_run=1&filename=visit.md"
+    url = f"{URL}?dry_run=true&filename=visit.md"
     response = sqlite_client.post(url, data=MARKDOWN.encode(), headers=sqlite_manager)
-    assert (response.status_code, response.get_json()) == (200, {"findings": []})
-    assert sqlite_client.get("/api/v1/forms", headers=sqlite_manager).get_json() == {"versions": []}
+    told = response.get_json()
+    assert (response.status_code, told["outcome"], told["findings"], told["difference"]) == (200, "published", [], None)
+    assert sqlite_client.get("/api/v1/forms", headers=sqlite_manager).get_json() == NOTHING
+    assert (
+        sqlite_client.post(f"{URL}?filename=visit.md", data=MARKDOWN.encode(), headers=sqlite_manager).json is not None
+    )
+    assert sqlite_client.post(url, data=MARKDOWN.encode(), headers=sqlite_manager).json["outcome"] == "unchanged"
 
 
 @pytest.mark.parametrize(
@@ -107,22 +127,20 @@ def test_what_makes_no_form_is_refused_with_findings_and_nothing_is_stored(
     assert code is None or finding["code"] == code
     assert len(problem["detail"]) > 10
     assert "Traceback" not in problem["detail"]
-    assert sqlite_client.get("/api/v1/forms", headers=sqlite_manager).get_json() == {"versions": []}
+    assert sqlite_client.get("/api/v1/forms", headers=sqlite_manager).get_json() == NOTHING
 
 
 def test_an_upload_without_a_file_or_name_says_what_is_missing(
     sqlite_client: FlaskClient, sqlite_manager: dict[str, str]
 ) -> None:
-    raw = sqlite_client.post("/api/v1/forms", data=b"x", headers=sqlite_manager)
-    empty = sqlite_client.post(
-        "/api/v1/forms", data={"other": "x"}, headers=sqlite_manager, content_type="multipart/form-data"
-    )
+    raw = sqlite_client.post(URL, data=b"x", headers=sqlite_manager)
+    empty = sqlite_client.post(URL, data={"other": "x"}, headers=sqlite_manager, content_type="multipart/form-data")
     assert (raw.status_code, "filename" in raw.get_json()["detail"]) == (400, True)
     assert (empty.status_code, "workbook" in empty.get_json()["detail"]) == (400, True)
 
 
 def test_a_workbook_over_the_limit_is_refused(sqlite_client: FlaskClient, sqlite_manager: dict[str, str]) -> None:
-    response = upload(sqlite_client, sqlite_manager, bytes(18 << 20), "a.xlsx")
+    response = upload(sqlite_client, sqlite_manager, bytes(68 << 20), "a.xlsx")
     assert (response.status_code, response.get_json()["type"]) == (413, "/problems/too-large")
 
 

@@ -73,9 +73,9 @@ def test_people_get_a_page_and_programs_json(sqlite_client: FlaskClient) -> None
 
 
 def test_a_wrong_method_names_the_right_ones(sqlite_client: FlaskClient) -> None:
-    response = sqlite_client.delete("/api/v1/forms")
+    response = sqlite_client.delete("/api/v1/forms/visit/policy")
     assert (response.status_code, response.get_json()["type"]) == (405, "/problems/method-not-allowed")
-    assert "POST" in response.headers["Allow"]
+    assert "PUT" in response.headers["Allow"]
 
 
 def test_a_token_in_the_path_is_not_repeated(sqlite_client: FlaskClient) -> None:

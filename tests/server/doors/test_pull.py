@@ -268,13 +268,13 @@ def test_a_cursor_that_nobody_wrote_expires(sqlite_context: Context, sqlite_tabl
 def test_a_revoked_device_gets_no_form_by_its_hash_either(sqlite_context: Context, sqlite_tablet: Tablet) -> None:
     version = hashlib.sha256(publish(sqlite_context, version="1")).digest()
     with sqlite_context.database.read() as session:
-        assert deliver_forms.read_xform_for(session, version, device_id=sqlite_tablet.device_id)
+        assert deliver_forms.read_blob_for(session, version, device_id=sqlite_tablet.device_id)
     revoke(sqlite_context, sqlite_tablet.device_id)
     with sqlite_context.database.read() as session, pytest.raises(DeviceRevoked):
-        deliver_forms.read_xform_for(session, version, device_id=sqlite_tablet.device_id)
+        deliver_forms.read_blob_for(session, version, device_id=sqlite_tablet.device_id)
 
 
 def test_a_form_that_no_answer_could_carry_is_not_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publish_form, "XFORM_BYTES", 1_000)
-    with pytest.raises(WorkbookInvalid, match="put long choice lists into files"):
+    monkeypatch.setattr(publish_form.preparing, "XFORM_BYTES", 1_000)
+    with pytest.raises(WorkbookInvalid, match="Put long choice lists into files"):
         publish_form.prepare(workbook("hh_remit"), "hh_remit.xlsx")

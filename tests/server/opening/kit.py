@@ -11,12 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from forms.definition import FormDefinition
 from forms.instance import instance_id_bytes
+from forms.package import package_hash
 from server.context import Context
 from server.db.queries import devices, envelopes, feed, fieldwork, forms
 from server.db.queries.devices import StoredDevice
 from server.db.queries.envelopes import NewEnvelope
 from server.db.queries.fieldwork import SealedHousehold
-from server.db.queries.forms import StoredVersion
+from server.db.queries.forms import NewVersion, StoredVersion
 from server.db.queries.frame_rows import HouseholdRow
 from server.keystore import KeyStore
 from server.services.open_items import OpenedBatch, OpeningWorker
@@ -297,24 +298,28 @@ def publish_xform(context: Context, content: bytes) -> FormDefinition:
     """Publish any XForm."""
     definition = FormDefinition.parse(content)
     with context.database.transaction() as session:
-        forms.add_version(
-            session,
-            StoredVersion(
-                hash=definition.hash,
-                form_id=definition.form_id,
-                version=definition.version,
-                title=definition.title,
-                md5=definition.md5,
-                state="published",
-                note="",
-                published_at=NOW,
-                published_by="manager",
-                workbook_name=None,
-                feed_position=feed.next_position(session),
-            ),
-            xform=content,
-            workbook=None,
+        forms.lock_form(session, form_id=definition.form_id, title=definition.title)
+        chain, position = forms.chain(session, definition.form_id), feed.next_position(session)
+        stored = StoredVersion(
+            hash=definition.hash,
+            form_id=definition.form_id,
+            version=definition.version,
+            title=definition.title,
+            md5=definition.md5,
+            package_hash=package_hash(definition.hash, ()),
+            previous_hash=chain[-1].hash if chain else None,
+            state="published",
+            note="",
+            submitted_at=NOW,
+            submitted_by="manager",
+            published_at=NOW,
+            published_by="manager",
+            published_position=position,
+            retired_at=None,
+            workbook_name=None,
+            feed_position=position,
         )
+        forms.add_version(session, NewVersion(stored=stored, xform=content, workbook=None, map_document=None))
     return definition
 
 

@@ -1,0 +1,97 @@
+"""A form in one file: a .zip of the workbook and its media.
+
+Folders inside mean nothing; a name counts once. What operating systems add by themselves is passed over.
+"""
+
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+from forms.package import MEDIUM_BYTES, PACKAGE_BYTES, PACKAGE_FILES, Medium
+from forms.workbook.findings import WorkbookError, WorkbookFinding
+
+SUFFIX: Final = ".zip"
+WORKBOOKS: Final = (".xlsx", ".xlsm", ".xls", ".md")
+"""A .csv or .xml inside is a list that the form reads, so it cannot be the workbook."""
+WORKBOOK_BYTES: Final = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """What a package holds."""
+
+    filename: str
+    workbook: bytes
+    media: tuple[Medium, ...]
+
+
+def unpack(content: bytes) -> Unpacked:
+    """Unpack a package.
+
+    Raises:
+        WorkbookError: it is damaged, too large, or has not exactly one workbook.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return _unpack(archive)
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, ValueError):
+        raise _refused(
+            "not-a-package",
+            "The .zip file is damaged or protected by a password.",
+            "Le fichier .zip est endommagé ou protégé par un mot de passe.",
+            "Pack the workbook and its media again, without a password.",
+            "Recréez l’archive avec le classeur et ses médias, sans mot de passe.",
+        ) from None
+
+
+def _unpack(archive: zipfile.ZipFile) -> Unpacked:
+    entries = [entry for entry in archive.infolist() if not entry.is_dir() and not _is_debris(entry.filename)]
+    largest = MEDIUM_BYTES + WORKBOOK_BYTES
+    if len(entries) > PACKAGE_FILES + 1 or sum(entry.file_size for entry in entries) > PACKAGE_BYTES + WORKBOOK_BYTES:
+        raise _refused(
+            "media-too-large",
+            f"The .zip file holds {len(entries)} files; at most {PACKAGE_FILES} of {PACKAGE_BYTES >> 20} MiB fit.",
+            f"L’archive contient {len(entries)} fichiers ; au plus {PACKAGE_FILES} et {PACKAGE_BYTES >> 20} Mio.",
+            "Make pictures and recordings smaller, or leave some out.",
+            "Réduisez les images et les enregistrements, ou retirez-en.",
+        )
+    workbooks = [entry for entry in entries if PurePosixPath(entry.filename).suffix.lower() in WORKBOOKS]
+    if len(workbooks) != 1:
+        raise _refused(
+            "package-workbooks",
+            f"The .zip file holds {len(workbooks)} workbooks; a package has exactly one.",
+            f"L’archive contient {len(workbooks)} classeurs ; il en faut exactement un.",
+            f"Put one workbook ({', '.join(WORKBOOKS)}) into it, and its media.",
+            f"Mettez-y un seul classeur ({', '.join(WORKBOOKS)}) et ses médias.",
+        )
+    media = [
+        Medium(name=_base_name(entry.filename), content=_read(archive, entry, largest))
+        for entry in entries
+        if entry is not workbooks[0]
+    ]
+    name = _base_name(workbooks[0].filename)
+    return Unpacked(name, _read(archive, workbooks[0], largest), tuple(media))
+
+
+def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, at_most: int) -> bytes:
+    """Read no more than an entry says it has: a header may lie."""
+    with archive.open(entry) as file:
+        return file.read(min(entry.file_size, at_most) + 1)
+
+
+def _is_debris(filename: str) -> bool:
+    parts = PurePosixPath(filename.replace("\\", "/")).parts
+    return not parts or "__MACOSX" in parts or parts[-1].startswith(".") or parts[-1] in ("Thumbs.db", "desktop.ini")
+
+
+def _base_name(filename: str) -> str:
+    return PurePosixPath(filename.replace("\\", "/")).name
+
+
+def _refused(code: str, what: str, quoi: str, mend: str, comment: str) -> WorkbookError:
+    finding = WorkbookFinding(
+        code=code, severity="error", what={"en": what, "fr": quoi}, mend={"en": mend, "fr": comment}
+    )
+    return WorkbookError((finding,))

@@ -1,0 +1,101 @@
+"""SQL of the files that belong to form versions; the same bytes are stored once."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from server.db.insert import insert_new
+from server.db.queries.forms import DRAFT
+from server.db.tables import FormMedium, FormMediumContent, FormVersion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredMedium:
+    """A file of a version, without its bytes."""
+
+    name: str
+    media_type: str
+    sha256: bytes
+    md5: str
+    length_bytes: int
+
+
+_COLUMNS = (
+    FormMedium.name,
+    FormMedium.media_type,
+    FormMedium.sha256,
+    FormMediumContent.md5,
+    FormMediumContent.length_bytes,
+)
+
+
+def add(session: Session, form_version_hash: bytes, medium: StoredMedium, content: bytes) -> None:
+    """Store a file of a version."""
+    session.execute(
+        insert_new(session, FormMediumContent).values(
+            sha256=medium.sha256, md5=medium.md5, length_bytes=medium.length_bytes, content=content
+        )
+    )
+    session.add(
+        FormMedium(
+            form_version_hash=form_version_hash,
+            name=medium.name,
+            media_type=medium.media_type,
+            sha256=medium.sha256,
+        )
+    )
+    session.flush()
+
+
+def remove_unused(session: Session) -> None:
+    """Forget the bytes that no version names: those of drafts that were submitted anew."""
+    session.execute(delete(FormMediumContent).where(FormMediumContent.sha256.not_in(select(FormMedium.sha256))))
+
+
+def media(session: Session, form_version_hash: bytes) -> list[StoredMedium]:
+    """Return the files of a version, by name."""
+    query = select(*_COLUMNS).join(FormMediumContent, FormMediumContent.sha256 == FormMedium.sha256)
+    query = query.where(FormMedium.form_version_hash == form_version_hash)
+    # Names are put in order here: databases differ in theirs.
+    found = [StoredMedium(**row) for row in session.execute(query).mappings()]
+    return sorted(found, key=lambda medium: medium.name)
+
+
+def versions_with_media(session: Session) -> frozenset[bytes]:
+    """Return the hashes of the versions that have files."""
+    return frozenset(session.scalars(select(FormMedium.form_version_hash).distinct()))
+
+
+def content(session: Session, form_version_hash: bytes, name: str) -> bytes | None:
+    """Return the bytes of a file of a version."""
+    query = select(FormMediumContent.content).join(FormMedium, FormMedium.sha256 == FormMediumContent.sha256)
+    return session.scalar(query.where(FormMedium.form_version_hash == form_version_hash, FormMedium.name == name))
+
+
+def content_for_devices(session: Session, sha256: bytes) -> bytes | None:
+    """Return the bytes with this hash if they belong to a version that tablets may know."""
+    is_offered = (
+        select(FormMedium.sha256)
+        .join(FormVersion, FormVersion.hash == FormMedium.form_version_hash)
+        .where(FormMedium.sha256 == sha256, FormVersion.state != DRAFT)
+        .exists()
+    )
+    return session.scalar(select(FormMediumContent.content).where(FormMediumContent.sha256 == sha256, is_offered))
+
+
+def contents(
+    session: Session, form_version_hashes: Iterable[bytes], suffixes: Sequence[str]
+) -> Mapping[bytes, Mapping[str, bytes]]:
+    """Return the bytes of files with one of these endings, by version and name."""
+    query = (
+        select(FormMedium.form_version_hash, FormMedium.name, FormMediumContent.content)
+        .join(FormMediumContent, FormMediumContent.sha256 == FormMedium.sha256)
+        .where(FormMedium.form_version_hash.in_(sorted(set(form_version_hashes))))
+    )
+    found: dict[bytes, dict[str, bytes]] = {}
+    for digest, name, read in session.execute(query):
+        if name.lower().endswith(tuple(suffixes)):
+            found.setdefault(digest, {})[name] = read
+    return found

@@ -1,0 +1,147 @@
+"""Compare a prepared version with what is published: what it would break, and whether its map mends that."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from forms.definition import FormDefinition
+from forms.evolution.changes import Difference
+from forms.evolution.check import check_map
+from forms.evolution.declared import EMPTY_MAP
+from forms.evolution.difference import compare
+from forms.workbook.findings import WorkbookFinding
+from server.db.queries import forms
+from server.db.queries.forms import DRAFT, StoredVersion, VersionLink
+from server.errors import FormVersionExists
+from server.services.publish_form.preparing import Prepared, invalid
+
+INDICATORS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {}
+"""By form_id: question name → ids of the published figures that rest on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What publishing a prepared version would mean.
+
+    Attributes:
+        known: the same form and version that is here already: published with this very content, or a draft.
+        is_same: its content is this very one.
+        previous_hash: the version published last, None for the first.
+        difference: from that one, None where there is none or nothing is new.
+        findings: of workbook, media and map; no errors.
+    """
+
+    prepared: Prepared
+    known: StoredVersion | None
+    is_same: bool
+    previous_hash: bytes | None
+    needs_approval: bool
+    difference: Difference | None
+    findings: tuple[WorkbookFinding, ...]
+
+    @property
+    def outcome(self) -> str:
+        """What publishing would come to: published | submitted | unchanged | refused."""
+        if self.stays_as_it_is:
+            return "unchanged"
+        if self.difference is not None and self.difference.unsettled:
+            return "refused"
+        return "submitted" if self.needs_approval else "published"
+
+    @property
+    def stays_as_it_is(self) -> bool:
+        """Storing would change nothing; a draft was compared with the version that it would follow now."""
+        if self.known is None or self.known.state != DRAFT:
+            return self.known is not None
+        return self.is_same and self.needs_approval and self.known.previous_hash == self.previous_hash
+
+
+def examine(session: Session, prepared: Prepared) -> Examined:
+    """Compare a prepared version with the one published last; only reads.
+
+    Raises:
+        FormVersionExists: when the version is published with another content.
+        WorkbookInvalid: when its map is wrong.
+    """
+    definition = prepared.definition
+    form = forms.form(session, definition.form_id)
+    known = forms.version(session, form_id=definition.form_id, version=definition.version)
+    is_same = known is not None and _is_same(session, known, prepared)
+    if known is not None and known.state != DRAFT and not is_same:
+        raise _exists(known)
+    is_published = known is not None and known.state != DRAFT
+    previous = None if is_published else _previous(session, definition.form_id)
+    difference, remarks = (None, ()) if is_published else _compare(session, previous, prepared)
+    return Examined(
+        prepared=prepared,
+        known=known,
+        is_same=is_same,
+        previous_hash=None if previous is None else previous.hash,
+        needs_approval=form is not None and form.needs_approval,
+        difference=difference,
+        findings=(*prepared.findings, *remarks),
+    )
+
+
+def _previous(session: Session, form_id: str) -> VersionLink | None:
+    chain = forms.chain(session, form_id)
+    return chain[-1] if chain else None
+
+
+def _is_same(session: Session, known: StoredVersion, prepared: Prepared) -> bool:
+    """Say whether a version has this content: the same file is, even if a newer converter makes other bytes of it."""
+    stored_map = forms.map_document(session, known.hash)
+    given_map = None if prepared.declared is None else prepared.declared.document
+    if given_map is not None and given_map != stored_map and known.previous_hash is not None:
+        return False
+    if known.package_hash == prepared.package_hash:
+        return True
+    workbook = forms.workbook(session, known.hash)
+    is_same_file = workbook is not None and workbook.content == prepared.workbook
+    return is_same_file and known.package_hash == prepared.package_hash_with(known.hash)
+
+
+def _exists(known: StoredVersion) -> FormVersionExists:
+    when = "" if known.published_at is None else f" on {known.published_at:%Y-%m-%d}"
+    return FormVersionExists(
+        f"{known.form_id} version {known.version or '(none)'} was published{when} with another content:"
+        " raise the version on the settings sheet"
+    )
+
+
+def _compare(
+    session: Session, previous: VersionLink | None, prepared: Prepared
+) -> tuple[Difference | None, tuple[WorkbookFinding, ...]]:
+    declared = prepared.declared
+    if previous is None:
+        return None, () if declared is None else (_IDLE_MAP,)
+    before = FormDefinition.parse(forms.xform(session, previous.hash) or b"")
+    remarks = () if declared is None else check_map(before, prepared.definition, declared)
+    if any(remark.severity == "error" for remark in remarks):
+        raise invalid((*prepared.findings, *remarks))
+    difference = compare(
+        before,
+        prepared.definition,
+        EMPTY_MAP if declared is None else declared,
+        indicators=_indicators(prepared.definition.form_id),
+    )
+    return difference, remarks
+
+
+def _indicators(form_id: str) -> Mapping[str, tuple[str, ...]]:
+    """Return which published figures rest on which question; only our own questionnaire has any."""
+    return INDICATORS.get(form_id, {})
+
+
+_IDLE_MAP: Final = WorkbookFinding(
+    code="map-without-previous",
+    severity="warning",
+    sheet="map",
+    what={
+        "en": "There is a migration map, but no version was published before this one.",
+        "fr": "Il y a un plan de passage, mais aucune version n’a été publiée avant celle-ci.",
+    },
+    mend={"en": "It is not stored.", "fr": "Il n’est pas enregistré."},
+)

@@ -1,0 +1,180 @@
+"""Read a manager's file with its media and map, and convert it; nothing of the database is asked here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Final
+
+from forms.archive import SUFFIX, unpack
+from forms.definition import FormDefinition
+from forms.evolution.declared import MigrationMap, map_of_sheet, read_map
+from forms.media_references import asked_files, check_references
+from forms.package import Medium, check_media, package_hash
+from forms.workbook.findings import WorkbookError, WorkbookFinding
+from forms.xlsform import Conversion, convert
+from server.errors import WorkbookInvalid
+
+NAME_LENGTH: Final = 200
+XFORM_BYTES: Final = 2 << 20
+TITLE_LENGTH: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A workbook that makes a form; nothing of it is stored yet.
+
+    Attributes:
+        declared: the migration map that came with it, None without one.
+        findings: what is noteworthy about workbook and media; no errors.
+    """
+
+    workbook: bytes
+    filename: str
+    conversion: Conversion
+    definition: FormDefinition
+    media: tuple[Medium, ...] = ()
+    declared: MigrationMap | None = None
+    findings: tuple[WorkbookFinding, ...] = ()
+
+    @property
+    def package_hash(self) -> bytes:
+        """SHA-256 of the manifest of the XForm and all media."""
+        return self.package_hash_with(self.definition.hash)
+
+    def package_hash_with(self, xform_hash: bytes) -> bytes:
+        """Return what the package hash would be with another XForm."""
+        return package_hash(xform_hash, ((medium.name, medium.sha256) for medium in self.media))
+
+
+def prepare(
+    workbook: bytes,
+    filename: str,
+    *,
+    media: Sequence[Medium] = (),
+    map_content: bytes | None = None,
+    map_name: str = "map.csv",
+) -> Prepared:
+    """Convert a workbook; takes about a second for a long questionnaire, so do it before a transaction.
+
+    Args:
+        workbook: bytes of a workbook, an XForm, or a .zip of a workbook and media.
+        filename: its ending says which.
+        media: files of the form, beside those in a .zip.
+        map_content: a migration map as CSV; the workbook may have a sheet `map` instead.
+        map_name: for messages.
+
+    Raises:
+        WorkbookInvalid: with `findings`: everything that is wrong, each where it is known on its sheet and row.
+    """
+    try:
+        if PurePath(filename).suffix.lower() == SUFFIX:
+            unpacked = unpack(workbook)
+            workbook, filename = unpacked.workbook, unpacked.filename
+            media = (*unpacked.media, *media)
+        return _prepare(workbook, filename, tuple(media), map_content, map_name)
+    except WorkbookError as error:
+        raise invalid(error.findings) from None
+
+
+def _prepare(
+    workbook: bytes, filename: str, media: tuple[Medium, ...], map_content: bytes | None, map_name: str
+) -> Prepared:
+    """Find all that can be found: a bad medium does not hide what is wrong with the workbook."""
+    errors = list(check_media(media))
+    try:
+        conversion = convert(workbook, filename)
+        errors += _check_size(conversion)
+    except WorkbookError as error:
+        raise WorkbookError((*error.findings, *errors)) from None
+    if errors:
+        raise WorkbookError((*errors, *conversion.findings))
+    findings = (
+        *conversion.findings,
+        *check_references(asked_files(conversion.xform), (medium.name for medium in media)),
+    )
+    return Prepared(
+        workbook=workbook,
+        filename=filename,
+        conversion=conversion,
+        definition=FormDefinition.parse(conversion.xform),
+        media=tuple(sorted(media, key=lambda medium: medium.name)),
+        declared=_declared(conversion, map_content, map_name),
+        findings=findings,
+    )
+
+
+def _declared(conversion: Conversion, map_content: bytes | None, map_name: str) -> MigrationMap | None:
+    sheet = getattr(conversion, "map_sheet", None)
+    if map_content is None:
+        return None if sheet is None else map_of_sheet(sheet)
+    if sheet is not None:
+        raise WorkbookError(
+            (
+                finding(
+                    "map-twice",
+                    "There is a migration map in the workbook and another in a file.",
+                    "Il y a un plan de passage dans le classeur et un autre dans un fichier.",
+                    mend="Keep one of them.",
+                    comment="N’en gardez qu’un.",
+                    sheet="map",
+                ),
+            )
+        )
+    return read_map(map_content, map_name)
+
+
+def _check_size(conversion: Conversion) -> list[WorkbookFinding]:
+    found = []
+    if len(conversion.xform) > XFORM_BYTES:
+        found.append(
+            finding(
+                "too-large",
+                f"The form makes an XForm of {len(conversion.xform):,} bytes; at most {XFORM_BYTES:,} reach a tablet in"
+                " one answer.",
+                f"Le formulaire donne un XForm de {len(conversion.xform):,} octets ; une tablette en reçoit au plus"
+                f" {XFORM_BYTES:,} à la fois.",
+                mend="Put long choice lists into files.",
+                comment="Mettez les longues listes de choix dans des fichiers.",
+            )
+        )
+    for what, text, longest in (
+        ("form_id", conversion.form_id, NAME_LENGTH),
+        ("version", conversion.version, NAME_LENGTH),
+        ("title", conversion.title, TITLE_LENGTH),
+    ):
+        if len(text) > longest:
+            found.append(
+                finding(
+                    "too-long",
+                    f"The {what} has {len(text)} characters, at most {longest} fit.",
+                    f"« {what} » a {len(text)} caractères, au plus {longest} tiennent.",
+                    mend="Shorten it.",
+                    comment="Raccourcissez-le.",
+                    sheet="settings",
+                    row=2,
+                )
+            )
+    return found
+
+
+def finding(
+    code: str, what: str, quoi: str, *, mend: str, comment: str, sheet: str | None = None, row: int | None = None
+) -> WorkbookFinding:
+    """Return an error in both languages."""
+    return WorkbookFinding(
+        code=code,
+        severity="error",
+        sheet=sheet,
+        row=row,
+        what={"en": what, "fr": quoi},
+        mend={"en": mend, "fr": comment},
+    )
+
+
+def invalid(findings: tuple[WorkbookFinding, ...]) -> WorkbookInvalid:
+    """Return the refusal of a workbook for these findings, errors first."""
+    ordered = sorted(findings, key=lambda one: one.severity != "error")
+    first, others = ordered[0], len(ordered) - 1
+    place = "" if first.sheet is None else f"{first.place}: "
+    more = f" And {others} more." if others else ""
+    return WorkbookInvalid(f"{place}{first.message()}{more}", findings=[dict(one.members()) for one in ordered])
