@@ -9,6 +9,7 @@ import csv
 import datetime
 import io
 import zipfile
+from collections.abc import Collection
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
@@ -71,8 +72,12 @@ def sheet(name: str, title: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline="")))
 
 
-def workbook(name: str) -> bytes:
+def workbook(name: str, *, leave_out: Collection[str] = ()) -> bytes:
     """Build the .xlsx workbook of an instrument; the same sheets always give the same bytes.
+
+    Args:
+        name: of the instrument or of a version of it.
+        leave_out: titles of sheets that the workbook does without.
 
     Raises:
         KeyError: there is no such instrument or version.
@@ -81,6 +86,8 @@ def workbook(name: str) -> bytes:
     for page in book.worksheets:
         book.remove(page)
     for title in sheets(name):
+        if title in leave_out:
+            continue
         page = book.create_sheet(title)
         rows = sheet(name, title)
         for row in rows:

@@ -6,18 +6,23 @@ they have to the end, and all of it reaches the office mixed, as it does in the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import multiprocessing
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from forms import library
-from server.demo.accidents import Job, Plan
+from server.demo.accidents import Clock, Job, Plan
 from server.demo.answers import NEWEST
 from server.demo.devices import DeviceResult, DeviceTask, work
+from server.demo.frame_files import enumerator_code
 
 INSTRUMENT: Final = "hh_remit"
+PROCESSES: Final = 2
 
 
 class Stage(NamedTuple):
@@ -70,6 +75,47 @@ def parts_of(plan: Plan, teams: Mapping[int, int]) -> dict[int, tuple[Part, ...]
     return found
 
 
+def tasks_of(
+    plan: Plan,
+    *,
+    teams: Mapping[int, int],
+    addresses: Mapping[int, str],
+    folder: Path,
+    seed: int,
+    collects: Collection[int],
+) -> dict[int, list[DeviceTask]]:
+    """Return what each tablet has to do, part by part.
+
+    Args:
+        plan: jobs and accidents.
+        teams: number of the team by enumerator.
+        addresses: enrolment link, or server URL of a Collect, by enumerator.
+        folder: where each tablet gets a folder of its own.
+        seed: of the demonstration.
+        collects: enumerators who work with ODK Collect.
+    """
+    return {
+        number: [
+            DeviceTask(
+                enumerator=number,
+                address=addresses[number],
+                directory=folder / enumerator_code(number),
+                jobs=part.jobs,
+                clock=plan.clocks.get(number, Clock.RIGHT),
+                seed=seed,
+                version=part.stage.version,
+                version_name=version_name(part.stage.version),
+                published=part.stage.published,
+                part=turn,
+                holds_back=number == plan.revoked,
+                is_collect=number in collects,
+            )
+            for turn, part in enumerate(parts)
+        ]
+        for number, parts in parts_of(plan, teams).items()
+    }
+
+
 def joined(results: Sequence[DeviceResult]) -> DeviceResult:
     """Return how all parts of one tablet's work went."""
     last = results[-1]
@@ -85,6 +131,28 @@ def joined(results: Sequence[DeviceResult]) -> DeviceResult:
         problems=tuple(problem for result in results for problem in result.problems),
         outcome=last.outcome,
     )
+
+
+@contextmanager
+def processes() -> Iterator[ProcessPoolExecutor]:
+    """Make the processes of the tablets; after an error what has not begun is left out."""
+    # Not forked: the progress bar has a thread.
+    pool = ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def ended_on_failure() -> Iterator[None]:
+    """End the tablets' processes when the run fails: they would go on waiting for a server that is gone."""
+    try:
+        yield
+    except BaseException:
+        for process in multiprocessing.active_children():
+            process.terminate()
+        raise
 
 
 class Rollout:
