@@ -4,13 +4,19 @@ A map leads from the version published before to the version that it is stored w
 hash, and rows that remember where in the manager's file they stand.
 """
 
-from collections.abc import Sequence
+import csv
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from forms.workbook.sheets import Sheet
+from forms.workbook.findings import WorkbookError, WorkbookFinding
+from forms.workbook.sheets import Sheet, SheetRow
 
 SHEET: Final = "map"
+MAX_MAP_BYTES: Final = 4 << 20
+"""The largest classification that a survey recodes has a few thousand codes."""
 COLUMNS: Final = ("question", "change", "from", "to", "rule", "note")
 RENAMED: Final = "renamed"
 RECODED: Final = "recoded"
@@ -46,6 +52,9 @@ class MapRow:
     row: int = field(default=0, compare=False)
 
 
+_BLANK: Final = MapRow(question="", change="")
+
+
 @dataclass(frozen=True, slots=True)
 class MigrationMap:
     """The declarations from one version to the next."""
@@ -55,12 +64,20 @@ class MigrationMap:
     @property
     def document(self) -> bytes:
         """The canonical CSV (UTF-8, LF, columns ``COLUMNS``): equal maps, equal bytes."""
-        raise NotImplementedError
+        target = io.StringIO(newline="")
+        writer = csv.writer(target, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows((row.question, row.change, row.old, row.new, row.rule, row.note) for row in self.rows)
+        return target.getvalue().encode()
 
     @property
     def hash(self) -> bytes:
         """SHA-256 of the document."""
-        raise NotImplementedError
+        return hashlib.sha256(self.document).digest()
+
+    def of(self, change: str) -> tuple[MapRow, ...]:
+        """Return the rows of one kind of change."""
+        return tuple(row for row in self.rows if row.change == change)
 
 
 EMPTY_MAP: Final = MigrationMap()
@@ -69,10 +86,52 @@ EMPTY_MAP: Final = MigrationMap()
 def read_map(content: bytes, filename: str = "map.csv") -> MigrationMap:
     """Read a map from a CSV file; empty content is the empty map.
 
+    The separator is a comma, or a semicolon where the header has those, as a spreadsheet set to French writes.
+
     Raises:
         WorkbookError: the file is no CSV of these columns; says where.
     """
-    raise NotImplementedError
+    if len(content) > MAX_MAP_BYTES:
+        raise _refused(
+            "too-large",
+            {
+                "en": f"The map {filename} has {len(content)} bytes; at most {MAX_MAP_BYTES} are read.",
+                "fr": f"La table de passage {filename} a {len(content)} octets ; {MAX_MAP_BYTES} au plus sont lus.",
+            },
+        )
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise _refused(
+            "not-utf-8",
+            {
+                "en": f"The map {filename} is not UTF-8 text. Save it as “CSV UTF-8”.",
+                "fr": f"La table de passage {filename} n'est pas du texte UTF-8. Enregistrez-la en « CSV UTF-8 ».",
+            },
+        ) from None
+    header = text.partition("\n")[0]
+    separator = ";" if header.count(";") > header.count(",") else ","
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
+    except csv.Error:
+        raise _refused(
+            "not-csv",
+            {
+                "en": f'The map {filename} is not CSV: a quotation mark is not closed. Look for a single “"”.',
+                "fr": f"La table de passage {filename} n'est pas du CSV : un guillemet n'est pas fermé. Cherchez-le.",
+            },
+        ) from None
+    return EMPTY_MAP if not lines else map_of_sheet(_sheet(lines))
+
+
+def _sheet(lines: Sequence[Sequence[str]]) -> Sheet:
+    header = tuple(name.strip() for name in lines[0])
+    rows = tuple(
+        SheetRow(number, {name: cell for name, cell in zip(header, line, strict=False) if name and cell})
+        for number, line in enumerate(lines[1:], start=2)
+        if any(cell.strip() for cell in line)
+    )
+    return Sheet(SHEET, header, rows)
 
 
 def map_of_sheet(sheet: Sheet) -> MigrationMap:
@@ -81,9 +140,73 @@ def map_of_sheet(sheet: Sheet) -> MigrationMap:
     Raises:
         WorkbookError: the sheet lacks a column, or has one that a map does not have.
     """
-    raise NotImplementedError
+    headers = {name.strip().lower(): name for name in sheet.header if name.strip()}
+    findings = [_no_column(name) for name in ("question", "change") if name not in headers]
+    findings += [_odd_column(written) for name, written in headers.items() if name not in COLUMNS]
+    if findings:
+        raise WorkbookError(tuple(findings))
+    return map_of_rows([_row(row, headers) for row in sheet.rows])
+
+
+def _row(row: SheetRow, headers: Mapping[str, str]) -> MapRow:
+    question, change, old, new, rule, note = (row.get(headers.get(name, "")) for name in COLUMNS)
+    return MapRow(question=question, change=change, old=old, new=new, rule=rule, note=note, row=row.number)
 
 
 def map_of_rows(rows: Sequence[MapRow]) -> MigrationMap:
-    """Return the map of rows, their cells trimmed."""
-    raise NotImplementedError
+    """Return the map of rows, their cells trimmed and on one line; rows without any cell are left out."""
+    trimmed = (
+        MapRow(
+            question=_line(row.question),
+            change=_line(row.change).lower(),
+            old=_line(row.old),
+            new=_line(row.new),
+            rule=_line(row.rule),
+            note=_line(row.note),
+            row=row.row,
+        )
+        for row in rows
+    )
+    return MigrationMap(tuple(row for row in trimmed if row != _BLANK))
+
+
+def _line(cell: str) -> str:
+    return " ".join(cell.split())
+
+
+def _refused(code: str, what: Mapping[str, str]) -> WorkbookError:
+    finding = WorkbookFinding(code=code, severity="error", sheet=SHEET, what=what, mend={"en": "", "fr": ""})
+    return WorkbookError((finding,))
+
+
+def _no_column(name: str) -> WorkbookFinding:
+    return WorkbookFinding(
+        code="missing-column",
+        severity="error",
+        sheet=SHEET,
+        row=1,
+        column=name,
+        what={"en": f"The map has no column “{name}”.", "fr": f"La table de passage n'a pas de colonne « {name} »."},
+        mend={
+            "en": f"Its columns are: {', '.join(COLUMNS)}.",
+            "fr": f"Ses colonnes sont : {', '.join(COLUMNS)}.",
+        },
+    )
+
+
+def _odd_column(name: str) -> WorkbookFinding:
+    return WorkbookFinding(
+        code="unknown-column",
+        severity="error",
+        sheet=SHEET,
+        row=1,
+        column=name,
+        what={
+            "en": f"A map has no column “{name}”.",
+            "fr": f"Une table de passage n'a pas de colonne « {name} ».",
+        },
+        mend={
+            "en": f"Its columns are: {', '.join(COLUMNS)}; put remarks into “note”.",
+            "fr": f"Ses colonnes sont : {', '.join(COLUMNS)} ; mettez les remarques dans « note ».",
+        },
+    )

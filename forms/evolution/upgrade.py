@@ -4,13 +4,19 @@ Nothing stored is rewritten. Amounts stay exact (Decimal). A value that has no p
 with a remark, or stays readable under its old column name.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from forms.columns import Column, Store
 from forms.definition import FormDefinition
+from forms.evolution.conversions import UnconvertibleError, typed
 from forms.evolution.declared import MigrationMap
-from forms.structure import Row
+from forms.evolution.plan import Fate, ScopePlan, Step, column_tree, kept_name, plan_of
+from forms.evolution.recomputation import Recomputation, RowTree, written
+from forms.structure import Answer, Row
+from forms.xpath.values import Value
 
 
 class Remark(NamedTuple):
@@ -37,7 +43,21 @@ class Upgraded:
 
 
 class Upgrade:
-    """A chain of steps, each from one version to the next; none for the identity."""
+    """A chain of steps, each from one version to the next; none for the identity.
+
+    Args:
+        definition: of the version that the chain starts from.
+        steps: each starts from the version that the one before leads to.
+    """
+
+    def __init__(self, definition: FormDefinition, steps: tuple[Step, ...] = ()) -> None:
+        self.before = definition
+        self.steps = steps
+
+    @property
+    def after(self) -> FormDefinition:
+        """The version that the chain leads to."""
+        return self.steps[-1].after if self.steps else self.before
 
     def apply(self, row: Row, store: Store) -> Upgraded:
         """Upgrade the row of one interview in one store; never raises, never changes its input.
@@ -46,15 +66,107 @@ class Upgrade:
             row: as ``forms.structure.read_answers`` gives it, or as it comes back from a store; None counts as not
                 asked.
         """
-        raise NotImplementedError
+        remarks: list[Remark] = []
+        for link in self._links[store]:
+            row = link.apply(row, remarks)
+        return Upgraded(dict(row), tuple(remarks))
 
     def columns(self, store: Store) -> tuple[Column, ...]:
         """Return the columns of the later version, then those that are kept from earlier ones."""
-        raise NotImplementedError
+        links = self._links[store]
+        return links[-1].plan.columns if links else self.before.columns(store)
 
     def then(self, other: "Upgrade") -> "Upgrade":
         """Return the upgrade that does this one and then the other."""
-        raise NotImplementedError
+        return Upgrade(self.before, (*self.steps, *other.steps))
+
+    @cached_property
+    def _links(self) -> Mapping[Store, Sequence["_Link"]]:
+        return {"analysis": self._linked("analysis"), "identifiers": self._linked("identifiers")}
+
+    def _linked(self, store: Store) -> list["_Link"]:
+        links: list[_Link] = []
+        columns = self.before.columns(store)
+        for step in self.steps:
+            plan = plan_of(step, store, columns)
+            links.append(_Link(step, plan))
+            columns = plan.columns
+        return links
+
+
+class _Link:
+    """One step in one store."""
+
+    def __init__(self, step: Step, plan: ScopePlan) -> None:
+        self.step, self.plan = step, plan
+        self.needs = _needs(plan)
+
+    def apply(self, row: Row, remarks: list[Remark]) -> Row:
+        tree = RowTree(column_tree(self.step.before), self.needs, row) if self.needs else None
+        return _Walk(tree, remarks).row(row, self.plan, "")
+
+
+def _needs(plan: ScopePlan) -> frozenset[str]:
+    found = [rule.needs for rule in plan.computed]
+    found += [_needs(fate.rows) for fate in plan.fates.values() if fate.rows is not None]
+    return frozenset().union(*found)
+
+
+class _Walk:
+    """One upgrade of one row: through its repeats, gathering remarks."""
+
+    def __init__(self, tree: RowTree | None, remarks: list[Remark]) -> None:
+        self.tree = tree
+        self.remarks = remarks
+
+    def row(self, row: Mapping[str, Any], plan: ScopePlan, above: str) -> dict[str, Any]:
+        """Return a row as of the later version; ``above`` leads the names of its columns in remarks."""
+        found: dict[str, Any] = {}
+        fates = plan.fates
+        for name, value in row.items():
+            fate = fates.get(name)
+            if fate is None:  # kept from a version before those of this chain
+                found[kept_name(name, plan.taken | found.keys())] = value
+            elif fate.conversion is None and fate.rows is None and not fate.remark:
+                found[fate.target] = value
+            elif value is None:
+                continue
+            elif fate.rows is None:
+                self._answer(value, fate, found, column=above + (fate.target or name))
+            else:
+                inside = f"{above}{fate.target or name}/"
+                rows = [self.row(inner, fate.rows, inside) for inner in value]
+                if fate.target:
+                    found[fate.target] = rows
+        if self.tree is not None:
+            for rule in plan.computed:
+                self._compute(rule, self.tree.compute(rule, row), found, column=above + rule.column)
+        return found
+
+    def _answer(self, value: Answer, fate: Fate, found: dict[str, Any], *, column: str) -> None:
+        if fate.conversion is None:
+            self.remarks.append(Remark(fate.remark, column))
+            return
+        try:
+            converted = fate.conversion(value, lambda code, choice: self.remarks.append(Remark(code, column, choice)))
+        except UnconvertibleError:
+            self.remarks.append(Remark("unconvertible", column))
+            found[fate.raw] = value
+            return
+        if converted is not None:
+            found[fate.target] = converted
+
+    def _compute(self, rule: Recomputation, value: Value | None, found: dict[str, Any], *, column: str) -> None:
+        text = "" if value is None else written(value, rule.type)
+        answer: Answer | None = None
+        try:
+            answer = typed(text, rule.type) if text else None
+        except UnconvertibleError:
+            value = None
+        if value is None or (answer is not None and rule.codes is not None and str(answer) not in rule.codes):
+            self.remarks.append(Remark("unconvertible", column))
+        elif answer is not None:
+            found[rule.column] = answer
 
 
 def upgrade_between(before: FormDefinition, after: FormDefinition, declared: MigrationMap) -> Upgrade:
@@ -62,9 +174,9 @@ def upgrade_between(before: FormDefinition, after: FormDefinition, declared: Mig
 
     ``check_map`` says which those are; an upgrade is total all the same.
     """
-    raise NotImplementedError
+    return Upgrade(before, (Step(before, after, declared),))
 
 
 def identity(definition: FormDefinition) -> Upgrade:
     """Return the upgrade of a version to itself."""
-    raise NotImplementedError
+    return Upgrade(definition)

@@ -1,0 +1,136 @@
+"""Whether a changed text may have changed what is asked: its numbers, units, currencies, negations."""
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+from forms.model import Texts
+
+SIMILAR: Final = 0.6
+"""From this ratio of equal characters on, two texts count as one text reworded: tried on the choices of hh_remit."""
+
+_WORD: Final = re.compile(r"\d+(?:[.,  ]\d+)*|[^\W\d_]+(?=['’]?)|[%$€£]")
+_OUTPUT: Final = re.compile(r"\$?\{[^}]*\}")
+_NUMBER_WORDS: Final[Mapping[str, str]] = {
+    "one": "1", "two": "2", "deux": "2", "three": "3", "trois": "3", "four": "4", "quatre": "4", "five": "5",
+    "cinq": "5", "six": "6", "seven": "7", "sept": "7", "eight": "8", "huit": "8", "nine": "9", "neuf": "9",
+    "ten": "10", "dix": "10", "eleven": "11", "onze": "11", "twelve": "12", "douze": "12", "twice": "2",
+    "half": "1/2", "moitié": "1/2", "demi": "1/2", "dozen": "12", "douzaine": "12", "fifteen": "15", "quinze": "15",
+    "twenty": "20", "vingt": "20", "thirty": "30", "trente": "30", "hundred": "100", "cent": "100",
+    "thousand": "1000", "mille": "1000", "million": "1000000", "millions": "1000000",
+}  # fmt: skip
+_UNITS: Final[Mapping[str, str]] = {
+    name: names[0]
+    for names in (
+        ("second", "seconds", "seconde", "secondes"),
+        ("minute", "minutes"),
+        ("hour", "hours", "heure", "heures"),
+        ("day", "days", "jour", "jours", "daily"),
+        ("week", "weeks", "semaine", "semaines", "weekly"),
+        ("month", "months", "mois", "monthly", "mensuel", "mensuelle"),
+        ("quarter", "quarters", "trimestre", "trimestres"),
+        ("year", "years", "an", "ans", "année", "années", "yearly", "annual", "annuel", "annuelle"),
+        ("metre", "metres", "meter", "meters", "mètre", "mètres"),
+        ("kilometre", "kilometres", "kilometer", "kilometers", "km", "kilomètre", "kilomètres"),
+        ("hectare", "hectares", "ha"),
+        ("acre", "acres"),
+        ("gram", "grams", "gramme", "grammes"),
+        ("kilogram", "kilograms", "kg", "kilo", "kilos", "kilogramme", "kilogrammes"),
+        ("tonne", "tonnes", "ton", "tons"),
+        ("litre", "litres", "liter", "liters"),
+        ("percent", "%", "percentage", "pourcent", "pourcentage"),
+        ("unit", "units", "unité", "unités"),
+        ("gross", "brut", "brute", "bruts", "brutes"),
+        ("net", "nets", "nette", "nettes"),
+    )
+    for name in names
+}  # fmt: skip
+_CURRENCIES: Final[Mapping[str, str]] = {
+    name: names[0]
+    for names in (
+        ("dollar", "dollars", "$", "usd"),
+        ("euro", "euros", "€", "eur"),
+        ("pound", "pounds", "£", "gbp", "livre", "livres"),
+        ("franc", "francs", "xof", "xaf", "cfa", "fcfa"),
+        ("rupee", "rupees", "roupie", "roupies", "inr", "npr", "pkr"),
+        ("dirham", "dirhams", "aed", "mad"),
+        ("riyal", "riyals", "sar", "qar"),
+        ("dinar", "dinars", "tnd", "dzd", "kwd"),
+        ("currency", "currencies", "monnaie", "monnaies", "devise", "devises"),
+    )
+    for name in names
+}
+_NEGATIONS: Final[Mapping[str, str]] = dict.fromkeys(
+    ("not", "no", "never", "none", "without", "except", "excluding", "cannot", "t",
+     "pas", "non", "jamais", "aucun", "aucune", "sans", "sauf", "excepté", "hors"),
+    "not",
+)  # fmt: skip
+SIGNALS: Final[Mapping[str, Mapping[str, str]]] = {
+    "number": _NUMBER_WORDS,
+    "unit": _UNITS,
+    "currency": _CURRENCIES,
+    "negation": _NEGATIONS,
+}
+
+
+def signals(before: str, after: str) -> tuple[str, ...]:
+    """Return what changed in a text beside its style: ``number``, ``unit``, ``currency``, ``negation``."""
+    olds, news = _signals(before), _signals(after)
+    return tuple(name for name in SIGNALS if olds[name] != news[name])
+
+
+def _signals(text: str) -> Mapping[str, Counter[str]]:
+    words = _WORD.findall(_OUTPUT.sub(" ", text).casefold())
+    found: dict[str, Counter[str]] = {
+        name: Counter(known[word] for word in words if word in known) for name, known in SIGNALS.items()
+    }
+    found["number"].update(re.sub(r"[,  ]", "", word) for word in words if word[0].isdigit())
+    return found
+
+
+def changed_languages(before: Texts, after: Texts) -> tuple[str, ...]:
+    """Return the languages of both versions in which a text differs by more than white space."""
+    return tuple(
+        language for language in before if language in after and _plain(before[language]) != _plain(after[language])
+    )
+
+
+def text_signals(before: Texts, after: Texts) -> tuple[str, ...]:
+    """Return the signals of a text in any language in which it changed."""
+    found = [
+        name for language in changed_languages(before, after) for name in signals(before[language], after[language])
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def is_same_label(before: Texts, after: Texts) -> bool:
+    """Say whether two choices say the same: word for word in one language at least, or much alike in all."""
+    shared = [language for language in before if language in after]
+    if not shared:
+        return True
+    if len(changed_languages(before, after)) < len(shared):
+        return True
+    return not text_signals(before, after) and all(
+        likeness(before[language], after[language]) >= SIMILAR for language in shared
+    )
+
+
+def is_equal_label(before: Texts, after: Texts) -> bool:
+    """Say whether two texts are the same but for case and punctuation, in every language that both have."""
+    shared = [language for language in before if language in after and _bare(before[language])]
+    return bool(shared) and all(_bare(before[language]) == _bare(after[language]) for language in shared)
+
+
+def likeness(before: str, after: str) -> float:
+    """Return how alike two texts are, from 0 to 1."""
+    return difflib.SequenceMatcher(None, _bare(before), _bare(after), autojunk=False).ratio()
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _bare(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.casefold()))
