@@ -72,6 +72,15 @@ def sheet(name: str, title: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline="")))
 
 
+def map_file(name: str) -> bytes | None:
+    """Return the migration map that leads to a version, as a CSV file of its own; None for the first version.
+
+    Raises:
+        KeyError: there is no such instrument or version.
+    """
+    return _folder(name).joinpath(f"{MAP}.csv").read_bytes() if MAP in sheets(name) else None
+
+
 def workbook(name: str, *, leave_out: Collection[str] = ()) -> bytes:
     """Build the .xlsx workbook of an instrument; the same sheets always give the same bytes.
 
