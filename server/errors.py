@@ -90,7 +90,7 @@ class FormVersionExists(Problem):
 
 
 class FormChangeBreaks(Problem):
-    """A version would take the meaning from answers that are there; `changes` lists what, `findings` the rest."""
+    """A version would take the meaning from answers that are there; `changes` lists which, `difference` has all."""
 
     slug, status, title = "form-change-breaks", 409, "This version would break what has been collected"
     remedy = (

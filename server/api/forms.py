@@ -7,14 +7,7 @@ from flask import Blueprint, Response, request
 
 from forms.package import PACKAGE_BYTES, Medium
 from server.api.bodies import if_changed, limit, read_body
-from server.api.form_members import (
-    dry_run_members,
-    event_members,
-    form_members,
-    manifest_members,
-    published_members,
-    version_members,
-)
+from server.api.form_members import event_members, form_members, manifest_members, version_members
 from server.clock import utc_now
 from server.context import caller, current, roles
 from server.errors import BadRequest
@@ -37,12 +30,12 @@ def publish(form_id: str) -> Response:
     with database.read() as session:
         examined = publish_form.examine(session, prepared)
     if request.args.get("dry_run") in ("1", "true"):
-        return _json(dry_run_members(examined, None))
+        return _json(examined.members(None))
     with database.transaction() as session:
         published = publish_form.publish(
             session, prepared, note=note, user=caller().name, now=utc_now(), examined=examined
         )
-    return _json(published_members(published), 201 if published.is_new else 200)
+    return _json(published.members(), 201 if published.is_new else 200)
 
 
 @blueprint.post("/<form_id>/versions/<version>/state")

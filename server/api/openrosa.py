@@ -1,7 +1,8 @@
 """The OpenRosa door for ODK Collect: form list, XForm, media, submission; the app user's token is in the path.
 
-201 means sealed and on disk. Media of a submission are refused with a message that Collect shows, and stay on the tablet
-with their form: nothing is dropped silently. Query arguments and the Date header are ignored, as Collect writes wrong ones.
+201 means sealed and on disk. Media of a submission are refused with a message that Collect shows, and stay on the
+tablet with their form: nothing is dropped silently. Query arguments and the Date header are ignored, as Collect writes
+wrong ones.
 """
 
 from typing import Final

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
@@ -15,6 +15,7 @@ from forms.workbook.findings import WorkbookFinding
 from server.db.queries import forms
 from server.db.queries.forms import DRAFT, StoredVersion, VersionLink
 from server.errors import FormVersionExists
+from server.services.publish_form.members import difference_members, finding_members, plain
 from server.services.publish_form.preparing import Prepared, invalid
 from server.statistics import hh_remit
 
@@ -41,6 +42,21 @@ class Examined:
     needs_approval: bool
     difference: Difference | None
     findings: tuple[WorkbookFinding, ...]
+
+    def members(self, rehearsal: object) -> dict[str, Any]:
+        """Return what JSON shows of a dry run; `rehearsal` is what it would do to the interviews collected so far."""
+        definition = self.prepared.definition
+        return {
+            "form_id": definition.form_id,
+            "version": definition.version,
+            "title": definition.title,
+            "hash": definition.hash.hex(),
+            "package_hash": self.prepared.package_hash.hex(),
+            "outcome": self.outcome,
+            "findings": finding_members(self.findings),
+            "difference": difference_members(self.difference),
+            "rehearsal": plain(rehearsal),
+        }
 
     @property
     def outcome(self) -> str:

@@ -13,6 +13,7 @@ from forms.package import Medium, check_media, package_hash
 from forms.workbook.findings import WorkbookError, WorkbookFinding
 from forms.xlsform import Conversion, convert
 from server.errors import WorkbookInvalid
+from server.services.publish_form.members import finding_members
 
 NAME_LENGTH: Final = 200
 XFORM_BYTES: Final = 2 << 20
@@ -177,4 +178,4 @@ def invalid(findings: tuple[WorkbookFinding, ...]) -> WorkbookInvalid:
     first, others = ordered[0], len(ordered) - 1
     place = "" if first.sheet is None else f"{first.place}: "
     more = f" And {others} more." if others else ""
-    return WorkbookInvalid(f"{place}{first.message()}{more}", findings=[dict(one.members()) for one in ordered])
+    return WorkbookInvalid(f"{place}{first.message()}{more}", findings=finding_members(ordered))

@@ -1,7 +1,8 @@
 """Store a version: published at once, or as a draft where the form asks for a second person."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -13,6 +14,7 @@ from server.db.queries.form_media import StoredMedium
 from server.db.queries.forms import DRAFT, PUBLISHED, NewVersion, StoredVersion
 from server.errors import FormChangeBreaks
 from server.services.publish_form.examining import Examined, examine
+from server.services.publish_form.members import difference_members, finding_members, plain
 from server.services.publish_form.preparing import NAME_LENGTH, Prepared, prepare
 from server.services.publish_form.states import SUBMITTED
 
@@ -30,6 +32,20 @@ class PublishedVersion:
     is_new: bool
     difference: Difference | None
     findings: tuple[WorkbookFinding, ...]
+
+    def members(self) -> dict[str, Any]:
+        """Return what JSON shows of it."""
+        return {
+            "form_id": self.form_id,
+            "version": self.version,
+            "title": self.title,
+            "hash": self.hash.hex(),
+            "package_hash": self.package_hash.hex(),
+            "state": self.state,
+            "is_new": self.is_new,
+            "findings": finding_members(self.findings),
+            "difference": difference_members(self.difference),
+        }
 
 
 def publish(
@@ -115,8 +131,9 @@ def breaking(examined: Examined, difference: Difference) -> FormChangeBreaks:
     return FormChangeBreaks(
         f"version {difference.after} of {difference.form_id} changes what version {difference.before} has collected"
         f" ({names}{more}): declare in a migration map what becomes of the answers",
-        findings=[dict(finding.members()) for finding in examined.findings],
-        changes=[asdict(change) for change in open_ones],
+        findings=finding_members(examined.findings),
+        changes=plain(open_ones),
+        difference=difference_members(difference),
     )
 
 
