@@ -56,14 +56,17 @@ def estimates(release_id: int) -> Response:
 @blueprint.get("/microdata.csv")
 @roles("statistician")
 def microdata() -> Response:
-    """Stream analysis microdata with weights, strata and PSUs; ``?table=`` names a repeat instead of households."""
+    """Stream analysis microdata with weights, strata and PSUs.
+
+    ``?table=`` names a repeat instead of households, ``?as_of=`` a version of the form or ``collected``.
+    """
     context = current()
     with context.database.read() as session:
         table = export_microdata.open_table(
             session,
             microdata=context.microdata,
-            definition_of=context.definition,
             table=request.args.get("table", "household"),
+            as_of=request.args.get("as_of"),
         )
     response = Response(write_csv(table.header, table.rows), mimetype=CSV)
     response.headers["Cache-Control"] = "no-store"

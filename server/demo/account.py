@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -10,9 +10,11 @@ from typing import Any, Final
 from forms.instance import instance_id_bytes
 from server.demo import parameters as p
 from server.demo.accidents import AccountLine, Clock, Plan
+from server.demo.answers import NEWEST, VERSIONS
 from server.demo.cases import working_day
 from server.demo.devices import DeviceResult
 from server.demo.office import Stored
+from server.demo.rollout import version_name
 
 #: A clock that is off by less than this changes no date that anyone asked for.
 CLOCK_TOLERANCE: Final = timedelta(days=2)
@@ -20,7 +22,10 @@ CLOCK_TOLERANCE: Final = timedelta(days=2)
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was seen on the way: results of the tablets, holds before they were settled, envelopes set aside."""
+    """What was seen on the way: results of the tablets, holds before they were settled, envelopes set aside.
+
+    ``refused_versions`` counts form versions that were refused because no map said what becomes of collected answers.
+    """
 
     plan: Plan
     results: Sequence[DeviceResult]
@@ -29,6 +34,7 @@ class Evidence:
     stored: Stored
     progress: Mapping[str, Any]
     lost_psus: Sequence[str]
+    refused_versions: int
 
 
 def account(evidence: Evidence) -> tuple[AccountLine, ...]:
@@ -36,6 +42,7 @@ def account(evidence: Evidence) -> tuple[AccountLine, ...]:
     return (
         _delivered(evidence),
         *_answers(evidence),
+        *_versions(evidence),
         *_keys(evidence),
         *_modes_and_edits(evidence),
         *_tablets(evidence),
@@ -64,6 +71,19 @@ def _answers(evidence: Evidence) -> tuple[AccountLine, ...]:
     lost = sum(result.lost_answers for result in evidence.results)
     doubled = len(evidence.stored.instance_ids) - len(set(evidence.stored.instance_ids))
     return (AccountLine("answers lost, asked for again without doubling", lost, lost - doubled, "receipts"),)
+
+
+def _versions(evidence: Evidence) -> Iterator[AccountLine]:
+    """Each interview is stored under the version that its tablet filled; a change that breaks was refused."""
+    sent = [one for result in evidence.results for one in result.interviews if one.is_sent]
+    stored = evidence.stored.versions
+    for number in VERSIONS:
+        mine = [instance_id_bytes(one.instance_ids[0]) for one in sent if one.version == number]
+        found = sum(stored.get(interview_id) == version_name(number) for interview_id in mine)
+        yield AccountLine(f"interviews on version {number}", len(mine), found, "the version of the envelope")
+    yield AccountLine(
+        f"version {NEWEST} without its migration map", 1, evidence.refused_versions, "refused: it would break"
+    )
 
 
 def _keys(evidence: Evidence) -> tuple[AccountLine, ...]:

@@ -20,7 +20,7 @@ from forms.definition import FormDefinition
 from forms.filling import Filled, fill
 from forms.instance import instance_id_bytes
 from server.demo.accidents import CLOCK_OFFSETS, LOST_ANSWERS, REPEATED_REQUESTS, Clock, Job
-from server.demo.answers import Answers, answers_of
+from server.demo.answers import NEWEST, Answers, answers_of
 from server.demo.cases import Case
 from server.demo.collect import CollectError, ScriptedCollect
 from server.demo.problems import DemoError
@@ -41,7 +41,15 @@ _LONGEST_WAIT_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class DeviceTask:
-    """What one enumerator's tablet has to do; ``address`` is the enrolment link, or the server URL of a Collect."""
+    """What one enumerator's tablet has to do in one go.
+
+    Attributes:
+        address: the enrolment link, or the server URL of a Collect.
+        version: of the questionnaire that the enumerator is told to fill, 1 to 3.
+        version_name: the same as the form itself carries it.
+        published: the newest version by then; the work cannot begin before.
+        part: of the tablet's work, from 0; a new tablet enrols first.
+    """
 
     enumerator: int
     address: str
@@ -49,6 +57,10 @@ class DeviceTask:
     jobs: tuple[Job, ...]
     clock: Clock
     seed: int
+    version: int = NEWEST
+    version_name: str = ""
+    published: int = NEWEST
+    part: int = 0
     holds_back: bool = False
     is_collect: bool = False
 
@@ -62,6 +74,7 @@ class FilledInterview:
     mode: str
     instance_ids: tuple[str, ...]
     is_sent: bool
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +105,11 @@ def call_again(task: DeviceTask) -> tuple[int, SyncReport]:
 
 
 def _native(task: DeviceTask) -> DeviceResult:
-    with Device.create(task.directory) as device:
-        link = parse_link(task.address)
-        plain = HttpTransport(link.base_url)
-        _until_answered(lambda: device.enrol(link, transport=plain))
-        rng = random.Random(f"faults {task.seed} {task.enumerator}")  # noqa: S311 - not a secret
-        transport = FaultyTransport(plain, lambda _: _fault(rng))
+    with _tablet(task) as device:
+        rng = _generator("faults", task)
+        transport = FaultyTransport(device.transport(), lambda _: _fault(rng))
         first = _sync(device, transport)
-        form = _form(device.form_versions())
+        form = _form(device.form_versions(), task.version_name)
         keys = {household.household_key for rows in device.assignments().values() for household in rows}
         filler = _Filler(_definition(form), task)
         with device.bulk():
@@ -125,6 +135,20 @@ def _native(task: DeviceTask) -> DeviceResult:
     )
 
 
+def _tablet(task: DeviceTask) -> Device:
+    """Enrol a new tablet, or take up one that has worked before."""
+    if task.part:
+        return Device.open(task.directory)
+    device = Device.create(task.directory)
+    link = parse_link(task.address)
+    _until_answered(lambda: device.enrol(link, transport=HttpTransport(link.base_url)))
+    return device
+
+
+def _generator(purpose: str, task: DeviceTask) -> random.Random:
+    return random.Random(f"{purpose} {task.seed} {task.enumerator} {task.part}")  # noqa: S311 - not a secret
+
+
 def _seal(device: Device, filler: _Filler, job: Job, keys: set[str]) -> None:
     if job.mode == "survey" and job.case.key not in keys:
         raise DemoError(f"enumerator {job.case.enumerator} was not assigned household {job.case.key}")
@@ -143,15 +167,14 @@ def _seal(device: Device, filler: _Filler, job: Job, keys: set[str]) -> None:
 
 
 def _collect(task: DeviceTask) -> DeviceResult:
-    rng = random.Random(f"faults {task.seed} {task.enumerator}")  # noqa: S311 - not a secret
+    rng = _generator("faults", task)
     app = ScriptedCollect(
         task.address,
         f"collect:{task.enumerator:04d}",
         now=lambda: datetime.now(UTC),
         loses_answer=lambda: rng.random() < LOST_ANSWERS,
     )
-    listed = _until_answered(lambda: next(form for form in app.forms() if form.form_id == FORM_ID))
-    filler = _Filler(FormDefinition.parse(_until_answered(lambda: app.download(listed))), task)
+    filler = _Filler(FormDefinition.parse(_form_of_collect(app, task)), task)
     bytes_up = 0
     for job in task.jobs:
         for filled in filler.fill(job):
@@ -172,6 +195,24 @@ def _collect(task: DeviceTask) -> DeviceResult:
     )
 
 
+def _form_of_collect(app: ScriptedCollect, task: DeviceTask) -> bytes:
+    """Return the form that the app has, or fetch it: the list offers the newest version alone.
+
+    Raises:
+        DemoError: the tablet is told to fill a version that it neither has nor finds in the list.
+    """
+    kept = task.directory / f"{FORM_ID}-{task.version_name}.xml"
+    if kept.exists():
+        return kept.read_bytes()
+    listed = _until_answered(lambda: next(form for form in app.forms() if form.form_id == FORM_ID))
+    if listed.version != task.version_name:
+        raise DemoError(f"the form list offers version {listed.version}, not {task.version_name}")
+    form = _until_answered(lambda: app.download(listed))
+    task.directory.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(form)
+    return form
+
+
 class _Filler:
     """Fills the interviews of one tablet through the form, and keeps what became of them."""
 
@@ -182,7 +223,7 @@ class _Filler:
         self.seconds = 0.0
         self._task = task
         self._rates: Rates = make_rates()
-        self._rng = random.Random(f"uuid {task.seed} {task.enumerator}")  # noqa: S311 - made data, not a secret
+        self._rng = _generator("uuid", task)
 
     def now(self, case: Case) -> datetime:
         """Return what the tablet's clock shows at the end of an interview."""
@@ -191,12 +232,13 @@ class _Filler:
 
     def fill(self, job: Job) -> list[Filled]:
         """Fill one job; a mended one twice, the second time with what was right."""
-        answers = answers_of(job.case, self._rates, seed=self._task.seed, mode=job.mode)
+        task = self._task
+        answers = answers_of(job.case, self._rates, seed=task.seed, mode=job.mode, version=task.version)
         answers["household_key"] = job.key
         filled = [self._fill(_with_a_slip(answers), job)] if job.is_mended else []
         filled.append(self._fill(answers, job, before=filled[0].instance_id if filled else None))
         ids = tuple(one.instance_id for one in filled)
-        self.interviews.append(FilledInterview(job.case.key, job.key, job.mode, ids, job.is_sent))
+        self.interviews.append(FilledInterview(job.case.key, job.key, job.mode, ids, job.is_sent, self._task.version))
         return filled
 
     def _fill(self, answers: Answers, job: Job, *, before: str | None = None) -> Filled:
@@ -255,13 +297,14 @@ def _until_answered(request: Callable[[], T]) -> T:
             time.sleep(_LONGEST_WAIT_SECONDS / 5)
 
 
-def _form(versions: tuple[FormVersion, ...]) -> bytes:
+def _form(versions: tuple[FormVersion, ...], name: str) -> bytes:
+    """Return the form of the version that the tablet is told to fill, of all that the exchange brought."""
     for version in versions:
-        if version.form_id == FORM_ID and version.xform is not None:
+        if (version.form_id, version.version) == (FORM_ID, name) and version.xform is not None:
             return version.xform
-    raise DemoError(f"the exchange brought no form {FORM_ID}")
+    raise DemoError(f"the exchange brought no version {name} of {FORM_ID}")
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _definition(xform: bytes) -> FormDefinition:
     return FormDefinition.parse(xform)

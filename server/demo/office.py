@@ -17,7 +17,7 @@ from typing import Any, Final
 from server.clock import utc_now
 from server.config import Config
 from server.context import Context
-from server.db.queries import clocks, devices, interviews, opening
+from server.db.queries import clocks, devices, forms, interviews, opening
 from server.db.queries.interviews import StoredInterview
 from server.db.tables.envelopes import OPENED, QUARANTINED
 from server.demo.problems import DemoError
@@ -30,11 +30,15 @@ USER: Final = "demo"
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What lies in the store: instanceIDs of all revisions, interviews, and the times that devices wrote."""
+    """What lies in the store: instanceIDs of all revisions, interviews, and the times that devices wrote.
+
+    ``revisions`` counts them by interview; ``versions`` are the form versions that envelopes name, by interview.
+    """
 
     instance_ids: tuple[bytes, ...]
     interviews: tuple[StoredInterview, ...]
     revisions: Mapping[bytes, int]
+    versions: Mapping[bytes, str]
     device_times: Mapping[str, tuple[str, ...]]
 
 
@@ -79,6 +83,14 @@ class Office:
             last = (done.stderr.strip() or done.stdout.strip()).splitlines()
             raise DemoError(f"passerelle {' '.join(arguments[:2])}: {last[-1] if last else done.returncode}")
         return done.stdout
+
+    def refuses(self, *arguments: str) -> str:
+        """Run a command that must fail, and return what it says; empty if it does not fail."""
+        try:
+            self.run(*arguments)
+        except DemoError as error:
+            return str(error)
+        return ""
 
     def run_json(self, *arguments: str) -> Any:
         """Run a command with ``--json`` and return what it prints.
@@ -147,6 +159,7 @@ class Office:
         with self.context() as context, context.database.read() as session:
             revisions = interviews.all_revisions(session)
             enrolled = [device.device_id for device in devices.devices(session)]
+            names = {version.hash: version.version for version in forms.versions(session)}
             counts: dict[bytes, int] = {}
             for revision in revisions:
                 counts[revision.interview_id] = counts.get(revision.interview_id, 0) + 1
@@ -154,5 +167,6 @@ class Office:
                 instance_ids=tuple(revision.instance_id for revision in revisions),
                 interviews=interviews.all_interviews(session),
                 revisions=counts,
+                versions={one.interview_id: names[one.form_version_hash] for one in revisions},
                 device_times=_of_tablets(clocks.device_times(session), enrolled),
             )

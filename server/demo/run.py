@@ -6,14 +6,12 @@ The truth is known, so that the figures printed at the end can be judged; the st
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 import signal
 import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,14 +22,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from forms.instance import instance_id_bytes
+from forms.library import MAP, workbook
 from server.clock import utc_now
 from server.demo import display
 from server.demo.accidents import FULL_SAMPLE, Clock, Plan, plan
 from server.demo.account import Evidence, account
+from server.demo.answers import NEWEST, VERSIONS
 from server.demo.cases import Case, Fieldwork, make_cases
 from server.demo.country import Country, make_country
 from server.demo.design import assign, draw_survey, sizes_for
-from server.demo.devices import DeviceResult, DeviceTask, call_again, work
+from server.demo.devices import DeviceResult, DeviceTask, call_again
 from server.demo.display import USUAL_SEED, Outcome, judged
 from server.demo.fieldwork import keep_silent, visit_households
 from server.demo.frame_files import enumerator_code, make_frame_files
@@ -39,6 +39,7 @@ from server.demo.office import Office
 from server.demo.problems import DemoError
 from server.demo.rates import make_rates
 from server.demo.reporting import make_reports
+from server.demo.rollout import INSTRUMENT, Rollout, ended_on_failure, processes, tasks_of
 from server.demo.served import ServedOffice, ServerDown, free_port
 from server.demo.simulate import RECORDED_SEED
 from server.demo.survey_file import write_survey_file
@@ -47,7 +48,6 @@ from server.demo.truth import reported_figures, true_figures
 USUAL_HOUSEHOLDS: Final = 1120
 USUAL_DEVICES: Final = 100
 USUAL_PORT: Final = 8080
-PROCESSES: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,7 @@ class _Demo:
     fieldwork: Fieldwork
     cases: tuple[Case, ...]
     plan: Plan
+    refused_versions: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -224,6 +225,7 @@ def _survey(demo: _Demo, folder: Path) -> Outcome:
             stored=demo.office.stored(),
             progress=demo.office.run_json("progress"),
             lost_psus=lost,
+            refused_versions=demo.refused_versions,
         )
     return Outcome(
         households=len(demo.cases),
@@ -249,7 +251,7 @@ def _set_up(demo: _Demo, folder: Path) -> None:
     office.run("init")
     truth = true_figures(demo.country), reported_figures(demo.country, demo.fieldwork.reports)
     write_survey_file(office.data, real=truth[0], reported=truth[1])
-    office.run("form", "publish", "hh_remit")
+    _publish_form(demo, VERSIONS[0], folder)
     files = make_frame_files(demo.country, demo.fieldwork.survey, demo.fieldwork.assignment, make_rates())
     tables = folder / "frame"
     tables.mkdir()
@@ -261,64 +263,56 @@ def _set_up(demo: _Demo, folder: Path) -> None:
     shutil.rmtree(tables)
 
 
-def _tasks(demo: _Demo, folder: Path) -> list[DeviceTask]:
+def _tasks(demo: _Demo, folder: Path) -> dict[int, list[DeviceTask]]:
+    """Return what each tablet has to do, part by part."""
     collects = _collects(demo.options.devices)
     codes = {number: enumerator_code(number) for number in demo.plan.jobs}
     links = demo.office.enrolment_links([codes[one] for one in codes if one not in collects], utc_now())
     addresses = links | demo.office.app_user_urls([codes[one] for one in codes if one in collects], utc_now())
-    return [
-        DeviceTask(
-            enumerator=number,
-            address=addresses[codes[number]],
-            directory=folder / "tablets" / codes[number],
-            jobs=jobs,
-            clock=demo.plan.clocks.get(number, Clock.RIGHT),
-            seed=demo.options.seed,
-            holds_back=number == demo.plan.revoked,
-            is_collect=number in collects,
-        )
-        for number, jobs in sorted(demo.plan.jobs.items())
-    ]
-
-
-@contextmanager
-def _pool() -> Iterator[ProcessPoolExecutor]:
-    """Make the processes of the tablets; after an error what has not begun is left out."""
-    # Not forked: the progress bar has a thread.
-    pool = ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn"))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _ended_on_failure() -> Iterator[None]:
-    """End the tablets' processes when the run fails: they would go on waiting for a server that is gone."""
-    try:
-        yield
-    except BaseException:
-        for process in multiprocessing.active_children():
-            process.terminate()
-        raise
+    assignment = demo.fieldwork.assignment
+    return tasks_of(
+        demo.plan,
+        teams=dict(zip(assignment.enumerator.tolist(), assignment.team.tolist(), strict=True)),
+        addresses={number: addresses[code] for number, code in codes.items()},
+        folder=folder / "tablets",
+        seed=demo.options.seed,
+        collects=collects,
+    )
 
 
 def _do_fieldwork(demo: _Demo, folder: Path) -> list[DeviceResult]:
     """Have every tablet enrol, fill, seal and sync; kill the server in the middle if asked."""
     tasks = _tasks(demo, folder)
-    total = sum(len(task.jobs) for task in tasks)
-    bar = demo.progress.add_task("interviews", total=total)
+    rounds = sum(len(mine) for mine in tasks.values())
+    bar = demo.progress.add_task("interviews", total=sum(len(one.jobs) for mine in tasks.values() for one in mine))
     begin = time.perf_counter()
-    results: list[DeviceResult] = []
-    with _pool() as pool, _ended_on_failure():
-        for future in as_completed([pool.submit(work, task) for task in tasks]):
-            results.append(future.result())
-            demo.progress.advance(bar, len(results[-1].interviews))
-            if demo.options.kill and len(results) == len(tasks) // 2:
-                demo.served.kill()
-                demo.served.start()
+    done = 0
+
+    def after_each(result: DeviceResult) -> None:
+        nonlocal done
+        done += 1
+        demo.progress.advance(bar, len(result.interviews))
+        if demo.options.kill and done == rounds // 2:
+            demo.served.kill()
+            demo.served.start()
+
+    def publish(number: int) -> None:
+        _publish_form(demo, number, folder)
+
+    with processes() as pool, ended_on_failure():
+        results = Rollout(tasks, publish=publish, after_each=after_each).run(pool)
     demo.seconds["fieldwork"] = round(time.perf_counter() - begin, 2)
     return results
+
+
+def _publish_form(demo: _Demo, number: int, folder: Path) -> None:
+    """Publish a version; the newest one without its map first, which must be refused."""
+    if number == NEWEST:
+        without = folder / "without-map.xlsx"
+        without.write_bytes(workbook(f"{INSTRUMENT}@{number}", leave_out=(MAP,)))
+        demo.refused_versions += "migration map" in demo.office.refuses("form", "publish", str(without))
+        without.unlink()
+    demo.office.run("form", "publish", f"{INSTRUMENT}@{number}")
 
 
 def _revoke(demo: _Demo, folder: Path) -> int:
@@ -388,7 +382,7 @@ def _sum_over(
     bar = demo.progress.add_task(name, total=len(tasks))
     begin = time.perf_counter()
     count = 0
-    with _pool() as pool:
+    with processes() as pool:
         for _, report in pool.map(function, tasks, chunksize=4):
             count += report.verdicts
             demo.progress.advance(bar)

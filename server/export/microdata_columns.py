@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from forms.columns import Column
-from forms.definition import FormDefinition
 from server.export.delimited import Cell
 from server.microdata import PartTable
 
@@ -36,45 +35,45 @@ def open_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
     return tuple(column for column in columns if column.pii not in _CLOSED_CLASSES and column.name not in _CLOSED_NAMES)
 
 
-def table_names(definitions: Iterable[FormDefinition]) -> tuple[str, ...]:
-    """Return the tables of a form: households, and each repeat at any depth."""
+def table_names(parts: Iterable[Sequence[Column]]) -> tuple[str, ...]:
+    """Return the tables of a form from the columns of its parts: households, and each repeat at any depth."""
     names = dict.fromkeys([HOUSEHOLD])
-    for definition in definitions:
-        names |= dict.fromkeys(path[-1] for path in _repeats(definition.columns("analysis"), ()))
+    for columns in parts:
+        names |= dict.fromkeys(path[-1] for path in _repeats(columns, ()))
     return tuple(names)
 
 
 def flat_table(
-    parts: Sequence[tuple[PartTable, FormDefinition]],
+    parts: Sequence[tuple[PartTable, Sequence[Column]]],
     name: str,
     *,
     beside: Sequence[str],
     values_of: Callable[[str], Sequence[Cell] | None],
 ) -> FlatTable:
-    """Return one table of all form versions; a column that a version lacks is empty for it.
+    """Return one table of all form versions; a column that a part lacks is empty for it.
 
     Args:
-        parts: current rows of each form version.
+        parts: current rows of each form version, with the columns of the analysis store that they have.
         name: of the table, see :func:`table_names`.
         beside: names of the columns that come before the answers: weights, stratum, PSU …
         values_of: their values by household key; None leaves the interview out.
     """
     names: dict[str, None] = {}
-    for _, definition in parts:
-        names |= dict.fromkeys(column.name for column in _columns_of(definition, name) if column.name not in beside)
+    for _, columns in parts:
+        names |= dict.fromkeys(column.name for column in _columns_of(columns, name) if column.name not in beside)
     return FlatTable(("household", "row", *beside, *names), _rows(parts, name, tuple(names), values_of))
 
 
 def _rows(
-    parts: Sequence[tuple[PartTable, FormDefinition]],
+    parts: Sequence[tuple[PartTable, Sequence[Column]]],
     name: str,
     names: Sequence[str],
     values_of: Callable[[str], Sequence[Cell] | None],
 ) -> Iterator[Sequence[Cell]]:
     ids = sorted(one for part, _ in parts for one in part.table.column("_interview_id").to_pylist())
     serial = {one: number for number, one in enumerate(ids, start=1)}
-    for part, definition in parts:
-        path = _path_to(definition, name)
+    for part, columns in parts:
+        path = _path_to(columns, name)
         for interview in _interviews(part):
             values = values_of(interview["_household_key"]) if interview["_weighs"] else None
             if values is None or path is None:
@@ -103,17 +102,17 @@ def _repeats(columns: Iterable[Column], above: tuple[str, ...]) -> Iterator[tupl
             yield from _repeats(column.children, (*above, column.name))
 
 
-def _path_to(definition: FormDefinition, name: str) -> tuple[str, ...] | None:
+def _path_to(columns: Sequence[Column], name: str) -> tuple[str, ...] | None:
     if name == HOUSEHOLD:
         return ()
-    found = (path for path in _repeats(definition.columns("analysis"), ()) if path[-1] == name)
+    found = (path for path in _repeats(columns, ()) if path[-1] == name)
     return next(found, None)
 
 
-def _columns_of(definition: FormDefinition, name: str) -> tuple[Column, ...]:
-    columns = definition.columns("analysis")
-    for step in _path_to(definition, name) or ():
-        columns = next(column.children for column in columns if column.name == step)
-    if name != HOUSEHOLD and _path_to(definition, name) is None:
+def _columns_of(columns: Sequence[Column], name: str) -> tuple[Column, ...]:
+    path = _path_to(columns, name)
+    if path is None:
         return ()
+    for step in path:
+        columns = next(column.children for column in columns if column.name == step)
     return tuple(column for column in open_columns(columns) if column.type != "repeat")

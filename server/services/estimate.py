@@ -7,6 +7,7 @@ under one household key the provisional primary does, counted as such.
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
@@ -14,7 +15,9 @@ from typing import Any, Final
 import numpy as np
 from sqlalchemy.orm import Session
 
+from server.db.queries import forms
 from server.db.queries import statistics as queries
+from server.db.queries.forms import VersionLink
 from server.db.queries.statistics import DONE, FAILED, RunRow
 from server.errors import DesignIncomplete, EstimatesImpossible
 from server.export.release_content import Basis, Counts, content_hash, says_the_same, write_content
@@ -64,6 +67,8 @@ def prepare(
 ) -> PreparedRelease:
     """Compute estimates from the interviews received up to a time, without writing anything.
 
+    Answers are read as of the newest version of the form, through the maps that versions were published with.
+
     Args:
         session: to read the design from.
         microdata: the analysis store.
@@ -79,7 +84,9 @@ def prepare(
     tables = queries.design_tables(session)
     drawn = drawn_of(session)
     rates = queries.exchange_rates(session)
-    parts = microdata.read("analysis", form_id=FORM_ID, mode=MODE, columns=COLUMNS)
+    versions = forms.chain(session, FORM_ID)
+    as_of = versions[-1].hash if versions else None
+    parts = microdata.read("analysis", form_id=FORM_ID, mode=MODE, columns=COLUMNS, as_of=as_of)
     rows = [row for part in parts for row in part.table.to_pylist()]
     chosen = choose(rows, queries.first_received(session, mode=MODE), until)
     try:
@@ -90,7 +97,7 @@ def prepare(
         raise problem(f"{error}.") from error
     except ImputationError as error:
         raise EstimatesImpossible(f"{error}.") from error
-    inputs = hashlib.sha256(chosen.fingerprint + _fingerprint(tables, drawn, rates)).digest()
+    inputs = hashlib.sha256(chosen.fingerprint + _fingerprint(tables, drawn, rates, versions)).digest()
     basis = Basis(
         form_id=FORM_ID,
         mode=MODE,
@@ -211,9 +218,11 @@ def _response_rate(households: Households) -> float:
     return respondents / whole if whole else math.nan
 
 
-def _fingerprint(tables: DesignTables, drawn: Drawn, rates: Any) -> bytes:
-    """Hash everything but interviews that a figure depends on."""
+def _fingerprint(tables: DesignTables, drawn: Drawn, rates: Any, versions: Sequence[VersionLink]) -> bytes:
+    """Hash everything but interviews that a figure depends on; answers are read through the maps between versions."""
     digest = hashlib.sha256()
+    for link in versions:
+        digest.update(f"version:{link.hash.hex()};map:{hashlib.sha256(link.map_document or b'').hexdigest()};".encode())
     for table in (tables.psus, tables.listings, tables.totals, drawn):
         for field in fields(table):
             digest.update(f"{field.name}:{getattr(table, field.name).tolist()};".encode())

@@ -1,18 +1,20 @@
 """Analysis microdata for statisticians: answers with weights, strata and PSUs, without anything that identifies."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
 from sqlalchemy.orm import Session
 
-from forms.definition import FormDefinition
+from forms.columns import Column
+from forms.evolution.upgrade import Upgrade
+from server.db.queries import forms
 from server.db.queries import statistics as queries
 from server.errors import BadRequest, DesignIncomplete, EstimatesImpossible, NotFound
 from server.export.delimited import Cell
 from server.export.microdata_columns import FlatTable, flat_table, table_names
-from server.microdata import Microdata
+from server.microdata import Microdata, PartTable
 from server.statistics.design import DesignError
 from server.statistics.hh_remit import FORM_ID, STANDING, Drawn, Rates, choose, derive
 from server.statistics.hh_remit.derive import COLUMNS
@@ -20,6 +22,9 @@ from server.statistics.sample import MODULE_D, RESPONDENT
 from server.statistics.weights import Weighting, weigh
 
 MODE: Final = "survey"
+
+#: As a version: answers as they were collected.
+COLLECTED: Final = "collected"
 
 #: Microdata have no cut-off.
 EVER: Final = datetime.max.replace(tzinfo=UTC)
@@ -34,36 +39,50 @@ def open_table(
     session: Session,
     *,
     microdata: Microdata,
-    definition_of: Callable[[bytes], FormDefinition | None],
     table: str,
+    as_of: str | None = None,
 ) -> FlatTable:
     """Return one table of the current survey interviews, ready to be streamed.
 
-    Interviews that do not weigh are not in it; non-respondents have weight 0. The weights are those of this moment.
+    Interviews that do not weigh are not in it; non-respondents have weight 0. The weights are those of this moment,
+    whatever version the answers are read as of.
 
     Args:
         session: to read the design from.
         microdata: the analysis store.
-        definition_of: gives the definition of a form version.
         table: ``household`` or the name of a repeat.
+        as_of: the version whose columns and codes answers have; None for the newest, ``collected`` for each
+            interview's own. An interview on a later version than the one named comes as collected.
 
     Raises:
-        NotFound: there is no interview yet.
+        NotFound: there is no interview yet, or no such version.
         BadRequest: no such table.
         DesignIncomplete, EstimatesImpossible: no weights can be made.
         KeyStoreLocked: without the vault.
     """
+    versions = {link.version: link.hash for link in forms.chain(session, FORM_ID)}
+    newest = list(versions.values())[-1] if versions else None
+    wanted = _version(versions, newest, as_of)
+    upgrades = microdata.upgrades(FORM_ID, wanted)
     parts = [
-        (part, definition)
-        for part in microdata.read("analysis", form_id=FORM_ID, mode=MODE)
-        if (definition := definition_of(part.form_version_hash)) is not None
+        (part, _columns(part, upgrades, microdata))
+        for part in microdata.read("analysis", form_id=FORM_ID, mode=MODE, as_of=wanted)
     ]
     if not parts:
         raise NotFound("There is no survey interview yet.")
-    names = table_names(definition for _, definition in parts)
+    names = table_names(columns for _, columns in parts)
     if table not in names:
         raise BadRequest(f"There is no table “{table}”; choose one of {', '.join(names)}.")
-    rows = [row for part, _ in parts for row in part.table.select(_present(part.table.column_names)).to_pylist()]
+    weighed = [part for part, _ in parts]
+    if wanted != newest:
+        weighed = list(microdata.read("analysis", form_id=FORM_ID, mode=MODE, columns=COLUMNS, as_of=newest))
+    weights = _weights(session, weighed)
+    return flat_table(parts, table, beside=WEIGHT_COLUMNS, values_of=weights.get)
+
+
+def _weights(session: Session, parts: Sequence[PartTable]) -> Mapping[str, Sequence[Cell]]:
+    """Return the values of ``WEIGHT_COLUMNS`` by household key, of the interviews that weigh."""
+    rows = [row for part in parts for row in part.table.select(_present(part.table.column_names)).to_pylist()]
     chosen = choose(rows, queries.first_received(session, mode=MODE), EVER)
     drawn = _drawn(session)
     try:
@@ -75,8 +94,27 @@ def open_table(
         problem = EstimatesImpossible if error.code == "too-small" else DesignIncomplete
         raise problem(f"{error}.") from error
     values = _values(drawn, households.disposition.tolist(), weighting)
-    wanted = {key: values[key] for key in chosen.answers if key in values}
-    return flat_table(parts, table, beside=WEIGHT_COLUMNS, values_of=wanted.get)
+    return {key: values[key] for key in chosen.answers if key in values}
+
+
+def _version(versions: Mapping[str, bytes], newest: bytes | None, as_of: str | None) -> bytes | None:
+    """Return the hash of the version that answers are read as of; None for as collected."""
+    if as_of is None:
+        return newest
+    if as_of == COLLECTED:
+        return None
+    if as_of not in versions:
+        raise NotFound(f"no version “{as_of}” of {FORM_ID} is published; “{COLLECTED}” gives answers as they came.")
+    return versions[as_of]
+
+
+def _columns(part: PartTable, upgrades: Mapping[bytes, Upgrade], microdata: Microdata) -> tuple[Column, ...]:
+    upgrade = upgrades.get(part.form_version_hash)
+    return (
+        microdata.definition(part.form_version_hash).columns("analysis")
+        if upgrade is None
+        else upgrade.columns("analysis")
+    )
 
 
 def _present(names: Sequence[str]) -> list[str]:

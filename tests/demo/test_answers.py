@@ -1,5 +1,6 @@
 import uuid
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from forms.filling import Filled, fill
 from forms.library import workbook
 from forms.model import ModelNode
 from forms.xlsform import convert
-from server.demo.answers import Answers, answers_of
+from server.demo.answers import VERSIONS, Answers, answers_of
 from server.demo.cases import Case
 from server.demo.fieldwork import COMPLETE, NOT_RECEIVED, PARTIAL
 from server.demo.rates import Rates, make_rates
@@ -17,9 +18,15 @@ from server.demo.rates import Rates, make_rates
 SOFT_CHECKS = ("h_ok", "f_total_ok", "e_rci_ok")
 
 
+@pytest.fixture(scope="module", params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> int:
+    number: int = request.param
+    return number
+
+
 @pytest.fixture(scope="module")
-def xform() -> bytes:
-    return convert(workbook("hh_remit"), "hh_remit.xlsx").xform
+def xform(version: int) -> bytes:
+    return convert(workbook(f"hh_remit@{version}"), "hh_remit.xlsx").xform
 
 
 @pytest.fixture(scope="module")
@@ -41,22 +48,25 @@ def nested(node: ModelNode, flat: Answers) -> dict[str, Any]:
     return found
 
 
+def reached(cases: tuple[Case, ...]) -> list[Case]:
+    return [case for case in cases if case.disposition != NOT_RECEIVED]
+
+
 def one_of_each(cases: tuple[Case, ...], count: int) -> list[Case]:
     """Return households of every outcome, then those with most to tell, so many in all."""
-    reached = [case for case in cases if case.disposition != NOT_RECEIVED]
-    kinds = {case.disposition: case for case in reached}
-    rest = sorted(reached, key=lambda case: -len(case.people) - len(case.senders))
+    kinds = {case.disposition: case for case in reached(cases)}
+    rest = sorted(reached(cases), key=lambda case: -len(case.people) - len(case.senders))
     return [*kinds.values(), *rest][:count]
 
 
 def test_collect_finds_no_problem_in_the_answers(
-    cases: tuple[Case, ...], xform: bytes, rates: Rates, collect: Any, tmp_path: Any
+    cases: tuple[Case, ...], version: int, xform: bytes, rates: Rates, collect: Any, tmp_path: Any
 ) -> None:
     form = tmp_path / "hh_remit.xml"
     form.write_bytes(xform)
     root = FormDefinition.parse(xform).root
-    for case in one_of_each(cases, 40):
-        answers = nested(root, answers_of(case, rates, seed=148))
+    for case in one_of_each(cases, 25):
+        answers = nested(root, answers_of(case, rates, seed=148, version=version))
         result = collect(op="fill", form=str(form), answers=answers)
         problems = [
             problem for problem in result["problems"] if not str(problem.get("path", problem)).endswith(SOFT_CHECKS)
@@ -96,31 +106,73 @@ def test_two_in_five_people_are_children(cases: tuple[Case, ...], rates: Rates) 
     assert 0.33 < sum(age < 15 for age in ages) / len(ages) < 0.43
 
 
-def test_filling_asks_for_all_that_is_answered(cases: tuple[Case, ...], xform: bytes, rates: Rates) -> None:
+def test_filling_asks_for_all_that_is_answered(
+    cases: tuple[Case, ...], version: int, xform: bytes, rates: Rates
+) -> None:
     definition = FormDefinition.parse(xform)
     for case in one_of_each(cases, 60):
-        filled = fill_case(definition, case, rates)
+        filled = fill_case(definition, case, rates, version)
         assert [problem for problem in filled.problems if not problem.path.split(" ")[0].endswith(SOFT_CHECKS)] == []
 
 
-def test_collect_finds_nothing_in_200_filled_interviews(
-    cases: tuple[Case, ...], xform: bytes, rates: Rates, collect: Any, tmp_path: Any
+def test_collect_finds_nothing_in_100_filled_interviews(
+    cases: tuple[Case, ...], version: int, xform: bytes, rates: Rates, collect: Any, tmp_path: Any
 ) -> None:
     form = tmp_path / "hh_remit.xml"
     form.write_bytes(xform)
     definition = FormDefinition.parse(xform)
-    for case in one_of_each(cases, 200):
-        filled = fill_case(definition, case, rates)
+    for case in one_of_each(cases, 100):
+        filled = fill_case(definition, case, rates, version)
         result = collect(op="check", form=str(form), instance_xml=filled.xml.decode())
         assert result["ok"]
         assert result["problems"] == [], case.disposition
 
 
-def fill_case(definition: FormDefinition, case: Case, rates: Rates) -> Filled:
+def fill_case(definition: FormDefinition, case: Case, rates: Rates, version: int) -> Filled:
     return fill(
         definition,
-        answers_of(case, rates, seed=148),
+        answers_of(case, rates, seed=148, version=version),
         now=datetime(2026, 10, 5, 12, tzinfo=UTC),
         new_uuid=lambda: str(uuid.uuid4()),
         device_id="demo:0001",
     )
+
+
+def flat(answers: Answers) -> dict[str, Any]:
+    """Return answers by place, rows numbered."""
+    found: dict[str, Any] = {}
+    for name, value in answers.items():
+        if isinstance(value, str):
+            found[name] = value
+        else:
+            for number, row in enumerate(value):
+                found |= {f"{name}[{number}]/{place}": inner for place, inner in flat(row).items()}
+    return found
+
+
+def changed(cases: tuple[Case, ...], rates: Rates, *, before: int, after: int) -> set[str]:
+    """Return the names of questions whose answers differ between two versions, over many households."""
+    names = set()
+    for case in reached(cases):
+        old, new = (flat(answers_of(case, rates, seed=148, version=one)) for one in (before, after))
+        names |= {place.rpartition("/")[2] for place, _ in old.items() ^ new.items()}
+    return names
+
+
+def test_a_version_changes_the_answers_that_its_changes_are_about_and_no_other(
+    cases: tuple[Case, ...], rates: Rates
+) -> None:
+    assert changed(cases, rates, before=1, after=2) == {"f_chan1", "f_chan2", "h_other", "h_transport", "h_small"}
+    returns = {"c_ret", "c_ret_country", "c_ret_back", "c_ret_reason", "c_ret_12", "c_ret_job", "c_ret_start"}
+    renamed = {"e_path", "e_found", "g_land", "g_land_lu"}
+    assert changed(cases, rates, before=2, after=3) == returns | renamed | {"c_educ"}
+
+
+def test_a_split_amount_adds_up_and_land_is_exact(cases: tuple[Case, ...], rates: Rates) -> None:
+    for case in reached(cases):
+        first, newest = (answers_of(case, rates, seed=148, version=one) for one in (1, 3))
+        if "h_other" in first:
+            split = Decimal(str(newest["h_transport"])) + Decimal(str(newest["h_small"]))
+            assert split == Decimal(str(first["h_other"]))
+        if "g_land" in first:
+            assert Decimal(str(newest["g_land_lu"])) == 4 * Decimal(str(first["g_land"]))

@@ -14,7 +14,7 @@ from forms.instance import parse_instance
 from forms.library import workbook
 from forms.structure import read_answers
 from forms.xlsform import convert
-from server.demo.answers import answers_of
+from server.demo.answers import VERSIONS, answers_of
 from server.demo.answers.members import member_line
 from server.demo.answers.money import months_of
 from server.demo.cases import Case, PersonReport, SenderReport
@@ -28,13 +28,19 @@ from server.statistics.hh_remit.workers import WorkerRow, workers_of
 from server.statistics.sample import EARNINGS_UNKNOWN, NO_FULL_MONTH_YET, PAID, UNPAID
 
 
-@pytest.fixture(scope="module")
-def definition() -> FormDefinition:
-    return FormDefinition.parse(convert(workbook("hh_remit"), "hh_remit.xlsx").xform)
+@pytest.fixture(scope="module", params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> int:
+    number: int = request.param
+    return number
 
 
 @pytest.fixture(scope="module")
-def respondents(cases: tuple[Case, ...], definition: FormDefinition) -> list[tuple[Case, dict[str, Any]]]:
+def definition(version: int) -> FormDefinition:
+    return FormDefinition.parse(convert(workbook(f"hh_remit@{version}"), "hh_remit.xlsx").xform)
+
+
+@pytest.fixture(scope="module")
+def respondents(cases: tuple[Case, ...], definition: FormDefinition, version: int) -> list[tuple[Case, dict[str, Any]]]:
     """Return respondents who have anything to tell with their answers as the server reads them."""
     rates = make_rates()
     found = []
@@ -42,7 +48,7 @@ def respondents(cases: tuple[Case, ...], definition: FormDefinition) -> list[tup
         if case.disposition in (COMPLETE, PARTIAL) and (case.people or case.senders):
             filled = fill(
                 definition,
-                answers_of(case, rates, seed=148),
+                answers_of(case, rates, seed=148, version=version),
                 now=datetime(2026, 10, 5, 12, tzinfo=UTC),
                 new_uuid=lambda: str(uuid.uuid4()),
                 device_id="demo:0001",

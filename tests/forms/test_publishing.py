@@ -41,10 +41,14 @@ def names(columns: tuple[Column, ...]) -> list[object]:
 
 
 def test_the_library_has_the_household_survey() -> None:
-    assert library.names() == ("hh_remit",)
-    assert len(library.sheet("hh_remit", "survey")) == 208
+    assert library.names() == ("hh_remit", "hh_remit@1", "hh_remit@2", "hh_remit@3")
+    assert len(library.sheet("hh_remit@1", "survey")) == 208
+    assert library.workbook("hh_remit") == library.workbook("hh_remit@3")
+    for unknown in ("none", "hh_remit@4", "hh_remit@01", "hh_remit@"):
+        with pytest.raises(KeyError):
+            library.workbook(unknown)
     with pytest.raises(KeyError):
-        library.workbook("none")
+        library.sheet("hh_remit@1", "map")
     with pytest.raises(KeyError):
         library.sheet("hh_remit", "../settings")
 
@@ -62,7 +66,7 @@ def test_a_workbook_of_the_library_is_always_the_same_bytes() -> None:
 
 
 def test_the_household_survey_converts_without_a_warning() -> None:
-    conversion = convert(library.workbook("hh_remit"), "hh_remit.xlsx")
+    conversion = convert(library.workbook("hh_remit@1"), "hh_remit.xlsx")
     assert conversion.findings == ()
     assert (conversion.form_id, conversion.version) == ("hh_remit", "2026112401")
     assert conversion.title == "Household remittances and recruitment costs"

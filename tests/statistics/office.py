@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,13 +21,13 @@ from sqlalchemy.orm import Session
 from forms.definition import FormDefinition
 from forms.filling import fill
 from forms.instance import parse_instance
-from forms.library import workbook
+from forms.library import MAP, map_file, workbook
 from forms.structure import OpenedAnswers, read_answers
 from server.config import Config
 from server.context import Context
 from server.db.engine import Database
 from server.db.tables import Interview, MicrodataPart, Revision
-from server.demo.answers import answers_of
+from server.demo.answers import NEWEST, VERSIONS, answers_of
 from server.demo.cases import Case, Fieldwork, make_cases
 from server.demo.country import Country
 from server.demo.design import assign, draw_survey
@@ -40,6 +40,7 @@ from server.microdata import Microdata, Standing
 from server.migrations import upgrade
 from server.services import close_psu, publish_form
 from server.services.import_frame import FrameDocument, import_frame
+from server.services.publish_form import Prepared
 
 NOW = datetime(2026, 12, 1, 8, tzinfo=UTC)
 SEED = 148
@@ -51,6 +52,7 @@ class Opened:
 
     case: Case
     interview_id: bytes
+    definition: FormDefinition
     answers: OpenedAnswers
 
 
@@ -59,11 +61,17 @@ class Made:
     """A survey before it is stored anywhere."""
 
     fieldwork: Fieldwork
-    definition: FormDefinition
     interviews: tuple[Opened, ...]
 
 
-def make_survey(country: Country) -> Made:
+def prepared_version(version: int) -> Prepared:
+    """Prepare a version of the questionnaire with the map that leads to it."""
+    name = f"hh_remit@{version}"
+    return publish_form.prepare(workbook(name, leave_out=(MAP,)), f"{name}.xlsx", map_content=map_file(name))
+
+
+def make_survey(country: Country, version_of: Callable[[Case], int] = lambda case: NEWEST) -> Made:
+    """Interview the sample; ``version_of`` says which version of the questionnaire a household is asked."""
     rng = np.random.default_rng([SEED, 20])
     survey = draw_survey(country, rng, psus=80)
     outcomes = visit_households(country, rng, survey)
@@ -71,25 +79,27 @@ def make_survey(country: Country) -> Made:
     silences = keep_silent(country, rng, reports)
     assignment = assign(rng, survey, enumerators=100)
     fieldwork = Fieldwork(country, reports, silences, survey, assignment, outcomes, SEED)
-    definition = publish_form.prepare(workbook("hh_remit"), "hh_remit.xlsx").definition
-    return Made(fieldwork, definition, tuple(_interviews(fieldwork, definition)))
+    return Made(fieldwork, tuple(_interviews(fieldwork, version_of)))
 
 
-def _interviews(fieldwork: Fieldwork, definition: FormDefinition) -> Iterator[Opened]:
+def _interviews(fieldwork: Fieldwork, version_of: Callable[[Case], int]) -> Iterator[Opened]:
     rates = make_rates()
+    definitions = {version: prepared_version(version).definition for version in VERSIONS}
     for case in make_cases(fieldwork):
         if case.disposition == NOT_RECEIVED:
             continue
+        version = version_of(case)
+        definition = definitions[version]
         interview_id = uuid.uuid5(uuid.NAMESPACE_URL, case.key)
         filled = fill(
             definition,
-            answers_of(case, rates, seed=SEED),
+            answers_of(case, rates, seed=SEED, version=version),
             now=NOW,
             new_uuid=lambda: str(uuid.uuid4()),
             device_id="device",
             instance_id=f"uuid:{interview_id}",
         )
-        yield Opened(case, interview_id.bytes, read_answers(definition, parse_instance(filled.xml)))
+        yield Opened(case, interview_id.bytes, definition, read_answers(definition, parse_instance(filled.xml)))
 
 
 class Office:
@@ -104,13 +114,13 @@ class Office:
         self.context = Context(config=config, database=database, keystore=keystore, microdata=microdata)
 
     @classmethod
-    def found(cls, folder: Path, keys_dir: Path, made: Made) -> Self:
+    def found(cls, folder: Path, keys_dir: Path, made: Made, versions: Sequence[int] = VERSIONS) -> Self:
+        """Make an office that publishes versions of the questionnaire, each with its map, and imports the frame."""
         office = cls(folder, keys_dir, made)
         upgrade(office.context.database)
         with office.context.database.transaction() as session:
-            publish_form.publish_form(
-                session, workbook=workbook("hh_remit"), filename="hh_remit.xlsx", note="", user="manager", now=NOW
-            )
+            for version in versions:
+                publish_form.publish(session, prepared_version(version), note="", user="manager", now=NOW)
             office._import_frame(session)
         return office
 
@@ -133,9 +143,14 @@ class Office:
         import_frame(session, documents=documents, keystore=self.context.keystore, user="manager", now=NOW)
 
     def store(self, interviews: tuple[Opened, ...], *, received_at: datetime = NOW - timedelta(days=1)) -> None:
-        """Store interviews as the opening does: a part of microdata, then the rows that name it."""
+        """Store interviews as the opening does: a part of microdata a version, then the rows that name it."""
+        for definition in {one.definition.hash: one.definition for one in interviews}.values():
+            mine = tuple(one for one in interviews if one.definition.hash == definition.hash)
+            self._store_part(definition, mine, received_at=received_at)
+
+    def _store_part(self, definition: FormDefinition, interviews: tuple[Opened, ...], *, received_at: datetime) -> None:
         part = self.context.microdata.write_part(
-            self.made.definition,
+            definition,
             [one.answers.analysis for one in interviews],
             [one.answers.identifiers for one in interviews],
         )
@@ -144,7 +159,7 @@ class Office:
                 insert(MicrodataPart).returning(MicrodataPart.part_id),
                 [
                     {
-                        "form_version_hash": self.made.definition.hash,
+                        "form_version_hash": definition.hash,
                         "mode": "survey",
                         "rows": part.rows,
                         "analysis_path": part.analysis_path,
@@ -176,7 +191,7 @@ class Office:
                     "envelope_sequence": 0,
                     "envelope_id": one.interview_id * 2,
                     "interview_id": one.interview_id,
-                    "form_version_hash": self.made.definition.hash,
+                    "form_version_hash": one.definition.hash,
                     "mode": "survey",
                     "role": "enumerator",
                     "source": "device",

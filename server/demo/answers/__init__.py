@@ -13,15 +13,16 @@ from server.demo.answers.home import home, spending
 from server.demo.answers.members import abroad, members
 from server.demo.answers.money import money
 from server.demo.answers.values import Answers
+from server.demo.answers.versions import NEWEST, VERSIONS, told_in
 from server.demo.answers.work import work
 from server.demo.cases import Case
 from server.demo.fieldwork import BROKEN_OFF, COMPLETE, PARTIAL
 from server.demo.rates import Rates
 
-__all__ = ["Answers", "answers_of"]
+__all__ = ["NEWEST", "VERSIONS", "Answers", "answers_of"]
 
 
-def answers_of(case: Case, rates: Rates, *, seed: int, mode: str = "survey") -> Answers:
+def answers_of(case: Case, rates: Rates, *, seed: int, mode: str = "survey", version: int = NEWEST) -> Answers:
     """Return the answers of one drawn household; refusals and empty dwellings end after the cover.
 
     Args:
@@ -29,6 +30,7 @@ def answers_of(case: Case, rates: Rates, *, seed: int, mode: str = "survey") -> 
         rates: the dated table by which amounts in foreign currency are told.
         seed: of everything that is plausible only.
         mode: training, pilot or survey.
+        version: of the questionnaire that is filled, 1 to 3.
     """
     rng = random.Random(f"{seed} {case.key}")  # noqa: S311 - made data, not a secret
     answers = cover(case, rng, mode=mode)
@@ -36,7 +38,7 @@ def answers_of(case: Case, rates: Rates, *, seed: int, mode: str = "survey") -> 
     if case.disposition in (COMPLETE, PARTIAL, BROKEN_OFF):
         answers |= _modules(case, rates, rng, stop=stop)
     answers |= closing(case, rng)
-    return answers
+    return told_in(version, answers, seed=f"{seed} {case.key}")
 
 
 def _modules(case: Case, rates: Rates, rng: random.Random, *, stop: int) -> Answers:

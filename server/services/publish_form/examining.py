@@ -16,8 +16,9 @@ from server.db.queries.forms import DRAFT, StoredVersion, VersionLink
 from server.errors import FormVersionExists
 from server.services.publish_form.members import difference_members, finding_members, plain
 from server.services.publish_form.preparing import Prepared, invalid
+from server.statistics import hh_remit
 
-INDICATORS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {}
+INDICATORS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {hh_remit.FORM_ID: hh_remit.RESTS_ON}
 """By form_id: question name → ids of the published figures that rest on it."""
 
 
