@@ -54,17 +54,32 @@ def in_order(findings: Iterable[WorkbookFinding]) -> tuple[WorkbookFinding, ...]
 
 
 def _all(form: Form, given: Mapping[str, bytes]) -> Iterator[WorkbookFinding]:
-    for rule in (*_OF_SHEETS, *structure.RULES, parameters.parameters, *lists.RULES, *languages.RULES, *variables.RULES):
+    for rule in (
+        *_OF_SHEETS,
+        *structure.RULES,
+        parameters.parameters,
+        *lists.RULES,
+        *languages.RULES,
+        *variables.RULES,
+    ):
         yield from rule(form)
     yield from references.references(form)
     yield from references.triggers(form)
     formulas = read_formulas(form)
-    for judge in (*expressions.RULES, references.into_repeats, references.without_braces, cycles.cycles, *possible.RULES):
+    for judge in (
+        *expressions.RULES,
+        references.into_repeats,
+        references.without_braces,
+        cycles.cycles,
+        *possible.RULES,
+    ):
         yield from judge(form, formulas)
     yield from media.media(form, given)
 
 
 _OF_SHEETS: Final = (
-    (sheets.misspelled_sheets, sheets.doubled_headers, sheets.unknown_columns, sheets.missing_choice_columns)
-    + (sheets.undeclared_prefixes, sheets.excel_errors, sheets.settings)
-)
+    sheets.misspelled_sheets,
+    sheets.doubled_headers,
+    sheets.unknown_columns,
+    sheets.missing_choice_columns,
+) + (sheets.undeclared_prefixes, sheets.excel_errors, sheets.settings)

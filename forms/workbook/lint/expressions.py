@@ -9,7 +9,7 @@ from forms.workbook.findings import WorkbookFinding
 from forms.workbook.lint import vocabulary as words
 from forms.workbook.lint.form import Form, Item
 from forms.workbook.lint.formulas import MARK, Formula, constant, everything, is_own, reference
-from forms.workbook.lint.functions import ARGUMENTS, MANY
+from forms.workbook.lint.functions import ARGUMENTS, MANY, NOT_IN_COLLECT
 from forms.workbook.lint.nearest import hint
 from forms.xpath.syntax import Binary, Call, Expression, Path, XPathError
 
@@ -51,6 +51,8 @@ def wrong_calls(tree: Expression) -> Iterator[tuple[str, dict[str, object]]]:
             if ":" not in part.name or part.name.startswith("jr:"):
                 yield "function-unknown", {"name": part.name, "hint": hint(part.name, ARGUMENTS), "at": at}
             continue
+        if part.name in NOT_IN_COLLECT:
+            yield "function-not-in-collect", {"name": part.name, "at": at}
         least, most = ARGUMENTS[part.name]
         if not least <= count <= most:
             wanted = str(least) if least == most else f"{least}+" if most == MANY else f"{least}–{most}"

@@ -12,6 +12,7 @@ from forms.workbook.lint.catalogue import finding
 from forms.workbook.lint.headers import Header, read_headers
 from forms.workbook.sheets import Sheet, SheetRow, Workbook
 
+_SPACES: Final = re.compile(r" +")
 _CURLY: Final = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"'})
 _BEGIN: Final = re.compile(rf"^begin[\s_](?P<kind>{'|'.join(words.CONTROLS)})(?: (?:over )?(?P<list>\S+))?$")
 _END: Final = re.compile(rf"^end[\s_](?P<kind>{'|'.join(words.CONTROLS)})$")
@@ -238,7 +239,7 @@ class _Tree:
     def add(self, row: Row) -> None:
         if row.get("disabled") in words.YES:
             return
-        written = " ".join(row.get("type").split(" ")) if row.get("type") else ""
+        written = _SPACES.sub(" ", row.get("type"))
         if not written:
             (self.typeless if row.get("name") or row.get("label") else self.ignored).append(row)
             return

@@ -9,7 +9,12 @@ from typing import Final
 
 from forms.workbook.lint.vocabulary import BIND_COLUMNS, GROUPED, TRANSLATED
 
-_CONTROL_COLUMNS: Final = {"appearance": "appearance", "jr:count": "repeat_count", "autoplay": "autoplay", "rows": "rows"}
+_CONTROL_COLUMNS: Final = {
+    "appearance": "appearance",
+    "jr:count": "repeat_count",
+    "autoplay": "autoplay",
+    "rows": "rows",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,12 @@ def cells(form: Form) -> Iterator[WorkbookFinding]:
                 lacking = [language for language in languages if language and language not in filled]
                 if filled and lacking and "" not in filled:
                     yield page.find(
-                        "translation-missing", row.number, column, language=lacking[0], name=column, lang=", ".join(lacking)
+                        "translation-missing",
+                        row.number,
+                        column,
+                        language=lacking[0],
+                        name=column,
+                        lang=", ".join(lacking),
                     )
 
 

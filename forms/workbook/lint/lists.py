@@ -35,7 +35,9 @@ def _is_elsewhere(name: str) -> bool:
     return "${" in name or PurePath(name).suffix in words.LIST_FILE_SUFFIXES
 
 
-def _unknown(form: Form, item: Item, sheet: str, known: Sequence[str] | frozenset[str] | dict[str, object] | object) -> WorkbookFinding:
+def _unknown(
+    form: Form, item: Item, sheet: str, known: Sequence[str] | frozenset[str] | dict[str, object] | object
+) -> WorkbookFinding:
     names = list(known) if isinstance(known, (dict, frozenset)) else []
     if not names:
         near = hint(sheet, form.workbook.sheets) if sheet not in form.workbook.sheets else ""
@@ -50,7 +52,9 @@ def _unknown(form: Form, item: Item, sheet: str, known: Sequence[str] | frozense
 def unused_lists(form: Form) -> Iterator[WorkbookFinding]:
     """Find lists that no question uses."""
     used = {item.list_name for item in form.items}
-    mentions = " ".join(cell for row in form.survey.rows for cell in row.cells.values() if "instance(" in cell or "=" in cell)
+    mentions = " ".join(
+        cell for row in form.survey.rows for cell in row.cells.values() if "instance(" in cell or "=" in cell
+    )
     for name, choices in form.lists.items():
         if form.choices and name not in used and name not in mentions:
             yield form.choices.find("list-unused", choices[0].row.number, "list_name", name=name)
@@ -73,6 +77,7 @@ def _one_list(form: Form, name: str, rows: tuple[ChoiceRow, ...], *, may_repeat:
     page = form.choices
     if page is None or not page.has("name"):
         return
+    shown = {item.list_name for item in form.items if item.type in ("select_one", "select_multiple", "rank")}
     seen: dict[str, int] = {}
     labels: dict[tuple[tuple[str, str], ...], str] = {}
     for choice in rows:
@@ -82,13 +87,22 @@ def _one_list(form: Form, name: str, rows: tuple[ChoiceRow, ...], *, may_repeat:
             continue
         if choice.name in seen:
             if not may_repeat:
-                yield page.find("choice-duplicate", number, "name", name=choice.name, list=name, other=seen[choice.name])
+                yield page.find(
+                    "choice-duplicate", number, "name", name=choice.name, list=name, other=seen[choice.name]
+                )
             continue
         seen[choice.name] = number
         if not any(choice.row.get(column) for column in ("label", *words.MEDIA)):
-            yield page.find("choice-without-label", number, "label", name=choice.name, list=name)
+            severity = "error" if name in shown else "warning"
+            yield page.find("choice-without-label", number, "label", severity=severity, name=choice.name, list=name)
             continue
-        said = tuple(sorted((f"{column}::{language}", text) for (column, language), text in choice.row.texts.items() if column in ("label", *words.MEDIA)))
+        said = tuple(
+            sorted(
+                (f"{column}::{language}", text)
+                for (column, language), text in choice.row.texts.items()
+                if column in ("label", *words.MEDIA)
+            )
+        )
         if said in labels and not _has_further_columns(form):
             yield page.find("choice-same-label", number, "label", name=labels[said], other=choice.name, list=name)
         labels.setdefault(said, choice.name)

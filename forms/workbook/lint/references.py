@@ -17,8 +17,30 @@ _INNER: Final = re.compile(r"(?P<saved>last-saved#)?(?P<name>[^\W\d][\w.\-]*)")
 _NO_REFERENCES: Final = frozenset({"type", "name", "trigger"})
 _SPOKEN: Final = ("label", "hint", "guidance_hint", "constraint_message", "required_message")
 _OF_MANY: Final = frozenset(
-    {"sum", "count", "max", "min", "join", "concat", "count-non-empty", "position", "indexed-repeat", "randomize", "area"}
-    | {"distance", "once", "checklist", "weighted-checklist", "pulldata", "id", "coalesce", "count-selected", "geofence"}
+    {
+        "sum",
+        "count",
+        "max",
+        "min",
+        "join",
+        "concat",
+        "count-non-empty",
+        "position",
+        "indexed-repeat",
+        "randomize",
+        "area",
+    }
+    | {
+        "distance",
+        "once",
+        "checklist",
+        "weighted-checklist",
+        "pulldata",
+        "id",
+        "coalesce",
+        "count-selected",
+        "geofence",
+    }
 )
 _GENERATED: Final = frozenset({"instanceID"})
 

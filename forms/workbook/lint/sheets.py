@@ -14,6 +14,14 @@ from forms.workbook.sheets import Sheet, Workbook
 _SHEETS: Final = ("survey", "choices", "settings", "entities", "external_choices")
 _FORM_ID: Final = re.compile(r"[\w.\-:]+", re.ASCII)
 _NAMESPACE: Final = re.compile(r"([\w.\-]+)\s*=")
+_USUAL: Final = {
+    **{name: name for name in words.SURVEY_COLUMNS},
+    "relevance": "relevance",
+    "calculate": "calculation",
+    "constraint_msg": "constraint_message",
+    "required_msg": "required_message",
+}
+"""What a header may have been meant to be."""
 _EXCEL_ERRORS: Final = frozenset({"#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "#N/A", "#NULL!", "#NUM!"})
 
 
@@ -64,13 +72,13 @@ def _same_meaning(page: Page) -> Iterator[WorkbookFinding]:
 
 def unknown_columns(form: Form) -> Iterator[WorkbookFinding]:
     """Find columns of the survey and the choices that nothing reads."""
-    usual = [*words.SURVEY_COLUMNS, "relevance", "calculate"]
     for header in form.survey.headers:
         if header.column == "disabled":
             yield form.survey.find("column-disabled", 1, "disabled")
         if header.is_known:
             continue
-        near = nearest("_".join(header.column.split()).lower(), usual, 0.8)
+        near = nearest(re.sub(r"[\s-]+", "_", header.column).lower(), _USUAL, 0.8)
+        near = _USUAL.get(near, near)
         code = "column-misspelled" if near else "column-unknown"
         yield form.survey.find(code, 1, header.column, name=header.text, near=near)
     if form.choices is None:
@@ -139,8 +147,6 @@ def _unknown_settings(sheet: Sheet) -> Iterator[WorkbookFinding]:
             continue
         near = nearest(key, words.SETTINGS, 0.8)
         code = "setting-misspelled" if near else "setting-unknown"
-        yield finding(
-            code, sheet=sheet.name, row=1, column=text, cell=sheet.cell(1, text), name=text, near=near
-        )
+        yield finding(code, sheet=sheet.name, row=1, column=text, cell=sheet.cell(1, text), name=text, near=near)
     for row in sheet.rows[1:]:
         yield finding("settings-rows", sheet=sheet.name, row=row.number)

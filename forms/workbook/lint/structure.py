@@ -61,8 +61,21 @@ def groups(form: Form) -> Iterator[WorkbookFinding]:
             continue
         if not item.end:
             yield form.survey.find("begin-without-end", item.row.number, "type", kind=item.type, name=item.name)
-        elif not item.children:
-            yield form.survey.find("group-empty", item.row.number, "type", kind=item.type, name=item.name)
+        elif not any(_has_control(child) for child in item.children):
+            if item.type == "group" or not item.children:
+                severity = "error" if item.type == "group" else "warning"
+                yield form.survey.find(
+                    "group-empty", item.row.number, "type", severity=severity, kind=item.type, name=item.name
+                )
+
+
+def _has_control(item: Item) -> bool:
+    """Say whether something of a row is on the screen; a group without such a row does not load."""
+    if item.is_container or item.list_name:
+        return True
+    if item.type in words.SILENT:
+        return False
+    return bool(item.row.get("label") or item.row.get("hint") or not item.row.get("calculation"))
 
 
 def names(form: Form) -> Iterator[WorkbookFinding]:
@@ -181,7 +194,7 @@ def appearances(form: Form) -> Iterator[WorkbookFinding]:
             continue
         for word in appearance.split():
             near = nearest(word, words.APPEARANCES, 0.87)
-            if near and near != word.lower() and not re.fullmatch(r"[a-z]*\d+.*", word):
+            if near and near != word.lower() and not re.search(r"\d", word):
                 yield form.survey.find("appearance-misspelled", item.row.number, "appearance", name=word, near=near)
 
 
@@ -219,6 +232,14 @@ def photos(form: Form) -> Iterator[WorkbookFinding]:
 
 
 RULES: Final = (
-    (no_questions, rows_without_type, types, groups, names, repeat_names, labels, calculations, counts, requirements)
-    + (appearances, defaults, photos)
-)
+    no_questions,
+    rows_without_type,
+    types,
+    groups,
+    names,
+    repeat_names,
+    labels,
+    calculations,
+    counts,
+    requirements,
+) + (appearances, defaults, photos)

@@ -43,7 +43,17 @@ FILE_TYPES: Final = frozenset({"csv-external", "xml-external"})
 LIST_FILE_SUFFIXES: Final = (".csv", ".xml", ".geojson")
 
 NUMBERS: Final = frozenset(
-    {"integer", "int", "decimal", "range", "percentage", "add integer prompt", "add decimal prompt", "q int", "q decimal"}
+    {
+        "integer",
+        "int",
+        "decimal",
+        "range",
+        "percentage",
+        "add integer prompt",
+        "add decimal prompt",
+        "q int",
+        "q decimal",
+    }
 )
 WHOLE_NUMBERS: Final = frozenset({"integer", "int", "add integer prompt", "q int", "percentage"})
 DATES: Final = frozenset({"date", "add date prompt", "q date", "today", "get today"})
@@ -118,9 +128,11 @@ BIND_COLUMNS: Final = {
     "jr:noapperrorstring": "noapperrorstring",
     "passerelle:pii": "pii",
 }
-TRANSLATED: Final = (
-    ("label", "hint", "guidance_hint", "constraint_message", "required_message", "noapperrorstring")
-    + ("image", "big-image", "audio", "video")
+TRANSLATED: Final = ("label", "hint", "guidance_hint", "constraint_message", "required_message", "noapperrorstring") + (
+    "image",
+    "big-image",
+    "audio",
+    "video",
 )
 MEDIA: Final = ("image", "big-image", "audio", "video")
 EXPRESSIONS: Final = ("relevant", "required", "constraint", "calculation", "readonly", "choice_filter", "repeat_count")
@@ -131,11 +143,23 @@ SURVEY_COLUMNS: Final = frozenset(
     | {"actions", "choices"}
 )
 GROUPED: Final = frozenset({"bind", "instance", "control", "body", "media"})
-LIST_ALIASES: Final[dict[str, tuple[str, ...]]] = {"caption": ("label",), "list name": ("list_name",), "value": ("name",)}
+LIST_ALIASES: Final[dict[str, tuple[str, ...]]] = {
+    "caption": ("label",),
+    "list name": ("list_name",),
+    "value": ("name",),
+}
 LIST_COLUMNS: Final = frozenset({"list_name", "name", "label", "image", "big-image", "audio", "video", "sms_option"})
 SETTINGS: Final = frozenset(
     {"form_title", "form_id", "version", "default_language", "instance_name", "public_key", "submission_url", "style"}
-    | {"auto_send", "auto_delete", "allow_choice_duplicates", "namespaces", "name", "clean_text_values", "client_editable"}
+    | {
+        "auto_send",
+        "auto_delete",
+        "allow_choice_duplicates",
+        "namespaces",
+        "name",
+        "clean_text_values",
+        "client_editable",
+    }
     | {"add_none_option", "sms_keyword", "sms_separator", "sms_allow_media", "sms_date_format", "sms_datetime_format"}
     | {"sms_response", "prefix", "delimiter", "omit_instanceid", "instance_xmlns", "instance_id", "flat", "attribute"}
     | {"set_form_title", "set_form_id", "title", "id_string", "entity_version"}
@@ -173,8 +197,29 @@ APPEARANCES: Final = (
     ("minimal", "quick", "quickcompact", "compact", "columns", "columns-pack", "no-buttons", "likert", "autocomplete")
     + ("search", "label", "list-nolabel", "list", "image-map", "map", "quickmap", "field-list", "table-list", "numbers")
     + ("multiline", "url", "thousands-sep", "bearing", "vertical", "no-ticks", "rating", "picker", "month-year", "year")
-    + ("no-calendar", "coptic", "ethiopian", "islamic", "bikram-sambat", "myanmar", "persian", "buddhist", "placement-map")
-    + ("hide-input", "new", "new-front", "new-rear", "annotate", "draw", "signature", "selfie", "hidden-answer", "masked")
+    + (
+        "no-calendar",
+        "coptic",
+        "ethiopian",
+        "islamic",
+        "bikram-sambat",
+        "myanmar",
+        "persian",
+        "buddhist",
+        "placement-map",
+    )
+    + (
+        "hide-input",
+        "new",
+        "new-front",
+        "new-rear",
+        "annotate",
+        "draw",
+        "signature",
+        "selfie",
+        "hidden-answer",
+        "masked",
+    )
     + ("counter", "printer", "horizontal", "horizontal-compact", "distress", "my5", "inherited")
 )
 PII_CLASSES: Final = frozenset({"direct", "location", "text", "key", "sensitive", "none"})

@@ -37,6 +37,8 @@ def _binds(definition: FormDefinition, nodes: dict[str, ModelNode]) -> Iterator[
     edges: dict[str, set[str]] = {}
     for path, bind in definition.binds.items():
         if path not in nodes:
+            if "/@" in path:  # attributes of entities
+                continue
             yield finding("bind-without-node", sheet=SHEET, column=path, name=path)
             continue
         for rule, text in _expressions(bind):
@@ -91,7 +93,5 @@ def _choices(definition: FormDefinition) -> Iterator[WorkbookFinding]:
         for choice in choices or ():
             if choice.value in seen:
                 place = users.get(name, name)
-                yield finding(
-                    "choice-twice", sheet=SHEET, column=place, name=choice.value, list=name
-                )
+                yield finding("choice-twice", sheet=SHEET, column=place, name=choice.value, list=name)
             seen.add(choice.value)

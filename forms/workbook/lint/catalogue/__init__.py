@@ -21,6 +21,7 @@ SECTIONS: Final[Mapping[str, tuple[Entry, ...]]] = {
 CATALOGUE: Final[Mapping[str, Entry]] = {entry.code: entry for entries in SECTIONS.values() for entry in entries}
 
 _LONGEST_QUOTE: Final = 120
+_LONGEST_MESSAGE: Final = 1000
 
 
 def finding(
@@ -39,7 +40,10 @@ def finding(
         KeyError: the code is not in the catalogue, or a blank of its templates has no value.
     """
     entry = CATALOGUE[code]
-    blanks = {name: _quoted(value) for name, value in values.items()}
+    blanks = {
+        name: _quoted(value, _LONGEST_MESSAGE if name == "message" else _LONGEST_QUOTE)
+        for name, value in values.items()
+    }
     return WorkbookFinding(
         code=code,
         severity=severity or entry.severity,
@@ -52,6 +56,6 @@ def finding(
     )
 
 
-def _quoted(value: object) -> str:
+def _quoted(value: object, longest: int) -> str:
     text = " ".join(str(value).split())
-    return text if len(text) <= _LONGEST_QUOTE else f"{text[: _LONGEST_QUOTE - 1]}…"
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
