@@ -124,30 +124,11 @@ names = st.sampled_from(["/data/go", ".", "..", "../x", "/data/c/member/c_age", 
 literals = st.one_of(
     st.integers(0, 99).map(str), st.sampled_from(["'1'", "''", '"it\'s"', "'%d {0} {*}'", "0.5", "1e9"])
 )
-functions = st.sampled_from(
-    [
-        "selected",
-        "not",
-        "if",
-        "count",
-        "substr",
-        "selected-at",
-        "regex",
-        "coalesce",
-        "position",
-        "concat",
-        "uuid",
-        "true",
-        "indexed-repeat",
-        "round",
-        "boolean",
-        "string-length",
-        "jr:choice-name",
-        "unheard-of",
-        "instance",
-        "pulldata",
-    ]
+FUNCTIONS = (
+    "selected not if count substr selected-at regex coalesce position concat uuid true indexed-repeat round boolean"
+    " string-length jr:choice-name unheard-of instance pulldata"
 )
+functions = st.sampled_from(FUNCTIONS.split())
 
 
 def calls(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:

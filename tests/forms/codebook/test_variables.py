@@ -89,7 +89,8 @@ def test_words_of_constraints_calculations_and_groups(small: Codebook) -> None:
 
 def select(list_name: str, label: str) -> str:
     items = f"<itemset nodeset=\"instance('{list_name}')/root/item\">"
-    return f'<select1 ref="/data/a"><label>Who?</label>{items}<value ref="name"/><label ref="{label}"/></itemset></select1>'
+    refs = f'<value ref="name"/><label ref="{label}"/>'
+    return f'<select1 ref="/data/a"><label>Who?</label>{items}{refs}</itemset></select1>'
 
 
 def test_a_list_in_a_file_is_named_and_its_rows_are_never_shown() -> None:
