@@ -141,7 +141,7 @@ class _Writer:
         label = self._in(variable.labels)
         if label:
             add(box, "p", label, class_="text", lang=self.labels_tag)
-        facts = add(box, "dl")
+        facts = add(box, "dl", class_="facts")
         self._fact(facts, self.words.universe, variable.universe[self.language])
         if variable.source == "asked":
             self._fact(facts, self.words.required, variable.required[self.language])

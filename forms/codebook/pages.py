@@ -45,7 +45,7 @@ th, td { border: 1px solid var(--line); padding: .3rem .4rem; vertical-align: to
 thead th { background: var(--tint); }
 .roster { min-width: 44rem; table-layout: fixed; }
 .roster .ask { width: 46%; font-weight: 400; }
-.roster .ask > strong:first-child { float: left; margin-right: .4rem; }
+.roster .ask > strong:first-child:has(+ .text) { float: left; margin-right: .4rem; }
 .roster thead th:not(.ask) { text-align: center; }
 .roster td { height: 2.6rem; }
 .roster .within { background: var(--tint); font-weight: 600; }
@@ -54,6 +54,10 @@ thead th { background: var(--tint); }
 .inline li:not(:last-child)::after { content: " · "; }
 dt { font-weight: 600; margin-top: .5rem; break-after: avoid; }
 dd { margin: 0 0 .2rem 1rem; }
+.facts { display: grid; grid-template-columns: 11rem 1fr; gap: .1rem .8rem; margin: .3rem 0; font-size: .92rem; }
+.facts dt, .facts dd { margin: 0; }
+.facts dt { color: var(--soft); }
+.facts dd { grid-column: 2; }
 .note-grave { border-left: 4px solid #8a1c00; padding-left: .5rem; }
 .note-slight { border-left: 4px solid #bbb; padding-left: .5rem; }
 @media (max-width: 40rem) {
@@ -63,12 +67,7 @@ dd { margin: 0 0 .2rem 1rem; }
   .question { padding-left: 0; }
   .number { position: static; display: block; }
   .codes { columns: auto; }
-  .fold { display: block; }
-  .fold thead { position: absolute; clip-path: inset(50%); }
-  .fold tbody, .fold tr, .fold th, .fold td { display: block; width: 100%; }
-  .fold tr { margin-bottom: .8rem; }
-  .fold td, .fold th { border-bottom-width: 0; }
-  .fold tr > :last-child { border-bottom-width: 1px; }
+  .facts { display: block; }
 }
 @media print {
   @page { size: A4; margin: 14mm 13mm 16mm;
@@ -78,7 +77,7 @@ dd { margin: 0 0 .2rem 1rem; }
   h2 { break-before: page; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   h2.first { break-before: auto; }
   h2, h3 { break-after: avoid; }
-  .question, .shown, tr { break-inside: avoid; }
+  .question, .shown, tr, article { break-inside: avoid; }
   thead { display: table-header-group; }
   .scroll { overflow: visible; }
   .roster { min-width: 0; }
