@@ -16,6 +16,8 @@ Store = Literal["analysis", "identifiers"]
 ColumnType = Literal["string", "integer", "decimal", "date", "repeat"]
 
 IDENTIFYING: Final = frozenset({"direct", "location", "text"})
+CLOSED: Final = IDENTIFYING | {"key", "sensitive"}
+"""Classes whose answers never leave with the microdata, whichever store they are in."""
 _TYPES: Final[Mapping[str, ColumnType]] = {
     "int": "integer",
     "integer": "integer",

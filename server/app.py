@@ -4,14 +4,25 @@ from datetime import timedelta
 
 from flask import Flask
 
-from server.api import auth, estimates, fieldwork, findings, forms, health, openrosa, problems, sync
+from server.api import (
+    auth,
+    codebooks,
+    estimates,
+    fieldwork,
+    findings,
+    forms,
+    health,
+    openrosa,
+    problems,
+    sync,
+)
 from server.api.bodies import MemoryRequest
 from server.config import Config
 from server.context import Context
 from server.context.instance import EXTENSION
 from server.web import pages
 
-DOORS = (sync, openrosa, forms, fieldwork, findings, estimates, health, problems, pages)
+DOORS = (sync, openrosa, forms, codebooks, fieldwork, findings, estimates, health, problems, pages)
 SESSION_HOURS = 12
 
 

@@ -10,6 +10,7 @@ import click
 
 from server.cli import (
     accounts,
+    codebooks,
     demonstration,
     devices,
     estimates,
@@ -54,6 +55,7 @@ def main(ctx: click.Context, data: Path | None, debug: bool) -> None:  # noqa: A
 
 setup.register(main)
 serving.register(main)
+codebooks.register(forms.form)
 for group in (
     forms.form,
     devices.device,

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from forms.columns import Column
+from forms.columns import CLOSED, Column
 from server.export.delimited import Cell
 from server.microdata import PartTable
 
 HOUSEHOLD: Final = "household"
 
-_CLOSED_CLASSES: Final = frozenset({"key", "sensitive", "direct", "location", "text"})
 _CLOSED_NAMES: Final = frozenset({"hh_no"})
 _CHUNK_ROWS: Final = 200
 
@@ -32,7 +31,7 @@ class FlatTable:
 
 def open_columns(columns: Iterable[Column]) -> tuple[Column, ...]:
     """Return the columns that may leave the office."""
-    return tuple(column for column in columns if column.pii not in _CLOSED_CLASSES and column.name not in _CLOSED_NAMES)
+    return tuple(column for column in columns if column.pii not in CLOSED and column.name not in _CLOSED_NAMES)
 
 
 def table_names(parts: Iterable[Sequence[Column]]) -> tuple[str, ...]:
