@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from forms.xpath import paths
-from forms.xpath.nodes import Compiled, Context, Evaluate, Node, SecondaryInstances, Select, Spec, value_of
+from forms.xpath.nodes import Compiled, Context, Evaluate, Lists, Node, Select, Spec, value_of
 from forms.xpath.syntax import Binary, Call, Expression, Literal, Negative, Path, Step, XPathError, parse
 from forms.xpath.values import NAN, Value, equals, to_boolean, to_number
 
@@ -33,10 +33,11 @@ class Scope:
     origin: Spec
     references: set[str] = field(default_factory=set)
     notes: set[str] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)
 
     def inside(self, spec: Spec | None) -> "Scope":
         """Return the scope of a predicate on nodes of a spec."""
-        return Scope(self.source, spec, self.origin, self.references, self.notes)
+        return Scope(self.source, spec, self.origin, self.references, self.notes, self.unknown)
 
 
 class Compiler:
@@ -44,20 +45,20 @@ class Compiler:
 
     Args:
         root: the main instance.
-        instances: secondary instances by id; each a document node above the root element.
+        lists: what the form has beside its main instance.
         functions: builders of function calls that give a value; ``selectors`` of those that give nodes.
     """
 
     def __init__(
         self,
         root: Spec,
-        instances: SecondaryInstances,
+        lists: Lists,
         *,
         functions: Mapping[str, Builder],
         selectors: Mapping[str, SelectBuilder],
     ) -> None:
         self.root = root
-        self.instances = instances
+        self.lists = lists
         self.functions = functions
         self.selectors = selectors
 
@@ -78,6 +79,8 @@ class Compiler:
             references=frozenset(scope.references),
             reads_anything="anything" in scope.notes,
             is_volatile="volatile" in scope.notes,
+            is_random="random" in scope.notes,
+            unknown=frozenset(scope.unknown),
         )
 
     def value(self, tree: Expression, scope: Scope) -> Evaluate:
@@ -219,6 +222,8 @@ class Compiler:
     ) -> list[paths.StepFunction]:
         functions: list[paths.StepFunction] = []
         for step in steps:
+            if spec is not None and step.axis == "child" and step.test == "*":
+                scope.references.update(child.path for child in spec.children.values())
             spec = _next_spec(spec, step)
             if spec is not None:
                 scope.references.add(spec.path)

@@ -5,13 +5,12 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from forms.definition import FormDefinition
 from forms.evolution.changes import Difference
 from forms.evolution.check import check_map
 from forms.evolution.declared import EMPTY_MAP
 from forms.evolution.difference import compare
 from forms.workbook.findings import WorkbookFinding
-from server.db.queries import forms
+from server.db.queries import definitions, forms
 from server.db.queries.forms import DRAFT, StoredVersion, VersionLink
 from server.errors import FormVersionExists
 from server.services.publish_form.members import difference_members, finding_members, plain
@@ -130,7 +129,9 @@ def _compare(
     declared = prepared.declared
     if previous is None:
         return None, () if declared is None else (_IDLE_MAP,)
-    before = FormDefinition.parse(forms.xform(session, previous.hash) or b"")
+    before = definitions.definition(session, previous.hash)
+    if before is None:
+        raise LookupError("a version of the chain has no XForm")
     remarks = () if declared is None else check_map(before, prepared.definition, declared)
     if any(remark.severity == "error" for remark in remarks):
         raise invalid((*prepared.findings, *remarks))
