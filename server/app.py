@@ -8,6 +8,7 @@ from server.api import (
     auth,
     codebooks,
     estimates,
+    evolution,
     fieldwork,
     findings,
     forms,
@@ -22,7 +23,7 @@ from server.context import Context
 from server.context.instance import EXTENSION
 from server.web import pages
 
-DOORS = (sync, openrosa, forms, codebooks, fieldwork, findings, estimates, health, problems, pages)
+DOORS = (sync, openrosa, forms, codebooks, evolution, fieldwork, findings, estimates, health, problems, pages)
 SESSION_HOURS = 12
 
 

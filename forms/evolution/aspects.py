@@ -51,11 +51,13 @@ class Versions:
     pairing: Pairing
 
     @property
-    def whole(self) -> frozenset[str]:
-        """Paths of the new version whose answers are whole numbers or dates."""
-        return frozenset(
-            path for path, place in places(self.after).items() if place.column and place.column.type in WHOLE
-        )
+    def numbers(self) -> Mapping[str, bool]:
+        """Questions of the new version that are answered by numbers or dates → whether only by whole ones."""
+        return {
+            path: place.column.type in WHOLE
+            for path, place in places(self.after).items()
+            if place.column and place.column.type in (*WHOLE, "decimal")
+        }
 
     def conditions(self, old: str, new: str, was: str, now: str) -> tuple[Expression | str, Expression | str]:
         """Return two conditions of a node, written against the new version."""
@@ -91,7 +93,7 @@ def _relevance(versions: Versions, old: str, new: str) -> Iterator[Draft]:
         if not any(path == mine for mine, _ in reported)
     ]
     now = [normal(rule, path, {}) for path, rule in after.items() if not any(path == image for _, image in reported)]
-    related = relation(_all_of(was), _all_of(now), whole=versions.whole)
+    related = relation(_all_of(was), _all_of(now), numbers=versions.numbers)
     if related != "same":
         yield Draft(kind=_RELEVANCE[related], weight="meaning", details=_rules(_own(versions, old, new, "relevant")))
 
@@ -202,7 +204,7 @@ def _wording(versions: Versions, old: str, new: str) -> Iterator[Draft]:
 
 def _constraint(versions: Versions, old: str, new: str) -> Iterator[Draft]:
     rules = _own(versions, old, new, "constraint")
-    related = relation(*versions.conditions(old, new, *rules), whole=versions.whole, asked=new)
+    related = relation(*versions.conditions(old, new, *rules), numbers=versions.numbers, asked=new)
     if related != "same":
         yield Draft(kind=_CONSTRAINT[related], weight="safe", details=_rules(rules))
 

@@ -95,12 +95,14 @@ class _Normaliser:
         return "/" + "/".join(parts)
 
 
-def relation(before: Expression | str, after: Expression | str, *, whole: frozenset[str], asked: str = "") -> Relation:
+def relation(
+    before: Expression | str, after: Expression | str, *, numbers: Mapping[str, bool], asked: str = ""
+) -> Relation:
     """Say how a condition relates to the one before: ``tighter`` lets through less, ``looser`` more.
 
     Args:
         before, after: as ``normal`` gives them.
-        whole: paths of questions whose answers are whole numbers or dates.
+        numbers: path of each question that is answered by a number or date → whether only by whole ones.
         asked: path of the question whose constraint this is: it has an answer when it is checked.
     """
     if before == after:
@@ -110,7 +112,7 @@ def relation(before: Expression | str, after: Expression | str, *, whole: frozen
     variables = _Variables()
     variables.gather(before)
     variables.gather(after)
-    names, domains = variables.domains(whole, asked)
+    names, domains = variables.domains(numbers, asked)
     combinations = 1
     for domain in domains:
         combinations *= len(domain)
@@ -161,14 +163,16 @@ class _Variables:
         else:
             self.constants.setdefault(comparison.variable, set()).add(comparison.constant)
 
-    def domains(self, whole: frozenset[str], asked: str) -> tuple[list[Variable], list[list[Value]]]:
+    def domains(self, numbers: Mapping[str, bool], asked: str) -> tuple[list[Variable], list[list[Value]]]:
         names: list[Variable] = []
         domains: list[list[Value]] = []
         for variable, constants in self.constants.items():
             path = _path_of(variable)
-            values = _representatives(constants, is_whole=path in whole)
+            values = _representatives(constants, is_whole=numbers.get(path, False))
+            if path not in numbers:
+                values.append(_OTHER)
             names.append(variable)
-            domains.append([*values, _OTHER] if path == asked and asked else ["", *values, _OTHER])
+            domains.append(values if path == asked and asked else ["", *values])
         for proposition in self.propositions:
             names.append(proposition)
             domains.append([False, True])

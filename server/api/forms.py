@@ -11,8 +11,8 @@ from server.api.form_members import event_members, form_members, manifest_member
 from server.clock import utc_now
 from server.context import caller, current, roles
 from server.errors import BadRequest
-from server.services import deliver_forms, publish_form
-from server.services.publish_form import Prepared
+from server.services import compare_versions, deliver_forms, publish_form
+from server.services.publish_form import Examined, Prepared
 
 UPLOAD_BYTES: Final = PACKAGE_BYTES + (17 << 20)
 READERS: Final = ("enumerator", "supervisor", "manager", "statistician")
@@ -30,12 +30,23 @@ def publish(form_id: str) -> Response:
     with database.read() as session:
         examined = publish_form.examine(session, prepared)
     if request.args.get("dry_run") in ("1", "true"):
-        return _json(examined.members(None))
+        return _json(examined.members(_rehearsal(examined)))
     with database.transaction() as session:
         published = publish_form.publish(
             session, prepared, note=note, user=caller().name, now=utc_now(), examined=examined
         )
     return _json(published.members(), 201 if published.is_new else 200)
+
+
+def _rehearsal(examined: Examined) -> dict[str, Any] | None:
+    """Rehearse on the interviews collected so far, where there is a version that they were collected on."""
+    if examined.difference is None:
+        return None
+    prepared, instance = examined.prepared, current()
+    with instance.database.read() as session:
+        return compare_versions.rehearsal_members(
+            session, instance.microdata, after=prepared.definition, declared=prepared.declared
+        )
 
 
 @blueprint.post("/<form_id>/versions/<version>/state")

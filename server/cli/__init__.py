@@ -14,6 +14,7 @@ from server.cli import (
     demonstration,
     devices,
     estimates,
+    evolution,
     fieldwork,
     findings,
     forms,
@@ -56,6 +57,7 @@ def main(ctx: click.Context, data: Path | None, debug: bool) -> None:  # noqa: A
 setup.register(main)
 serving.register(main)
 codebooks.register(forms.form)
+evolution.register(forms.form)
 for group in (
     forms.form,
     devices.device,

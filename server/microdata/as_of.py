@@ -5,7 +5,7 @@ it; an interview on a later version is read as collected, for nothing leads back
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -16,6 +16,8 @@ from server.db.queries.forms import VersionLink
 from server.keystore import Store
 from server.microdata.schema import table_of
 
+BATCH_ROWS: Final = 1000
+"""Interviews whose answers are Python objects at one time."""
 Definitions = Callable[[bytes], FormDefinition]
 """Gives the definition of a stored version by its hash."""
 
@@ -52,7 +54,9 @@ def upgraded_table(table: pa.Table, upgrade: Upgrade, store: Store, columns: Seq
     """
     known = upgrade.columns(store)
     wanted = known if columns is None else tuple(column for column in known if column.name in columns)
-    return table_of([upgrade.apply(row, store).row for row in rows_of(table)], wanted)
+    batches = table.to_batches(max_chunksize=BATCH_ROWS)
+    upgraded = [table_of([upgrade.apply(row, store).row for row in batch.to_pylist()], wanted) for batch in batches]
+    return pa.concat_tables(upgraded) if upgraded else table_of([], wanted)
 
 
 def rows_of(table: pa.Table) -> list[dict[str, Any]]:
