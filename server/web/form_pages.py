@@ -55,6 +55,14 @@ def version(form_id: str, version: str) -> str:
     return _page("form_version.html", documents=(), package=package, events=events, form=form, previous=previous)
 
 
+@blueprint.get("/check")
+@blueprint.get("/publish")
+@roles(*OFFICE)
+def back() -> WerkzeugResponse:
+    """Lead to the list whoever follows a link on, or reloads, a page that answered an upload."""
+    return redirect(url_for("form_pages.forms", lang=request.args.get("lang")), 303)
+
+
 @blueprint.post("/check")
 @roles("manager")
 def check() -> str | tuple[str, int] | WerkzeugResponse:
