@@ -22,10 +22,15 @@ import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as parquet_encryption
 
 from forms.definition import FormDefinition
+from forms.evolution.upgrade import Upgrade
 from server.db.engine import Database
+from server.db.queries import definitions as definition_queries
+from server.db.queries import forms as form_queries
 from server.db.queries import parts as part_queries
 from server.db.queries.parts import CurrentRow
+from server.errors import NotFound
 from server.keystore import KeyStore, Store
+from server.microdata.as_of import upgraded_table, upgrades_to
 from server.microdata.schema import EMPTY, table_of
 from server.microdata.standing import Standing
 
@@ -49,12 +54,14 @@ class PartTable:
 
     `table` has the form's columns and beside them `_interview_id` (hexadecimal), `_household_key` (after decisions),
     `_holds` (such as ``K1,K3``), `_weighs`, `_state`, `_answers_hash` (hexadecimal), `_received_at` (UTC) and
-    `_source` (device id or app user).
+    `_source` (device id or app user). `as_of` is the hash of the version whose columns they are, followed by those kept
+    from earlier versions; as collected it is `form_version_hash`.
     """
 
     form_version_hash: bytes
     version: str
     table: pa.Table
+    as_of: bytes
 
 
 class Microdata:
@@ -64,6 +71,7 @@ class Microdata:
         self._folder = folder
         self._keystore = keystore
         self._database = database
+        self._definitions: dict[bytes, FormDefinition] = {}
 
     def write_part(
         self,
@@ -100,41 +108,113 @@ class Microdata:
         )
 
     def read(
-        self, store: Store, *, form_id: str, mode: str = "survey", columns: Sequence[str] | None = None
+        self,
+        store: Store,
+        *,
+        form_id: str,
+        mode: str = "survey",
+        columns: Sequence[str] | None = None,
+        as_of: bytes | None = None,
     ) -> tuple[PartTable, ...]:
         """Read the current row of each interview of a form and mode, one table a form version.
 
         Args:
             columns: names of top-level columns (a repeat whole); None for all. A form version without one of them
                 gives a table without it.
+            as_of: hash of the version as of which answers are read, through the stored maps; None for as collected.
+                Interviews on a version that does not lead to it come as collected: `PartTable.as_of` says so.
 
         Raises:
             KeyStoreLocked: without the vault.
+            NotFound: when no version has the hash `as_of`.
         """
         with self._database.read() as session:
             rows = part_queries.current_rows(session, form_id=form_id, mode=mode)
             files = part_queries.part_paths(session, store)
-        standings = {row.interview_id: Standing.open(row.sealed, row.interview_id, self._keystore) for row in rows}
-        versions = sorted({(row.version, row.form_version_hash) for row in rows})
-        return tuple(
-            PartTable(
-                form_version_hash=version_hash,
-                version=version,
-                table=self._current(
-                    [row for row in rows if row.form_version_hash == version_hash], store, files, columns, standings
-                ),
-            )
-            for version, version_hash in versions
-        )
+        return self._tables(rows, files, store, columns=columns, upgrades=self.upgrades(form_id, as_of))
 
-    def _current(
+    def read_one(self, store: Store, interview_id: bytes, *, as_of: bytes | None = None) -> PartTable | None:
+        """Read the current row of one interview, as `read` does; None when it has none.
+
+        Raises:
+            KeyStoreLocked: without the vault.
+            NotFound: when no version has the hash `as_of`.
+        """
+        with self._database.read() as session:
+            found = part_queries.current_row(session, interview_id)
+            files = part_queries.part_paths(session, store)
+        if found is None:
+            return None
+        form_id, row = found
+        upgrades = self.upgrades(form_id, as_of)
+        (table,) = self._tables((row,), files, store, columns=None, upgrades=upgrades)
+        return table
+
+    def upgrades(self, form_id: str, as_of: bytes | None) -> Mapping[bytes, Upgrade]:
+        """Return the upgrade of each form version that leads to one; none for as collected.
+
+        Raises:
+            NotFound: when no version of the form has the hash `as_of`.
+        """
+        if as_of is None:
+            return {}
+        with self._database.read() as session:
+            chain = form_queries.chain(session, form_id)
+        if as_of not in {link.hash for link in chain}:
+            raise NotFound(f"no published version of {form_id} has the hash {as_of.hex()}")
+        return upgrades_to(chain, as_of, self.definition)
+
+    def definition(self, form_version_hash: bytes) -> FormDefinition:
+        """Return the definition of a stored form version.
+
+        Raises:
+            NotFound: when there is none.
+        """
+        known = self._definitions.get(form_version_hash)
+        if known is None:
+            with self._database.read() as session:
+                known = definition_queries.published_definition(session, form_version_hash)
+                draft = None if known else definition_queries.definition(session, form_version_hash)
+            if known is not None:
+                self._definitions[form_version_hash] = known
+            elif draft is not None:
+                return draft
+            else:
+                raise NotFound(f"no form version has the hash {form_version_hash.hex()}")
+        return known
+
+    def _tables(
         self,
         rows: Sequence[CurrentRow],
-        store: Store,
         files: Mapping[int, str],
+        store: Store,
+        *,
         columns: Sequence[str] | None,
-        standings: Mapping[bytes, Standing],
-    ) -> pa.Table:
+        upgrades: Mapping[bytes, Upgrade],
+    ) -> tuple[PartTable, ...]:
+        standings = {row.interview_id: Standing.open(row.sealed, row.interview_id, self._keystore) for row in rows}
+        versions = sorted({(row.version, row.form_version_hash) for row in rows})
+        found: list[PartTable] = []
+        for version, version_hash in versions:
+            own = [row for row in rows if row.form_version_hash == version_hash]
+            upgrade = upgrades.get(version_hash)
+            is_as_it_is = upgrade is None or not upgrade.steps
+            answers, ordered = self._answers(own, store, files, columns if is_as_it_is else None)
+            if upgrade is not None and not is_as_it_is:
+                answers = upgraded_table(answers, upgrade, store, columns)
+            found.append(
+                PartTable(
+                    form_version_hash=version_hash,
+                    version=version,
+                    table=_with_standing(answers, ordered, standings),
+                    as_of=version_hash if upgrade is None else upgrade.after.hash,
+                )
+            )
+        return tuple(found)
+
+    def _answers(
+        self, rows: Sequence[CurrentRow], store: Store, files: Mapping[int, str], columns: Sequence[str] | None
+    ) -> tuple[pa.Table, list[CurrentRow]]:
         by_part: dict[int, list[CurrentRow]] = {}
         for row in rows:
             by_part.setdefault(row.part_id, []).append(row)
@@ -143,11 +223,7 @@ class Microdata:
         for part_id, its_rows in sorted(by_part.items()):
             pieces.append(self._read_file(files[part_id], store, columns).take([row.row for row in its_rows]))
             ordered += its_rows
-        table = pa.concat_tables(pieces)
-        for name, values in _standing_columns(ordered, standings).items():
-            table = table.append_column(name, values)
-        order = sorted(range(len(ordered)), key=lambda index: ordered[index].interview_id)
-        return table.take(order).combine_chunks()
+        return pa.concat_tables(pieces), ordered
 
     def _read_file(self, path: str, store: Store, columns: Sequence[str] | None) -> pa.Table:
         properties = parquet_encryption.create_decryption_properties(
@@ -203,6 +279,14 @@ class Microdata:
         """Delete files that no transaction names any more, by their paths below the folder."""
         for path in paths:
             (self._folder / path).unlink(missing_ok=True)
+
+
+def _with_standing(table: pa.Table, rows: Sequence[CurrentRow], standings: Mapping[bytes, Standing]) -> pa.Table:
+    """Put the standing beside the answers, in the order of interview ids."""
+    for name, values in _standing_columns(rows, standings).items():
+        table = table.append_column(name, values)
+    order = sorted(range(len(rows)), key=lambda index: rows[index].interview_id)
+    return table.take(order).combine_chunks()
 
 
 def _standing_columns(rows: Sequence[CurrentRow], standings: Mapping[bytes, Standing]) -> dict[str, pa.Array]:

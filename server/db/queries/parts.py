@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import Select, insert, select
 from sqlalchemy.orm import Session
 
 from server.db.tables import FormVersion, Interview, MicrodataPart, Revision
@@ -29,26 +29,41 @@ class CurrentRow:
 
 def current_rows(session: Session, *, form_id: str, mode: str) -> tuple[CurrentRow, ...]:
     """Return the current row of each interview of a form and mode, ordered by interview id."""
-    found = session.execute(
-        select(
-            Interview.interview_id,
-            Revision.form_version_hash,
-            FormVersion.version,
-            Revision.part_id,
-            Revision.row,
-            Interview.state,
-            Interview.holds,
-            Revision.answers_hash,
-            Revision.received_at,
-            Revision.source,
-            Interview.sealed,
-        )
-        .join(Revision, Revision.revision_id == Interview.current_revision_id)
-        .join(FormVersion, FormVersion.hash == Revision.form_version_hash)
-        .where(Interview.form_id == form_id, Interview.mode == mode)
-        .order_by(Interview.interview_id)
+    query = _rows().where(Interview.form_id == form_id, Interview.mode == mode).order_by(Interview.interview_id)
+    return tuple(CurrentRow(**row._mapping) for row in session.execute(query))  # noqa: SLF001 -- SQLAlchemy's name for a public thing
+
+
+def current_row(session: Session, interview_id: bytes) -> tuple[str, CurrentRow] | None:
+    """Return the form of an interview and its current row; None when it has none."""
+    row = session.execute(_rows().where(Interview.interview_id == interview_id)).first()
+    form_id = session.scalar(select(Interview.form_id).where(Interview.interview_id == interview_id))
+    if row is None or form_id is None:
+        return None
+    return form_id, CurrentRow(**row._mapping)  # noqa: SLF001 -- SQLAlchemy's name for a public thing
+
+
+def modes(session: Session, form_id: str) -> tuple[str, ...]:
+    """Return the modes in which a form has interviews."""
+    query = select(Interview.mode).where(Interview.form_id == form_id).distinct().order_by(Interview.mode)
+    return tuple(session.scalars(query))
+
+
+def _rows() -> Select[*tuple[object, ...]]:
+    query = select(
+        Interview.interview_id,
+        Revision.form_version_hash,
+        FormVersion.version,
+        Revision.part_id,
+        Revision.row,
+        Interview.state,
+        Interview.holds,
+        Revision.answers_hash,
+        Revision.received_at,
+        Revision.source,
+        Interview.sealed,
     )
-    return tuple(CurrentRow(**row._mapping) for row in found)  # noqa: SLF001 -- SQLAlchemy's name for a public thing
+    query = query.join(Revision, Revision.revision_id == Interview.current_revision_id)
+    return query.join(FormVersion, FormVersion.hash == Revision.form_version_hash)
 
 
 def part_paths(session: Session, store: str) -> Mapping[int, str]:

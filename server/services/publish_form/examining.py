@@ -1,6 +1,5 @@
 """Compare a prepared version with what is published: what it would break, and whether its map mends that."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,9 +15,7 @@ from server.db.queries.forms import DRAFT, StoredVersion, VersionLink
 from server.errors import FormVersionExists
 from server.services.publish_form.members import difference_members, finding_members, plain
 from server.services.publish_form.preparing import Prepared, invalid
-
-INDICATORS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {}
-"""By form_id: question name → ids of the published figures that rest on it."""
+from server.statistics.hh_remit.uses import RESTING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,14 +139,9 @@ def _compare(
         before,
         prepared.definition,
         EMPTY_MAP if declared is None else declared,
-        indicators=_indicators(prepared.definition.form_id),
+        indicators=RESTING.get(prepared.definition.form_id),
     )
     return difference, remarks
-
-
-def _indicators(form_id: str) -> Mapping[str, tuple[str, ...]]:
-    """Return which published figures rest on which question; only our own questionnaire has any."""
-    return INDICATORS.get(form_id, {})
 
 
 _IDLE_MAP: Final = WorkbookFinding(
