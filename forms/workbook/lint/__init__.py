@@ -82,4 +82,7 @@ _OF_SHEETS: Final = (
     sheets.doubled_headers,
     sheets.unknown_columns,
     sheets.missing_choice_columns,
-) + (sheets.undeclared_prefixes, sheets.excel_errors, sheets.settings)
+    sheets.undeclared_prefixes,
+    sheets.excel_errors,
+    sheets.settings,
+)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from forms.findings import Severity
@@ -71,13 +72,21 @@ class Page:
         *,
         language: str | None = None,
         severity: Severity | None = None,
+        blanks: Mapping[str, object] = MappingProxyType({}),
         **values: object,
     ) -> WorkbookFinding:
         """Make a finding about a cell, a row or the sheet."""
         text = self.header_of(column, language) if column else None
         cell = self.sheet.cell(row, text) if row is not None and text else ""
         return finding(
-            code, sheet=self.sheet.name, row=row, column=text or column, cell=cell, severity=severity, **values
+            code,
+            sheet=self.sheet.name,
+            row=row,
+            column=text or column,
+            cell=cell,
+            severity=severity,
+            blanks=blanks,
+            **values,
         )
 
 
@@ -208,7 +217,7 @@ def read_form(workbook: Workbook) -> Form:
     )
 
 
-def read_page(sheet: Sheet, aliases: Mapping[str, tuple[str, ...]], known: frozenset[str]) -> Page:
+def read_page(sheet: Sheet, aliases: Mapping[str, str], known: frozenset[str]) -> Page:
     """Read a sheet's columns by their meaning."""
     headers = read_headers(sheet.header, aliases, known)
     meaning = {header.text: header for header in headers}

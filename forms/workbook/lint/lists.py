@@ -1,9 +1,10 @@
 """Choice lists: named, filled, used, and their choices told apart."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import PurePath
 from typing import Final
 
+from forms.findings import Severity
 from forms.workbook.findings import WorkbookFinding
 from forms.workbook.lint import vocabulary as words
 from forms.workbook.lint.form import ChoiceRow, Form, Item
@@ -35,18 +36,12 @@ def _is_elsewhere(name: str) -> bool:
     return "${" in name or PurePath(name).suffix in words.LIST_FILE_SUFFIXES
 
 
-def _unknown(
-    form: Form, item: Item, sheet: str, known: Sequence[str] | frozenset[str] | dict[str, object] | object
-) -> WorkbookFinding:
-    names = list(known) if isinstance(known, (dict, frozenset)) else []
-    if not names:
+def _unknown(form: Form, item: Item, sheet: str, known: Collection[str]) -> WorkbookFinding:
+    number = item.row.number
+    if not known:
         near = hint(sheet, form.workbook.sheets) if sheet not in form.workbook.sheets else ""
-        return form.survey.find(
-            "choices-sheet-missing", item.row.number, "type", name=sheet, list=item.list_name, hint=near
-        )
-    return form.survey.find(
-        "list-unknown", item.row.number, "type", name=item.list_name, hint=hint(item.list_name, names)
-    )
+        return form.survey.find("choices-sheet-missing", number, "type", name=sheet, list=item.list_name, hint=near)
+    return form.survey.find("list-unknown", number, "type", name=item.list_name, hint=hint(item.list_name, known))
 
 
 def unused_lists(form: Form) -> Iterator[WorkbookFinding]:
@@ -93,7 +88,7 @@ def _one_list(form: Form, name: str, rows: tuple[ChoiceRow, ...], *, may_repeat:
             continue
         seen[choice.name] = number
         if not any(choice.row.get(column) for column in ("label", *words.MEDIA)):
-            severity = "error" if name in shown else "warning"
+            severity: Severity = "error" if name in shown else "warning"
             yield page.find("choice-without-label", number, "label", severity=severity, name=choice.name, list=name)
             continue
         said = tuple(
@@ -123,7 +118,7 @@ def spaces(form: Form) -> Iterator[WorkbookFinding]:
             key = (item.list_name, choice.row.number)
             if " " in choice.name and key not in said:
                 said.add(key)
-                severity = "error" if item.type == "select_multiple" else "warning"
+                severity: Severity = "error" if item.type == "select_multiple" else "warning"
                 yield form.choices.find(
                     "choice-with-space",
                     choice.row.number,

@@ -8,7 +8,7 @@ _ALIKE = 0.75
 
 def nearest(word: str, known: Iterable[str], alike: float = _ALIKE) -> str:
     """Return the nearest known word, empty where none is near."""
-    by_folded = {one.casefold(): one for one in known}
+    by_folded = {one.casefold(): one for one in sorted(known)}
     found = get_close_matches(word.casefold(), list(by_folded), n=1, cutoff=alike)
     return by_folded[found[0]] if found else ""
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from forms.findings import Severity
 from forms.workbook.findings import WorkbookFinding
 from forms.workbook.lint import vocabulary as words
 from forms.workbook.lint.catalogue import finding
@@ -54,7 +55,7 @@ def doubled_headers(form: Form) -> Iterator[WorkbookFinding]:
         if sheet is None:
             continue
         twice = dict.fromkeys(text for text in sheet.header if text and sheet.header.count(text) > 1)
-        severity = "error" if form.workbook.suffix in (".xlsx", ".xlsm", ".xls") else "warning"
+        severity: Severity = "error" if form.workbook.suffix in (".xlsx", ".xlsm", ".xls") else "warning"
         for text in twice:
             yield finding("header-duplicate", sheet=sheet.name, row=1, column=text, severity=severity, name=text)
     for page in (form.survey, form.choices):
@@ -95,7 +96,7 @@ def missing_choice_columns(form: Form) -> Iterator[WorkbookFinding]:
     """Say that choices have no names, or that no list has a name."""
     for column in ("name", "list_name"):
         if form.choices and form.choices.rows and not form.choices.has(column):
-            severity = "error" if column == "name" else "warning"
+            severity: Severity = "error" if column == "name" else "warning"
             yield form.choices.find("column-missing", 1, severity=severity, name=column)
 
 

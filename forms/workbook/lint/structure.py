@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from forms.findings import Severity
 from forms.workbook.findings import WorkbookFinding
 from forms.workbook.lint import vocabulary as words
 from forms.workbook.lint.form import Form, Item
@@ -63,7 +64,7 @@ def groups(form: Form) -> Iterator[WorkbookFinding]:
             yield form.survey.find("begin-without-end", item.row.number, "type", kind=item.type, name=item.name)
         elif not any(_has_control(child) for child in item.children):
             if item.type == "group" or not item.children:
-                severity = "error" if item.type == "group" else "warning"
+                severity: Severity = "error" if item.type == "group" else "warning"
                 yield form.survey.find(
                     "group-empty", item.row.number, "type", severity=severity, kind=item.type, name=item.name
                 )
@@ -137,7 +138,7 @@ def labels(form: Form) -> Iterator[WorkbookFinding]:
 
 
 def _is_shown(item: Item) -> bool:
-    if item.type in words.SILENT or item.type not in words.TYPES and not item.list_name:
+    if item.type in words.SILENT or (item.type not in words.TYPES and not item.list_name):
         return False
     if item.row.get("calculation") or is_dynamic(item.row.get("default"), item.type):
         return False
@@ -242,4 +243,7 @@ RULES: Final = (
     calculations,
     counts,
     requirements,
-) + (appearances, defaults, photos)
+    appearances,
+    defaults,
+    photos,
+)
