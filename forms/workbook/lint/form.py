@@ -144,6 +144,7 @@ class Form:
         items: all rows of the survey that mean something, in order; ``roots`` those in no group.
         by_name: the items of a name.
         lists: choices by list; ``external`` those of the sheet external_choices.
+        codes: the codes of each list, with that which or_other adds.
         ends: rows that close nothing: (row, kind, the group that is open there).
         settings: the first row of settings by its columns in lower case.
     """
@@ -162,6 +163,7 @@ class Form:
     ends: tuple[tuple[Row, str, Item | None], ...]
     ignored: tuple[Row, ...]
     typeless: tuple[Row, ...]
+    codes: Mapping[str, frozenset[str]]
 
     @property
     def root_name(self) -> str:
@@ -174,10 +176,7 @@ class Form:
             return None
         if self.has_hidden_choices(item):
             return None
-        codes = {choice.name for choice in self.lists[item.list_name]}
-        if item.has_other or any(one.has_other and one.list_name == item.list_name for one in self.items):
-            codes.add("other")
-        return frozenset(codes)
+        return self.codes[item.list_name]
 
     def has_hidden_choices(self, item: Item) -> bool:
         """Say whether a select takes choices from elsewhere: a file by search(), or an option that settings add."""
@@ -199,6 +198,7 @@ def read_form(workbook: Workbook) -> Form:
     by_name: dict[str, list[Item]] = {}
     for item in tree.items:
         by_name.setdefault(item.name, []).append(item)
+    lists = _lists(pages.get("choices"))
     return Form(
         workbook=workbook,
         survey=survey,
@@ -209,11 +209,12 @@ def read_form(workbook: Workbook) -> Form:
         settings=_settings(settings_sheet),
         items=tuple(tree.items),
         by_name={name: tuple(items) for name, items in by_name.items()},
-        lists=_lists(pages.get("choices")),
+        lists=lists,
         external_lists=frozenset(_lists(pages.get("external_choices"))),
         ends=tuple(tree.ends),
         ignored=tuple(tree.ignored),
         typeless=tuple(tree.typeless),
+        codes=_codes(lists, {item.list_name for item in tree.items if item.has_other}),
     )
 
 
@@ -301,6 +302,14 @@ def _lists(page: Page | None) -> dict[str, tuple[ChoiceRow, ...]]:
         if row.get("list_name"):
             found.setdefault(row.get("list_name"), []).append(ChoiceRow(row, row.get("name")))
     return {name: tuple(rows) for name, rows in found.items()}
+
+
+def _codes(lists: Mapping[str, tuple[ChoiceRow, ...]], with_other: set[str]) -> dict[str, frozenset[str]]:
+    other = frozenset({"other"})
+    return {
+        name: frozenset(choice.name for choice in choices) | (other if name in with_other else frozenset())
+        for name, choices in lists.items()
+    }
 
 
 def _settings(sheet: Sheet | None) -> dict[str, str]:

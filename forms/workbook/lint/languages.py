@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from forms.workbook.findings import WorkbookFinding
+from forms.workbook.lint.catalogue import finding
 from forms.workbook.lint.form import Form, Page
 from forms.workbook.lint.vocabulary import TRANSLATED
 
@@ -38,23 +39,16 @@ def names_of_languages(form: Form) -> Iterator[WorkbookFinding]:
         if not _CODE.search(language) and language != "default":
             yield page.find("language-without-code", 1, column, language=language, name=language)
     default = form.settings.get("default_language", "")
-    if default and languages and default not in languages:
-        if not any("" in page.languages("label") for page in _pages(form)):
-            sheet = form.settings_sheet.name if form.settings_sheet else None
-            found = form.survey.find("default-language-unknown", name=default, known=", ".join(languages))
-            yield _at(found, sheet)
-
-
-def _at(found: WorkbookFinding, sheet: str | None) -> WorkbookFinding:
-    return WorkbookFinding(
-        code=found.code,
-        severity=found.severity,
-        sheet=sheet,
-        row=2,
-        column="default_language",
-        what=found.what,
-        mend=found.mend,
-    )
+    has_plain_labels = any("" in page.languages("label") for page in _pages(form))
+    if default and languages and default not in languages and not has_plain_labels and form.settings_sheet:
+        yield finding(
+            "default-language-unknown",
+            sheet=form.settings_sheet.name,
+            row=2,
+            column="default_language",
+            name=default,
+            known=", ".join(languages),
+        )
 
 
 def columns(form: Form) -> Iterator[WorkbookFinding]:

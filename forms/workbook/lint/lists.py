@@ -24,16 +24,17 @@ def lists_of_questions(form: Form) -> Iterator[WorkbookFinding]:
         elif item.type == "select_one_external":
             if item.list_name not in form.external_lists:
                 yield _unknown(form, item, "external_choices", form.external_lists)
-        elif item.list_name and item.type != "osm" and not _is_elsewhere(item.list_name):
-            if item.list_name not in form.lists:
-                yield _unknown(form, item, "choices", form.lists)
+        elif item.list_name not in form.lists and _needs_list(item):
+            yield _unknown(form, item, "choices", form.lists)
         if item.has_other and item.row.get("choice_filter"):
             yield form.survey.find("or-other-filter", number, "choice_filter")
 
 
-def _is_elsewhere(name: str) -> bool:
-    """Say whether a list is a repeat of the form or a file."""
-    return "${" in name or PurePath(name).suffix in words.LIST_FILE_SUFFIXES
+def _needs_list(item: Item) -> bool:
+    """Say whether a list must stand in choices: it is neither a repeat of the form nor a file."""
+    name = item.list_name
+    is_elsewhere = "${" in name or PurePath(name).suffix in words.LIST_FILE_SUFFIXES
+    return bool(name) and item.type != "osm" and not is_elsewhere
 
 
 def _unknown(form: Form, item: Item, sheet: str, known: Collection[str]) -> WorkbookFinding:

@@ -275,7 +275,11 @@ def _is_meant_to_be_asked(item: Item, alone: list[Alternative] | None) -> bool:
 
 
 def _count(item: Item) -> int:
-    return sum(1 + _count(child) for child in item.children)
+    found, waiting = 0, list(item.children)
+    while waiting:
+        found += 1
+        waiting.extend(waiting.pop().children)
+    return found
 
 
 RULES: Final = (impossible_constraints, never_asked)

@@ -42,10 +42,10 @@ def _types_under_other_names(survey: Sheet) -> set[str]:
 def misspelled_sheets(form: Form) -> Iterator[WorkbookFinding]:
     """Compare the names of sheets that are not read with those that would be."""
     for key, sheet in form.workbook.sheets.items():
-        near = nearest(key, _SHEETS, 0.8)
-        if near and near != key and key not in (*_SHEETS, "map", "osm") and near not in form.workbook.sheets:
-            if not key.startswith("_"):
-                yield finding("sheet-misspelled", sheet=sheet.name, name=sheet.name, near=near)
+        is_read = key in (*_SHEETS, "map", "osm") or key.startswith("_")
+        near = "" if is_read else nearest(key, _SHEETS, 0.8)
+        if near and near not in form.workbook.sheets:
+            yield finding("sheet-misspelled", sheet=sheet.name, name=sheet.name, near=near)
 
 
 def doubled_headers(form: Form) -> Iterator[WorkbookFinding]:
