@@ -89,10 +89,11 @@ class _Growing:
     header: tuple[str, ...] = ()
     rows: list[SheetRow] = field(default_factory=list)
     awaits_header: bool = True
+    header_row: int = 1
 
     def add(self, number: int, cells: list[str]) -> None:
         if self.awaits_header:
-            self.header, self.awaits_header = tuple(cells), False
+            self.header, self.awaits_header, self.header_row = tuple(cells), False, number
             return
         filled = {name: cell for name, cell in zip(self.header, cells, strict=False) if name and cell}
         if filled:
@@ -108,4 +109,4 @@ def _sheets(lines: Iterator[Line], is_wanted: Callable[[str], bool]) -> tuple[Sh
             open_sheet.awaits_header = True
         if open_sheet is not None and any(cells) and is_wanted(open_sheet.name):
             open_sheet.add(number, cells)
-    return tuple(Sheet(sheet.name, sheet.header, tuple(sheet.rows)) for sheet in found.values())
+    return tuple(Sheet(sheet.name, sheet.header, tuple(sheet.rows), sheet.header_row) for sheet in found.values())

@@ -13,6 +13,8 @@ from forms.workbook.lint.catalogue import finding
 from forms.workbook.lint.headers import Header, read_headers
 from forms.workbook.sheets import Sheet, SheetRow, Workbook
 
+HEADER: Final = 0
+"""The row of a finding about a header, wherever that stands."""
 _SPACES: Final = re.compile(r" +")
 _CURLY: Final = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"'})
 _BEGIN: Final = re.compile(rf"^begin[\s_](?P<kind>{'|'.join(words.CONTROLS)})(?: (?:over )?(?P<list>\S+))?$")
@@ -77,6 +79,7 @@ class Page:
     ) -> WorkbookFinding:
         """Make a finding about a cell, a row or the sheet."""
         text = self.header_of(column, language) if column else None
+        row = self.sheet.header_row if row == HEADER else row
         cell = self.sheet.cell(row, text) if row is not None and text else ""
         return finding(
             code,
@@ -169,6 +172,16 @@ class Form:
     def root_name(self) -> str:
         """Return the name of the outermost element."""
         return self.settings.get("name") or "data"
+
+    def find_setting(self, code: str, setting: str, **values: object) -> WorkbookFinding:
+        """Make a finding about a setting that is given."""
+        sheet = self.settings_sheet
+        if sheet is None or not sheet.rows:
+            return finding(code, blanks=values)
+        row = sheet.rows[0]
+        text = next((text for text in row.cells if "_".join(text.split()).lower() == setting), setting)
+        cell = sheet.cell(row.number, text)
+        return finding(code, sheet=sheet.name, row=row.number, column=text, cell=cell, blanks=values)
 
     def codes_of(self, item: Item) -> frozenset[str] | None:
         """Return every code that a select can ever have; None where nobody here knows."""

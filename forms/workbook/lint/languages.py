@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from forms.workbook.findings import WorkbookFinding
-from forms.workbook.lint.catalogue import finding
-from forms.workbook.lint.form import Form, Page
+from forms.workbook.lint.form import HEADER, Form, Page
 from forms.workbook.lint.vocabulary import TRANSLATED
 
 _CODE: Final = re.compile(r"\([A-Za-z]{2,3}(?:-[A-Za-z0-9]+)*\)\s*$")
-_LETTERS: Final = re.compile(r"\([^)]*\)|[\W_]+")
+_LETTERS: Final = re.compile(r"\s*\([^)]*\)|[\W_]+")
 
 
 def _pages(form: Form) -> tuple[Page, ...]:
@@ -34,21 +33,15 @@ def names_of_languages(form: Form) -> Iterator[WorkbookFinding]:
     for language, (page, column) in languages.items():
         alike = _LETTERS.sub("", language).casefold()
         if alike in seen:
-            yield page.find("language-twice", 1, column, language=language, name=seen[alike], other=language)
+            yield page.find("language-twice", HEADER, column, language=language, name=seen[alike], other=language)
         seen.setdefault(alike, language)
         if not _CODE.search(language) and language != "default":
-            yield page.find("language-without-code", 1, column, language=language, name=language)
+            yield page.find("language-without-code", HEADER, column, language=language, name=language)
     default = form.settings.get("default_language", "")
     has_plain_labels = any("" in page.languages("label") for page in _pages(form))
-    if default and languages and default not in languages and not has_plain_labels and form.settings_sheet:
-        yield finding(
-            "default-language-unknown",
-            sheet=form.settings_sheet.name,
-            row=2,
-            column="default_language",
-            name=default,
-            known=", ".join(languages),
-        )
+    if default and languages and default not in languages and not has_plain_labels:
+        known = ", ".join(languages)
+        yield form.find_setting("default-language-unknown", "default_language", name=default, known=known)
 
 
 def columns(form: Form) -> Iterator[WorkbookFinding]:
@@ -62,11 +55,11 @@ def columns(form: Form) -> Iterator[WorkbookFinding]:
         for column in sorted(present):
             have = page.languages(column)
             if "" in have and default not in spoken:
-                yield page.find("language-mixed", 1, column, language="", name=column, lang=", ".join(spoken))
+                yield page.find("language-mixed", HEADER, column, language="", name=column, lang=", ".join(spoken))
                 continue
             for language in spoken:
                 if language not in have and not ("" in have and language == default):
-                    yield page.find("translation-column-missing", 1, name=column, lang=language)
+                    yield page.find("translation-column-missing", HEADER, column, name=column, lang=language)
 
 
 def cells(form: Form) -> Iterator[WorkbookFinding]:
