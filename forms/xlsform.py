@@ -99,7 +99,7 @@ def _run_pyxform(book: Workbook, stem: str, findings: tuple[WorkbookFinding, ...
 
 
 def converter_sheets(book: Workbook, stem: str) -> dict[str, object]:
-    """Return the sheets as pyxform wants them: a row of a spreadsheet at its own place, so that its numbers are right."""
+    """Return the sheets as pyxform wants them: each row of a spreadsheet at its own place, for its numbers."""
     sheets: dict[str, object] = {
         "sheet_names": [sheet.name for sheet in book.sheets.values()],
         "fallback_form_name": stem,

@@ -40,10 +40,12 @@ def cycles(form: Form, formulas: tuple[Formula, ...]) -> Iterator[WorkbookFindin
 
 def _ruled(item: Item, column: str) -> Iterator[Item]:
     """Yield what an expression rules: the question, or all that a group holds."""
-    yield item
-    if column in ("relevant", "readonly"):
-        for child in item.children:
-            yield from _ruled(child, column)
+    waiting = [item]
+    while waiting:
+        one = waiting.pop()
+        yield one
+        if column in ("relevant", "readonly"):
+            waiting.extend(one.children)
 
 
 def _read(form: Form, formula: Formula) -> Iterator[Item]:

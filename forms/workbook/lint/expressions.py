@@ -38,7 +38,7 @@ def functions(form: Form, formulas: tuple[Formula, ...]) -> Iterator[WorkbookFin
     """Find functions that there are not, and wrong numbers of arguments."""
     for formula in formulas:
         for code, values in wrong_calls(formula.tree) if formula.tree is not None else ():
-            yield form.survey.find(code, formula.item.row.number, formula.column, **values)
+            yield form.survey.find(code, formula.item.row.number, formula.column, blanks=values)
 
 
 def wrong_calls(tree: Expression) -> Iterator[tuple[str, dict[str, object]]]:
@@ -71,7 +71,7 @@ def comparisons(form: Form, formulas: tuple[Formula, ...]) -> Iterator[WorkbookF
             if found is not None and key not in said:
                 said.add(key)
                 code, values = found
-                yield form.survey.find(code, formula.item.row.number, formula.column, name=item.name, **values)
+                yield form.survey.find(code, formula.item.row.number, formula.column, name=item.name, blanks=values)
 
 
 def _compared(form: Form, formula: Formula) -> Iterator[tuple[Item, str | float]]:

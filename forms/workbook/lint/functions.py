@@ -11,15 +11,62 @@ from forms.xpath.functions import FUNCTIONS, SELECTORS
 MANY: Final = 10_000
 _NONE: Final = ("true", "false", "now", "today", "random", "pi", "current", "version", "last")
 _ONE: Final = (
-    ("string", "upper-case", "lower-case", "count-selected", "base64-decode", "int", "number", "property")
-    + ("exp10", "sum", "count", "count-non-empty", "not", "boolean", "boolean-from-string", "date", "date-time")
-    + ("decimal-date-time", "decimal-time", "jr:itext", "instance", "abs", "ceiling", "floor", "exp", "log", "log10")
-    + ("sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "once", "area", "enclosed-area")
+    "string",
+    "upper-case",
+    "lower-case",
+    "count-selected",
+    "base64-decode",
+    "int",
+    "number",
+    "property",
+    "exp10",
+    "sum",
+    "count",
+    "count-non-empty",
+    "not",
+    "boolean",
+    "boolean-from-string",
+    "date",
+    "date-time",
+    "decimal-date-time",
+    "decimal-time",
+    "jr:itext",
+    "instance",
+    "abs",
+    "ceiling",
+    "floor",
+    "exp",
+    "log",
+    "log10",
+    "sqrt",
+    "sin",
+    "cos",
+    "tan",
+    "asin",
+    "acos",
+    "atan",
+    "once",
+    "area",
+    "enclosed-area",
 )
 _TWO: Final = (
-    ("substring-before", "substring-after", "contains", "starts-with", "ends-with", "regex", "selected", "is-selected")
-    + ("selected-at", "pow", "atan2", "format-date", "format-date-time", "jr:choice-name", "geofence")
-    + ("coalesce", "extract-signed")
+    "substring-before",
+    "substring-after",
+    "contains",
+    "starts-with",
+    "ends-with",
+    "regex",
+    "selected",
+    "is-selected",
+    "selected-at",
+    "pow",
+    "atan2",
+    "format-date",
+    "format-date-time",
+    "jr:choice-name",
+    "geofence",
+    "coalesce",
+    "extract-signed",
 )
 _BETWEEN: Final = {
     "string-length": (0, 1),

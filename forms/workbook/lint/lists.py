@@ -1,9 +1,10 @@
 """Choice lists: named, filled, used, and their choices told apart."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import PurePath
 from typing import Final
 
+from forms.findings import Severity
 from forms.workbook.findings import WorkbookFinding
 from forms.workbook.lint import vocabulary as words
 from forms.workbook.lint.form import ChoiceRow, Form, Item
@@ -23,30 +24,25 @@ def lists_of_questions(form: Form) -> Iterator[WorkbookFinding]:
         elif item.type == "select_one_external":
             if item.list_name not in form.external_lists:
                 yield _unknown(form, item, "external_choices", form.external_lists)
-        elif item.list_name and item.type != "osm" and not _is_elsewhere(item.list_name):
-            if item.list_name not in form.lists:
-                yield _unknown(form, item, "choices", form.lists)
+        elif item.list_name not in form.lists and _needs_list(item):
+            yield _unknown(form, item, "choices", form.lists)
         if item.has_other and item.row.get("choice_filter"):
             yield form.survey.find("or-other-filter", number, "choice_filter")
 
 
-def _is_elsewhere(name: str) -> bool:
-    """Say whether a list is a repeat of the form or a file."""
-    return "${" in name or PurePath(name).suffix in words.LIST_FILE_SUFFIXES
+def _needs_list(item: Item) -> bool:
+    """Say whether a list must stand in choices: it is neither a repeat of the form nor a file."""
+    name = item.list_name
+    is_elsewhere = "${" in name or PurePath(name).suffix in words.LIST_FILE_SUFFIXES
+    return bool(name) and item.type != "osm" and not is_elsewhere
 
 
-def _unknown(
-    form: Form, item: Item, sheet: str, known: Sequence[str] | frozenset[str] | dict[str, object] | object
-) -> WorkbookFinding:
-    names = list(known) if isinstance(known, (dict, frozenset)) else []
-    if not names:
+def _unknown(form: Form, item: Item, sheet: str, known: Collection[str]) -> WorkbookFinding:
+    number = item.row.number
+    if not known:
         near = hint(sheet, form.workbook.sheets) if sheet not in form.workbook.sheets else ""
-        return form.survey.find(
-            "choices-sheet-missing", item.row.number, "type", name=sheet, list=item.list_name, hint=near
-        )
-    return form.survey.find(
-        "list-unknown", item.row.number, "type", name=item.list_name, hint=hint(item.list_name, names)
-    )
+        return form.survey.find("choices-sheet-missing", number, "type", name=sheet, list=item.list_name, hint=near)
+    return form.survey.find("list-unknown", number, "type", name=item.list_name, hint=hint(item.list_name, known))
 
 
 def unused_lists(form: Form) -> Iterator[WorkbookFinding]:
@@ -93,7 +89,7 @@ def _one_list(form: Form, name: str, rows: tuple[ChoiceRow, ...], *, may_repeat:
             continue
         seen[choice.name] = number
         if not any(choice.row.get(column) for column in ("label", *words.MEDIA)):
-            severity = "error" if name in shown else "warning"
+            severity: Severity = "error" if name in shown else "warning"
             yield page.find("choice-without-label", number, "label", severity=severity, name=choice.name, list=name)
             continue
         said = tuple(
@@ -123,7 +119,7 @@ def spaces(form: Form) -> Iterator[WorkbookFinding]:
             key = (item.list_name, choice.row.number)
             if " " in choice.name and key not in said:
                 said.add(key)
-                severity = "error" if item.type == "select_multiple" else "warning"
+                severity: Severity = "error" if item.type == "select_multiple" else "warning"
                 yield form.choices.find(
                     "choice-with-space",
                     choice.row.number,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from forms.findings import Severity
 from forms.workbook.findings import WorkbookFinding
 from forms.workbook.lint import vocabulary as words
 from forms.workbook.lint.form import Form, Item
@@ -61,12 +62,17 @@ def groups(form: Form) -> Iterator[WorkbookFinding]:
             continue
         if not item.end:
             yield form.survey.find("begin-without-end", item.row.number, "type", kind=item.type, name=item.name)
-        elif not any(_has_control(child) for child in item.children):
-            if item.type == "group" or not item.children:
-                severity = "error" if item.type == "group" else "warning"
-                yield form.survey.find(
-                    "group-empty", item.row.number, "type", severity=severity, kind=item.type, name=item.name
-                )
+        elif _is_empty(item):
+            severity: Severity = "error" if item.type == "group" else "warning"
+            yield form.survey.find(
+                "group-empty", item.row.number, "type", severity=severity, kind=item.type, name=item.name
+            )
+
+
+def _is_empty(item: Item) -> bool:
+    if item.type == "group":
+        return not any(_has_control(child) for child in item.children)
+    return not item.children
 
 
 def _has_control(item: Item) -> bool:
@@ -137,7 +143,7 @@ def labels(form: Form) -> Iterator[WorkbookFinding]:
 
 
 def _is_shown(item: Item) -> bool:
-    if item.type in words.SILENT or item.type not in words.TYPES and not item.list_name:
+    if item.type in words.SILENT or (item.type not in words.TYPES and not item.list_name):
         return False
     if item.row.get("calculation") or is_dynamic(item.row.get("default"), item.type):
         return False
@@ -148,9 +154,9 @@ def _is_shown(item: Item) -> bool:
 def calculations(form: Form) -> Iterator[WorkbookFinding]:
     """Find calculates without an expression."""
     for item in form.items:
-        if item.type == "calculate" and not item.row.get("calculation"):
-            if not is_dynamic(item.row.get("default"), item.type):
-                yield form.survey.find("calculation-missing", item.row.number, "calculation", name=item.name)
+        is_calculated = item.row.get("calculation") or is_dynamic(item.row.get("default"), item.type)
+        if item.type == "calculate" and not is_calculated:
+            yield form.survey.find("calculation-missing", item.row.number, "calculation", name=item.name)
 
 
 def is_dynamic(default: str, kind: str) -> bool:
@@ -170,9 +176,9 @@ def counts(form: Form) -> Iterator[WorkbookFinding]:
         if item.type != "repeat":
             yield form.survey.find("repeat-count-misplaced", number, "repeat_count")
             continue
-        if "${" not in count and "(" not in count and not (_WHOLE.fullmatch(count) and int(count[:9]) > 0):
-            if re.fullmatch(r"-?[\w.]+", count):
-                yield form.survey.find("repeat-count-value", number, "repeat_count", value=count)
+        is_value = re.fullmatch(r"-?[\w.]+", count) is not None
+        if is_value and not (_WHOLE.fullmatch(count) and int(count[:9]) > 0):
+            yield form.survey.find("repeat-count-value", number, "repeat_count", value=count)
         for name in re.findall(r"\$\{([^}]+)\}", count):
             if any(item in inner.ancestors for inner in form.by_name.get(name, ())):
                 yield form.survey.find("repeat-count-inside", number, "repeat_count", name=name)
@@ -242,4 +248,7 @@ RULES: Final = (
     calculations,
     counts,
     requirements,
-) + (appearances, defaults, photos)
+    appearances,
+    defaults,
+    photos,
+)

@@ -94,28 +94,29 @@ TYPES: Final = frozenset(
     | {"q select1", "q video", "rank", "select all that apply", "select all that apply from", "select multiple from"}
     | {"select multiple using", "select one", "select one external", "select one using", "time", "trigger"}
 )
-USUAL_TYPES: Final = (
-    ("text", "integer", "decimal", "date", "time", "dateTime", "select_one", "select_multiple", "rank", "note", "range")
-    + ("calculate", "geopoint", "geotrace", "geoshape", "image", "audio", "video", "file", "barcode", "acknowledge")
-    + ("start", "end", "today", "deviceid", "phonenumber", "username", "email", "audit", "hidden", "xml-external")
-    + ("csv-external", "begin_group", "end_group", "begin_repeat", "end_repeat", "select_one_from_file")
-    + ("select_multiple_from_file", "select_one_external", "start-geopoint", "background-geopoint", "background-audio")
+USUAL_TYPES: Final = frozenset(
+    {"text", "integer", "decimal", "date", "time", "dateTime", "select_one", "select_multiple", "rank"}
+    | {"note", "range", "calculate", "geopoint", "geotrace", "geoshape", "image", "audio", "video", "file"}
+    | {"barcode", "acknowledge", "start", "end", "today", "deviceid", "phonenumber", "username", "email"}
+    | {"audit", "hidden", "xml-external", "csv-external", "begin_group", "end_group", "begin_repeat"}
+    | {"end_repeat", "select_one_from_file", "select_multiple_from_file", "select_one_external"}
+    | {"start-geopoint", "background-geopoint", "background-audio"}
 )
 """Those that a wrong type is compared with."""
 
-SURVEY_ALIASES: Final[dict[str, tuple[str, ...]]] = {
-    "read_only": ("readonly",),
-    "relevance": ("relevant",),
-    "caption": ("label",),
-    "constraining_message": ("constraint_message",),
-    "calculate": ("calculation",),
-    "command": ("type",),
-    "tag": ("name",),
-    "value": ("name",),
-    "count": ("repeat_count",),
-    "jr:count": ("repeat_count",),
-    "requiredmsg": ("required_message",),
-    "no_app_error_string": ("noapperrorstring",),
+SURVEY_ALIASES: Final[dict[str, str]] = {
+    "read_only": "readonly",
+    "relevance": "relevant",
+    "caption": "label",
+    "constraining_message": "constraint_message",
+    "calculate": "calculation",
+    "command": "type",
+    "tag": "name",
+    "value": "name",
+    "count": "repeat_count",
+    "jr:count": "repeat_count",
+    "requiredmsg": "required_message",
+    "no_app_error_string": "noapperrorstring",
 }
 BIND_COLUMNS: Final = {
     "relevant": "relevant",
@@ -128,7 +129,13 @@ BIND_COLUMNS: Final = {
     "jr:noapperrorstring": "noapperrorstring",
     "passerelle:pii": "pii",
 }
-TRANSLATED: Final = ("label", "hint", "guidance_hint", "constraint_message", "required_message", "noapperrorstring") + (
+TRANSLATED: Final = (
+    "label",
+    "hint",
+    "guidance_hint",
+    "constraint_message",
+    "required_message",
+    "noapperrorstring",
     "image",
     "big-image",
     "audio",
@@ -143,10 +150,10 @@ SURVEY_COLUMNS: Final = frozenset(
     | {"actions", "choices"}
 )
 GROUPED: Final = frozenset({"bind", "instance", "control", "body", "media"})
-LIST_ALIASES: Final[dict[str, tuple[str, ...]]] = {
-    "caption": ("label",),
-    "list name": ("list_name",),
-    "value": ("name",),
+LIST_ALIASES: Final[dict[str, str]] = {
+    "caption": "label",
+    "list name": "list_name",
+    "value": "name",
 }
 LIST_COLUMNS: Final = frozenset({"list_name", "name", "label", "image", "big-image", "audio", "video", "sms_option"})
 SETTINGS: Final = frozenset(
@@ -173,8 +180,14 @@ _SELECT: Final = ("randomize", "seed")
 _AREA: Final = ("allow-mock-accuracy", "incremental", "reference-geometry")
 PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
     "audit": (
-        ("identify-user", "location-max-age", "location-min-interval", "location-priority")
-        + ("track-changes", "track-changes-reasons")
+        (
+            "identify-user",
+            "location-max-age",
+            "location-min-interval",
+            "location-priority",
+            "track-changes",
+            "track-changes-reasons",
+        )
     ),
     "text": ("rows",),
     "photo": ("app", "max-pixels"),
@@ -193,33 +206,13 @@ PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Parameters by type; of other types the converter reads none."""
 
-APPEARANCES: Final = (
-    ("minimal", "quick", "quickcompact", "compact", "columns", "columns-pack", "no-buttons", "likert", "autocomplete")
-    + ("search", "label", "list-nolabel", "list", "image-map", "map", "quickmap", "field-list", "table-list", "numbers")
-    + ("multiline", "url", "thousands-sep", "bearing", "vertical", "no-ticks", "rating", "picker", "month-year", "year")
-    + (
-        "no-calendar",
-        "coptic",
-        "ethiopian",
-        "islamic",
-        "bikram-sambat",
-        "myanmar",
-        "persian",
-        "buddhist",
-        "placement-map",
-    )
-    + (
-        "hide-input",
-        "new",
-        "new-front",
-        "new-rear",
-        "annotate",
-        "draw",
-        "signature",
-        "selfie",
-        "hidden-answer",
-        "masked",
-    )
-    + ("counter", "printer", "horizontal", "horizontal-compact", "distress", "my5", "inherited")
+APPEARANCES: Final = frozenset(
+    {"minimal", "quick", "quickcompact", "compact", "columns", "columns-pack", "no-buttons", "likert"}
+    | {"autocomplete", "search", "label", "list-nolabel", "list", "image-map", "map", "quickmap"}
+    | {"field-list", "table-list", "numbers", "multiline", "url", "thousands-sep", "bearing", "vertical"}
+    | {"no-ticks", "rating", "picker", "month-year", "year", "no-calendar", "coptic", "ethiopian", "islamic"}
+    | {"bikram-sambat", "myanmar", "persian", "buddhist", "placement-map", "hide-input", "new", "new-front"}
+    | {"new-rear", "annotate", "draw", "signature", "selfie", "hidden-answer", "masked", "counter", "printer"}
+    | {"horizontal", "horizontal-compact", "distress", "my5", "inherited"}
 )
 PII_CLASSES: Final = frozenset({"direct", "location", "text", "key", "sensitive", "none"})
