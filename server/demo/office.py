@@ -21,6 +21,7 @@ from server.db.queries import clocks, devices, interviews, opening
 from server.db.queries.interviews import StoredInterview
 from server.db.tables.envelopes import OPENED, QUARANTINED
 from server.demo.problems import DemoError
+from server.folding import checking
 from server.services import enrol_device, settle_hold
 from sync_protocol.enrolment import EnrolmentLink, encode_link
 
@@ -118,7 +119,7 @@ class Office:
             }
 
     def wait_until_opened(self) -> Mapping[str, int]:
-        """Wait until every envelope is opened or set aside; return how many there are by state.
+        """Wait until every envelope is opened or set aside and every interview checked; return envelopes by state.
 
         Raises:
             DemoError: some still wait after five minutes.
@@ -128,10 +129,14 @@ class Office:
             while True:
                 with context.database.read() as session:
                     states = opening.state_counts(session)
-                if not sum(count for state, count in states.items() if state not in (OPENED, QUARANTINED)):
+                    unchecked = checking.count_unchecked(session)
+                waiting = sum(count for state, count in states.items() if state not in (OPENED, QUARANTINED))
+                if not waiting + unchecked:
                     return states
                 if time.monotonic() > deadline:
-                    raise DemoError(f"envelopes still wait after {OPENING_SECONDS:.0f} s: {dict(states)}")
+                    raise DemoError(
+                        f"after {OPENING_SECONDS:.0f} s envelopes or checks still wait: {dict(states)}, {unchecked}"
+                    )
                 time.sleep(0.2)
 
     def release_quarantined(self) -> int:

@@ -17,7 +17,7 @@ from forms.filling import fill
 from forms.instance import parse_instance
 from forms.library import workbook
 from forms.structure import OpenedAnswers, read_answers
-from server.services import publish_form
+from forms.xlsform import convert
 from server.statistics.hh_remit import Rates
 from server.statistics.hh_remit.checks import RULES, SEVERITIES, Place, Surroundings, check_interview
 from server.statistics.hh_remit.checks.visit import metres_between
@@ -30,7 +30,7 @@ Change = Callable[[Answers], object]
 
 @cache
 def definition() -> FormDefinition:
-    return publish_form.prepare(workbook("hh_remit"), "hh_remit.xlsx").definition
+    return FormDefinition.parse(convert(workbook("hh_remit"), "hh_remit.xlsx").xform)
 
 
 def filled(answers: Answers) -> OpenedAnswers:
