@@ -39,7 +39,7 @@ def key(number: int) -> str:
     return household_key(f"072031{number:03d}")
 
 
-def open_office(context: Context, *, households: int = 20) -> Tablet:
+def open_office(context: Context, *, households: int = 20, device_id: str = "tablet-1") -> Tablet:
     """Publish the form, import rates and a draw of one unit, enrol a tablet."""
     months = [f"{year}-{month:02d}" for year in range(2024, 2027) for month in range(1, 13)]
     rates = {"USD": 120, "SAR": 32, "EUR": 130}
@@ -54,7 +54,7 @@ def open_office(context: Context, *, households: int = 20) -> Tablet:
         )
     publish_xform(context, xform())
     draw(context, [(key(number), "072031", ENUMERATOR) for number in range(households)])
-    return Tablet(context.keystore, enumerator=ENUMERATOR).enrol(context)
+    return Tablet(context.keystore, device_id, enumerator=ENUMERATOR).enrol(context)
 
 
 def interview(number: int, change: Callable[[Answers], object] = lambda _: None, *, base: Answers = COMPLETE) -> bytes:

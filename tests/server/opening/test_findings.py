@@ -2,7 +2,9 @@
 
 import json
 import logging
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -254,3 +256,9 @@ def test_the_commands_list_and_show_findings(sqlite_context: Context, caplog: py
         assert "Checked without a finding." in run("show", raw_id(1).hex())
     assert not any(answer in table + caplog.text for answer in ANSWERS)
     assert key(2) not in table
+
+
+def test_the_page_of_checks_lists_every_code_as_the_table_has_it() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "explanation" / "checks.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"^\| `([^`]+)` \| (\w+) \| (.+) \| (.+) \|$", page, flags=re.MULTILINE))
+    assert shown == {(one.code, one.severity, one.en, one.fr) for one in RULE_TEXTS.values()}
