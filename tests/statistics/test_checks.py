@@ -196,6 +196,8 @@ def test_m2_money_before_the_sender_left() -> None:
 
     assert ("M2", "sender[1]/f_months") in found(gone("2026-02-01"))
     assert found(gone("2026-01-01")) == []
+    this_month = put("sender", 0, "f_months", value="10 11")
+    assert found(several(gone("2026-10-01"), this_month, put("abroad", 0, "d_start", value="2026-10-01"))) == []
 
 
 def test_m3_money_that_nobody_sent() -> None:
