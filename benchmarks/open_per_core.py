@@ -74,9 +74,9 @@ class Load:
 def run() -> Iterator[dict[str, Any]]:
     """Open the interviews once; yield the figure."""
     with TemporaryDirectory() as folder:
-        context, definition = _office(Path(folder))
-        load = _load(context, definition)
-        _deliver(context, load.bodies)
+        context, definition = open_office(Path(folder))
+        load = load_for(context, definition)
+        deliver(context, load.bodies)
         floor = _floor(load)
         worker = OpeningWorker(
             database=context.database, keystore=context.keystore, microdata=context.microdata, clock=lambda: NOW
@@ -100,7 +100,8 @@ def run() -> Iterator[dict[str, Any]]:
     }
 
 
-def _office(folder: Path) -> tuple[Context, FormDefinition]:
+def open_office(folder: Path) -> tuple[Context, FormDefinition]:
+    """Make an office with the form and nothing else."""
     config = Config.in_directory(folder)
     KeyStore.create(config.keys_dir, None, folder / "root.pem", now=NOW)
     context = Context.open(config)
@@ -135,7 +136,8 @@ def _templates(definition: FormDefinition) -> list[bytes]:
     return sorted(filled, key=lambda xml: abs(len(xml) - TYPICAL_BYTES))[:TEMPLATES]
 
 
-def _load(context: Context, definition: FormDefinition) -> Load:
+def load_for(context: Context, definition: FormDefinition) -> Load:
+    """Seal the interviews, and draw the households that they are of."""
     templates = _templates(definition)
     signer = Ed25519PrivateKey.generate()
     certificate_hash = _enrol(context, signer)
@@ -247,7 +249,8 @@ def _draw(context: Context, households: Sequence[str]) -> None:
         fieldwork.replace_draw(session, rows, feed_position=feed.next_position(session))
 
 
-def _deliver(context: Context, bodies: Sequence[bytes]) -> None:
+def deliver(context: Context, bodies: Sequence[bytes]) -> None:
+    """Store envelopes as the exchange does."""
     arrived = [NewEnvelope.read(body) for body in bodies]
     with context.database.transaction() as session:
         envelopes.store(session, arrived, carrier="bench", received_at=NOW)

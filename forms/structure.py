@@ -235,6 +235,8 @@ def _scope(
         else:
             spec = None
         children[child.name] = spec
+    if node.name == "meta":
+        children.setdefault("deprecatedID", None)  # an edit brings it whether or not the form declares it (OpenRosa)
     has_analysis = any(_holds(spec, is_identifier=False) for spec in children.values())
     has_identifiers = any(_holds(spec, is_identifier=True) for spec in children.values())
     return _Scope(repeats.get(node.path, ""), children, has_analysis, has_identifiers)

@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from datetime import time as clock_time
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,12 +21,18 @@ from server.context import Context
 from server.db.queries import clocks, devices, forms, interviews, opening
 from server.db.queries.interviews import StoredInterview
 from server.db.tables.envelopes import OPENED, QUARANTINED
+from server.demo.parameters import FIELDWORK_START
 from server.demo.problems import DemoError
+from server.folding import checking
 from server.services import enrol_device, settle_hold
+from server.services.import_frame import FrameDocument, import_frame
+from server.services.import_frame.columns import Kind
 from sync_protocol.enrolment import EnrolmentLink, encode_link
 
 OPENING_SECONDS: Final = 300.0
 USER: Final = "demo"
+IMPORTED_AT: Final = datetime.combine(FIELDWORK_START, clock_time(8), UTC) - timedelta(days=7)
+FRAME_KINDS: Final[tuple[Kind, ...]] = ("frame", "listing", "draw", "rates", "totals")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +116,21 @@ class Office:
         finally:
             context.close()
 
+    def import_frame(self, folder: Path) -> None:
+        """Import the tables of a folder as if a week before the made fieldwork, which lies in the past of this run.
+
+        The command cannot: for it every import is of today, and every interview would be older than its assignment.
+
+        Raises:
+            FrameInvalid: they do not agree.
+        """
+        documents = [
+            FrameDocument(kind=kind, name=f"{kind}.csv", content=(folder / f"{kind}.csv").read_bytes())
+            for kind in FRAME_KINDS
+        ]
+        with self.context() as context, context.database.transaction() as session:
+            import_frame(session, documents=documents, keystore=context.keystore, user=USER, now=IMPORTED_AT)
+
     def enrolment_links(self, enumerators: Sequence[str], now: datetime) -> dict[str, str]:
         """Make an enrolment link for each enumerator, all in one transaction."""
         with self.context() as context:
@@ -130,7 +152,7 @@ class Office:
             }
 
     def wait_until_opened(self) -> Mapping[str, int]:
-        """Wait until every envelope is opened or set aside; return how many there are by state.
+        """Wait until every envelope is opened or set aside and every interview checked; return envelopes by state.
 
         Raises:
             DemoError: some still wait after five minutes.
@@ -140,10 +162,14 @@ class Office:
             while True:
                 with context.database.read() as session:
                     states = opening.state_counts(session)
-                if not sum(count for state, count in states.items() if state not in (OPENED, QUARANTINED)):
+                    unchecked = checking.count_unchecked(session)
+                waiting = sum(count for state, count in states.items() if state not in (OPENED, QUARANTINED))
+                if not waiting + unchecked:
                     return states
                 if time.monotonic() > deadline:
-                    raise DemoError(f"envelopes still wait after {OPENING_SECONDS:.0f} s: {dict(states)}")
+                    raise DemoError(
+                        f"after {OPENING_SECONDS:.0f} s envelopes or checks still wait: {dict(states)}, {unchecked}"
+                    )
                 time.sleep(0.2)
 
     def release_quarantined(self) -> int:

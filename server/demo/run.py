@@ -35,7 +35,7 @@ from server.demo.devices import DeviceResult, DeviceTask, call_again
 from server.demo.display import USUAL_SEED, Outcome, judged
 from server.demo.fieldwork import keep_silent, visit_households
 from server.demo.frame_files import enumerator_code, make_frame_files
-from server.demo.office import Office
+from server.demo.office import FRAME_KINDS, Office
 from server.demo.problems import DemoError
 from server.demo.rates import make_rates
 from server.demo.reporting import make_reports
@@ -255,11 +255,9 @@ def _set_up(demo: _Demo, folder: Path) -> None:
     files = make_frame_files(demo.country, demo.fieldwork.survey, demo.fieldwork.assignment, make_rates())
     tables = folder / "frame"
     tables.mkdir()
-    arguments = []
-    for name in ("frame", "listing", "draw", "rates", "totals"):
+    for name in FRAME_KINDS:
         (tables / f"{name}.csv").write_bytes(getattr(files, name))
-        arguments += [f"--{name}", str(tables / f"{name}.csv")]
-    office.run("frame", "import", *arguments)
+    office.import_frame(tables)
     shutil.rmtree(tables)
 
 

@@ -166,3 +166,15 @@ def test_no_direct_identifier_is_anywhere_in_the_analysis_store(
     opened = read_answers(hh_remit, parse_instance(filled.xml))
     assert "canary" not in repr(opened.analysis)
     assert repr(opened.identifiers).count("canary") == 6
+
+
+def test_an_edit_names_what_it_edits_without_a_finding() -> None:
+    small = FormDefinition.parse(form(instance="<n/><meta><instanceID/></meta>", body=ask("/data/n")))
+    meta = '<meta xmlns="http://openrosa.org/xforms"><instanceID>uuid:2</instanceID><{0}>uuid:1</{0}></meta>'
+
+    def found(name: str) -> list[tuple[str, str]]:
+        instance = f'<data id="small" version="1">{meta.format(name)}</data>'
+        return codes(read_answers(small, parse_instance(instance.encode())))
+
+    assert found("deprecatedID") == []
+    assert found("other") == [("unknown-node", "/data/meta/other")]

@@ -17,7 +17,7 @@ from forms.filling import fill
 from forms.instance import parse_instance
 from forms.library import workbook
 from forms.structure import OpenedAnswers, read_answers
-from server.services import publish_form
+from forms.xlsform import convert
 from server.statistics.hh_remit import Rates
 from server.statistics.hh_remit.checks import RULES, SEVERITIES, Place, Surroundings, check_interview
 from server.statistics.hh_remit.checks.visit import metres_between
@@ -30,7 +30,7 @@ Change = Callable[[Answers], object]
 
 @cache
 def definition() -> FormDefinition:
-    return publish_form.prepare(workbook("hh_remit"), "hh_remit.xlsx").definition
+    return FormDefinition.parse(convert(workbook("hh_remit"), "hh_remit.xlsx").xform)
 
 
 def filled(answers: Answers) -> OpenedAnswers:
@@ -196,6 +196,8 @@ def test_m2_money_before_the_sender_left() -> None:
 
     assert ("M2", "sender[1]/f_months") in found(gone("2026-02-01"))
     assert found(gone("2026-01-01")) == []
+    this_month = put("sender", 0, "f_months", value="10 11")
+    assert found(several(gone("2026-10-01"), this_month, put("abroad", 0, "d_start", value="2026-10-01"))) == []
 
 
 def test_m3_money_that_nobody_sent() -> None:

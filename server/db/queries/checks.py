@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
-from sqlalchemy import ColumnElement, Select, delete, exists, func, insert, or_, select
+from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from server.db.insert import upsert
@@ -202,14 +202,21 @@ def open_check_holds() -> ColumnElement[str]:
 
     As with the holds of the fold, whatever a person has decided about the interview settles them.
     """
+    # Each level names what it correlates with: left to itself, a subquery would look at all interviews at once.
     member = select(Revision.instance_id).where(Revision.interview_id == Interview.interview_id).correlate(Interview)
-    is_decided = exists().where(
-        Decision.action == DECIDED,
-        or_(Decision.instance_id == Interview.interview_id, Decision.instance_id.in_(member)),
+    decisions = (
+        select(Decision.envelope_id)
+        .where(
+            Decision.action == DECIDED,
+            or_(Decision.instance_id == Interview.interview_id, Decision.instance_id.in_(member)),
+        )
+        .correlate(Interview)
     )
     codes = (
         select(InterviewCheck.holds)
-        .where(InterviewCheck.revision_id == Interview.current_revision_id, ~is_decided)
+        .where(
+            InterviewCheck.revision_id == Interview.current_revision_id, InterviewCheck.holds != "", ~decisions.exists()
+        )
         .correlate(Interview)
         .scalar_subquery()
     )

@@ -38,7 +38,9 @@ def _sender(row: Answers, person: Answers, path: str, interviewed: date | None) 
     left = day(person, "d_left")
     if left is None or interviewed is None:
         return
-    if any(month < month_of(left) for month in last_occurrences(months_named(row), interviewed)):
+    # The month of the interview can mean this year's, which is not over, or that of the year before.
+    named = [number for number in months_named(row) if number != interviewed.month]
+    if any(month < month_of(left) for month in last_occurrences(named, interviewed)):
         yield CheckFinding("M2", "error", f"{path}/f_months")
 
 
