@@ -90,7 +90,7 @@ def _versions(evidence: Evidence) -> Iterator[AccountLine]:
     )
     told, read, where = evidence.told, evidence.read, f"microdata as of version {NEWEST}"
     yield AccountLine(
-        "mobile money told before it was split, as 4x", told.mobile_not_split, read.mobile_not_split, where
+        "mobile money of version 1, read as 4x", told.mobile_not_split, read.mobile_not_split, where
     )
     yield AccountLine("education “does not know”, kept as 97", told.level_not_known, read.level_not_known, where)
 
