@@ -84,9 +84,7 @@ def _pass_through(xform: bytes) -> Conversion:
     return Conversion(xform, definition.form_id, definition.version, definition.title, findings)
 
 
-def _run_pyxform(
-    book: Workbook, stem: str, findings: tuple[WorkbookFinding, ...]
-) -> tuple[bytes, list[str]]:
+def _run_pyxform(book: Workbook, stem: str, findings: tuple[WorkbookFinding, ...]) -> tuple[bytes, list[str]]:
     remarks: list[str] = []
     try:
         with warnings.catch_warnings():
@@ -101,8 +99,11 @@ def _run_pyxform(
 
 
 def converter_sheets(book: Workbook, stem: str) -> dict[str, object]:
-    """Return the sheets as pyxform wants them: a row of a spreadsheet at its own place, so that its numbers are right."""
-    sheets: dict[str, object] = {"sheet_names": [sheet.name for sheet in book.sheets.values()], "fallback_form_name": stem}
+    """Return the sheets as pyxform wants them: each row of a spreadsheet at its own place, for its numbers."""
+    sheets: dict[str, object] = {
+        "sheet_names": [sheet.name for sheet in book.sheets.values()],
+        "fallback_form_name": stem,
+    }
     for key in _CONVERTED:
         sheet = book.sheets.get(key)
         if sheet is None:
@@ -124,8 +125,9 @@ def _remark(text: str, book: Workbook) -> WorkbookFinding:
 
 def _placed(code: str, text: str, book: Workbook) -> WorkbookFinding:
     """Make a finding of a message of pyxform, with the sheet and the row that it names."""
-    message = " ".join(text.split())
-    row, sheet, column = _ROW.search(message), _SHEET.search(message), _COLUMN.search(message)
+    said = " ".join(text.split())
+    row, sheet, column = _ROW.search(said), _SHEET.search(said), _COLUMN.search(said)
+    message = _ROW.sub("", said, count=1)
     key = sheet.group(1).lower() if sheet else "survey" if row else None
     number = int(row.group(1)) if row else None
     if key is None or key not in book.sheets:

@@ -7,6 +7,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Final
 
 from forms.workbook.findings import WorkbookError
@@ -80,29 +81,32 @@ def _markdown_lines(text: str) -> Iterator[Line]:
         yield number, first, others
 
 
+@dataclass(slots=True)
+class _Growing:
+    """A sheet while its lines are read; a second table of one name goes on where the first ended."""
+
+    name: str
+    header: tuple[str, ...] = ()
+    rows: list[SheetRow] = field(default_factory=list)
+    awaits_header: bool = True
+    header_row: int = 1
+
+    def add(self, number: int, cells: list[str]) -> None:
+        if self.awaits_header:
+            self.header, self.awaits_header, self.header_row = tuple(cells), False, number
+            return
+        filled = {name: cell for name, cell in zip(self.header, cells, strict=False) if name and cell}
+        if filled:
+            self.rows.append(SheetRow(number, filled))
+
+
 def _sheets(lines: Iterator[Line], is_wanted: Callable[[str], bool]) -> tuple[Sheet, ...]:
-    found: dict[str, Sheet] = {}
-    title, header = "", None
-    rows: list[SheetRow] = []
-
-    def keep() -> None:
-        if title:
-            before = found.get(title.lower())
-            earlier = before.rows if before else ()
-            columns = header or (before.header if before else ())
-            found[title.lower()] = Sheet(title, columns, (*earlier, *rows))
-
+    found: dict[str, _Growing] = {}
+    open_sheet: _Growing | None = None
     for number, first, cells in lines:
         if first:
-            keep()
-            title, header, rows = first, None, []
-        if not title or not is_wanted(title) or not any(cells):
-            continue
-        if header is None:
-            header = tuple(cells)
-            continue
-        filled = {name: cell for name, cell in zip(header, cells, strict=False) if name and cell}
-        if filled:
-            rows.append(SheetRow(number, filled))
-    keep()
-    return tuple(found.values())
+            open_sheet = found.setdefault(first.lower(), _Growing(first))
+            open_sheet.awaits_header = True
+        if open_sheet is not None and any(cells) and is_wanted(open_sheet.name):
+            open_sheet.add(number, cells)
+    return tuple(Sheet(sheet.name, sheet.header, tuple(sheet.rows), sheet.header_row) for sheet in found.values())

@@ -4,7 +4,8 @@ Rules are small functions from the form to findings, one family a module; what t
 that is not sure says nothing, and only what keeps a form from being published is an error.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Final
 
 from forms.workbook.findings import WorkbookFinding
@@ -21,12 +22,14 @@ from forms.workbook.lint import (
     structure,
     variables,
 )
+from forms.workbook.lint.catalogue import finding
 from forms.workbook.lint.form import Form, read_form
-from forms.workbook.lint.formulas import read_formulas
+from forms.workbook.lint.formulas import Formula, read_formulas
 from forms.workbook.sheets import Workbook
 
 __all__ = ["in_order", "lint"]
 
+MAX_OF_A_RULE: Final = 500
 _SEVERITIES: Final = {"error": 0, "warning": 1, "note": 2}
 
 
@@ -54,17 +57,41 @@ def in_order(findings: Iterable[WorkbookFinding]) -> tuple[WorkbookFinding, ...]
 
 
 def _all(form: Form, given: Mapping[str, bytes]) -> Iterator[WorkbookFinding]:
-    for rule in (*_OF_SHEETS, *structure.RULES, parameters.parameters, *lists.RULES, *languages.RULES, *variables.RULES):
-        yield from rule(form)
-    yield from references.references(form)
-    yield from references.triggers(form)
+    for rule in _OF_THE_FORM:
+        yield from _limited(rule(form))
     formulas = read_formulas(form)
-    for judge in (*expressions.RULES, references.into_repeats, references.without_braces, cycles.cycles, *possible.RULES):
-        yield from judge(form, formulas)
-    yield from media.media(form, given)
+    for judge in _OF_FORMULAS:
+        yield from _limited(judge(form, formulas))
+    yield from _limited(media.media(form, given))
 
 
-_OF_SHEETS: Final = (
-    (sheets.misspelled_sheets, sheets.doubled_headers, sheets.unknown_columns, sheets.missing_choice_columns)
-    + (sheets.undeclared_prefixes, sheets.excel_errors, sheets.settings)
+def _limited(findings: Iterator[WorkbookFinding]) -> Iterator[WorkbookFinding]:
+    """Stop a rule that finds no end: a thousand findings of a kind help nobody, and take their time."""
+    yield from islice(findings, MAX_OF_A_RULE)
+    if next(findings, None) is not None:
+        yield finding("and-more", limit=MAX_OF_A_RULE)
+
+
+_OF_THE_FORM: Final[tuple[Callable[[Form], Iterator[WorkbookFinding]], ...]] = (
+    sheets.misspelled_sheets,
+    sheets.doubled_headers,
+    sheets.unknown_columns,
+    sheets.missing_choice_columns,
+    sheets.undeclared_prefixes,
+    sheets.excel_errors,
+    sheets.settings,
+    *structure.RULES,
+    parameters.parameters,
+    *lists.RULES,
+    *languages.RULES,
+    *variables.RULES,
+    references.references,
+    references.triggers,
+)
+_OF_FORMULAS: Final[tuple[Callable[[Form, tuple[Formula, ...]], Iterator[WorkbookFinding]], ...]] = (
+    *expressions.RULES,
+    references.into_repeats,
+    references.without_braces,
+    cycles.cycles,
+    *possible.RULES,
 )

@@ -1,52 +1,59 @@
 """Circles of calculations and relevances: what a tablet refuses to load.
 
-An edge leads from a question to each whose answer its calculation or relevance reads. References that choose among rows
-(``indexed-repeat``, predicates) lead to other rows and make no circle.
+An edge leads from a question to each whose answer rules it: by its own calculation, relevance, required or read-only
+expression, or by the relevance of a group around it. JavaRosa refuses a circle even where rows of a repeat keep it
+apart, and so must we.
 """
 
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Final, TypeVar
 
 from forms.workbook.findings import WorkbookFinding
-from forms.workbook.lint.form import Form
-from forms.workbook.lint.formulas import Formula, children, reference
-from forms.xpath.syntax import Call, Expression, Path
+from forms.workbook.lint.form import Form, Item
+from forms.workbook.lint.formulas import Formula, everything, reference
 
 Node = TypeVar("Node", bound=Hashable)
 
-_BINDING: Final = ("relevant", "calculation")
-_OTHER_ROWS: Final = frozenset({"indexed-repeat", "position", "once"})
+_BINDING: Final = ("relevant", "calculation", "required", "readonly")
 
 
 def cycles(form: Form, formulas: tuple[Formula, ...]) -> Iterator[WorkbookFinding]:
     """Find circles and name the questions on each."""
     edges: dict[int, set[int]] = {}
-    column: dict[int, str] = {}
+    cause: dict[int, tuple[Item, str]] = {}
     index = {id(item): number for number, item in enumerate(form.items)}
     for formula in formulas:
-        if formula.column not in _BINDING or formula.tree is None or formula.item.row.get("trigger"):
+        if formula.column not in _BINDING or formula.tree is None:
             continue
-        here = index[id(formula.item)]
-        for name in _read(formula.tree):
-            for item in form.by_name.get(name, ())[:2]:
-                if len(form.by_name[name]) == 1 and not item.is_container:
-                    edges.setdefault(here, set()).add(index[id(item)])
-                    column.setdefault(here, formula.column)
+        if formula.column == "calculation" and formula.item.row.get("trigger"):
+            continue  # written when the trigger changes, not whenever something that it reads does
+        read = {index[id(item)] for item in _read(form, formula)}
+        for item in _ruled(formula.item, formula.column) if read else ():
+            edges.setdefault(index[id(item)], set()).update(read)
+            cause.setdefault(index[id(item)], (formula.item, formula.column))
     for circle in circles(edges):
         items = [form.items[number] for number in sorted(circle)]
-        names = " → ".join(item.name for item in (*items, items[0]))
-        yield form.survey.find("cycle", items[0].row.number, column[min(circle)], names=names)
+        item, column = cause[min(circle)]
+        names = " → ".join(one.name for one in (*items, items[0]))
+        yield form.survey.find("cycle", item.row.number, column, names=names)
 
 
-def _read(tree: Expression) -> Iterator[str]:
-    name = reference(tree)
-    if name is not None:
-        yield name
-    elif isinstance(tree, Call) and tree.name in _OTHER_ROWS:
-        return
-    elif not isinstance(tree, Path):
-        for child in children(tree):
-            yield from _read(child)
+def _ruled(item: Item, column: str) -> Iterator[Item]:
+    """Yield what an expression rules: the question, or all that a group holds."""
+    waiting = [item]
+    while waiting:
+        one = waiting.pop()
+        yield one
+        if column in ("relevant", "readonly"):
+            waiting.extend(one.children)
+
+
+def _read(form: Form, formula: Formula) -> Iterator[Item]:
+    for part in everything(formula.tree) if formula.tree is not None else ():
+        name = reference(part)
+        meant = form.by_name.get(name, ()) if name is not None else ()
+        if len(meant) == 1 and not meant[0].is_container:
+            yield meant[0]
 
 
 def circles(edges: Mapping[Node, set[Node]]) -> list[list[Node]]:

@@ -9,7 +9,7 @@ from forms.workbook.findings import WorkbookFinding
 from forms.workbook.lint import vocabulary as words
 from forms.workbook.lint.form import Form, Item
 from forms.workbook.lint.formulas import MARK, Formula, constant, everything, is_own, reference
-from forms.workbook.lint.functions import ARGUMENTS, MANY
+from forms.workbook.lint.functions import ARGUMENTS, MANY, NOT_IN_COLLECT
 from forms.workbook.lint.nearest import hint
 from forms.xpath.syntax import Binary, Call, Expression, Path, XPathError
 
@@ -38,7 +38,7 @@ def functions(form: Form, formulas: tuple[Formula, ...]) -> Iterator[WorkbookFin
     """Find functions that there are not, and wrong numbers of arguments."""
     for formula in formulas:
         for code, values in wrong_calls(formula.tree) if formula.tree is not None else ():
-            yield form.survey.find(code, formula.item.row.number, formula.column, **values)
+            yield form.survey.find(code, formula.item.row.number, formula.column, blanks=values)
 
 
 def wrong_calls(tree: Expression) -> Iterator[tuple[str, dict[str, object]]]:
@@ -51,6 +51,8 @@ def wrong_calls(tree: Expression) -> Iterator[tuple[str, dict[str, object]]]:
             if ":" not in part.name or part.name.startswith("jr:"):
                 yield "function-unknown", {"name": part.name, "hint": hint(part.name, ARGUMENTS), "at": at}
             continue
+        if part.name in NOT_IN_COLLECT:
+            yield "function-not-in-collect", {"name": part.name, "at": at}
         least, most = ARGUMENTS[part.name]
         if not least <= count <= most:
             wanted = str(least) if least == most else f"{least}+" if most == MANY else f"{least}–{most}"
@@ -69,7 +71,7 @@ def comparisons(form: Form, formulas: tuple[Formula, ...]) -> Iterator[WorkbookF
             if found is not None and key not in said:
                 said.add(key)
                 code, values = found
-                yield form.survey.find(code, formula.item.row.number, formula.column, name=item.name, **values)
+                yield form.survey.find(code, formula.item.row.number, formula.column, name=item.name, blanks=values)
 
 
 def _compared(form: Form, formula: Formula) -> Iterator[tuple[Item, str | float]]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from forms.findings import Severity
@@ -12,6 +13,9 @@ from forms.workbook.lint.catalogue import finding
 from forms.workbook.lint.headers import Header, read_headers
 from forms.workbook.sheets import Sheet, SheetRow, Workbook
 
+HEADER: Final = 0
+"""The row of a finding about a header, wherever that stands."""
+_SPACES: Final = re.compile(r" +")
 _CURLY: Final = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"'})
 _BEGIN: Final = re.compile(rf"^begin[\s_](?P<kind>{'|'.join(words.CONTROLS)})(?: (?:over )?(?P<list>\S+))?$")
 _END: Final = re.compile(rf"^end[\s_](?P<kind>{'|'.join(words.CONTROLS)})$")
@@ -70,13 +74,22 @@ class Page:
         *,
         language: str | None = None,
         severity: Severity | None = None,
+        blanks: Mapping[str, object] = MappingProxyType({}),
         **values: object,
     ) -> WorkbookFinding:
         """Make a finding about a cell, a row or the sheet."""
         text = self.header_of(column, language) if column else None
+        row = self.sheet.header_row if row == HEADER else row
         cell = self.sheet.cell(row, text) if row is not None and text else ""
         return finding(
-            code, sheet=self.sheet.name, row=row, column=text or column, cell=cell, severity=severity, **values
+            code,
+            sheet=self.sheet.name,
+            row=row,
+            column=text or column,
+            cell=cell,
+            severity=severity,
+            blanks=blanks,
+            **values,
         )
 
 
@@ -134,6 +147,7 @@ class Form:
         items: all rows of the survey that mean something, in order; ``roots`` those in no group.
         by_name: the items of a name.
         lists: choices by list; ``external`` those of the sheet external_choices.
+        codes: the codes of each list, with that which or_other adds.
         ends: rows that close nothing: (row, kind, the group that is open there).
         settings: the first row of settings by its columns in lower case.
     """
@@ -152,11 +166,22 @@ class Form:
     ends: tuple[tuple[Row, str, Item | None], ...]
     ignored: tuple[Row, ...]
     typeless: tuple[Row, ...]
+    codes: Mapping[str, frozenset[str]]
 
     @property
     def root_name(self) -> str:
         """Return the name of the outermost element."""
         return self.settings.get("name") or "data"
+
+    def find_setting(self, code: str, setting: str, **values: object) -> WorkbookFinding:
+        """Make a finding about a setting that is given."""
+        sheet = self.settings_sheet
+        if sheet is None or not sheet.rows:
+            return finding(code, blanks=values)
+        row = sheet.rows[0]
+        text = next((text for text in row.cells if "_".join(text.split()).lower() == setting), setting)
+        cell = sheet.cell(row.number, text)
+        return finding(code, sheet=sheet.name, row=row.number, column=text, cell=cell, blanks=values)
 
     def codes_of(self, item: Item) -> frozenset[str] | None:
         """Return every code that a select can ever have; None where nobody here knows."""
@@ -164,10 +189,7 @@ class Form:
             return None
         if self.has_hidden_choices(item):
             return None
-        codes = {choice.name for choice in self.lists[item.list_name]}
-        if item.has_other or any(one.has_other and one.list_name == item.list_name for one in self.items):
-            codes.add("other")
-        return frozenset(codes)
+        return self.codes[item.list_name]
 
     def has_hidden_choices(self, item: Item) -> bool:
         """Say whether a select takes choices from elsewhere: a file by search(), or an option that settings add."""
@@ -189,6 +211,7 @@ def read_form(workbook: Workbook) -> Form:
     by_name: dict[str, list[Item]] = {}
     for item in tree.items:
         by_name.setdefault(item.name, []).append(item)
+    lists = _lists(pages.get("choices"))
     return Form(
         workbook=workbook,
         survey=survey,
@@ -199,15 +222,16 @@ def read_form(workbook: Workbook) -> Form:
         settings=_settings(settings_sheet),
         items=tuple(tree.items),
         by_name={name: tuple(items) for name, items in by_name.items()},
-        lists=_lists(pages.get("choices")),
+        lists=lists,
         external_lists=frozenset(_lists(pages.get("external_choices"))),
         ends=tuple(tree.ends),
         ignored=tuple(tree.ignored),
         typeless=tuple(tree.typeless),
+        codes=_codes(lists, {item.list_name for item in tree.items if item.has_other}),
     )
 
 
-def read_page(sheet: Sheet, aliases: Mapping[str, tuple[str, ...]], known: frozenset[str]) -> Page:
+def read_page(sheet: Sheet, aliases: Mapping[str, str], known: frozenset[str]) -> Page:
     """Read a sheet's columns by their meaning."""
     headers = read_headers(sheet.header, aliases, known)
     meaning = {header.text: header for header in headers}
@@ -238,7 +262,7 @@ class _Tree:
     def add(self, row: Row) -> None:
         if row.get("disabled") in words.YES:
             return
-        written = " ".join(row.get("type").split(" ")) if row.get("type") else ""
+        written = _SPACES.sub(" ", row.get("type"))
         if not written:
             (self.typeless if row.get("name") or row.get("label") else self.ignored).append(row)
             return
@@ -291,6 +315,14 @@ def _lists(page: Page | None) -> dict[str, tuple[ChoiceRow, ...]]:
         if row.get("list_name"):
             found.setdefault(row.get("list_name"), []).append(ChoiceRow(row, row.get("name")))
     return {name: tuple(rows) for name, rows in found.items()}
+
+
+def _codes(lists: Mapping[str, tuple[ChoiceRow, ...]], with_other: set[str]) -> dict[str, frozenset[str]]:
+    other = frozenset({"other"})
+    return {
+        name: frozenset(choice.name for choice in choices) | (other if name in with_other else frozenset())
+        for name, choices in lists.items()
+    }
 
 
 def _settings(sheet: Sheet | None) -> dict[str, str]:

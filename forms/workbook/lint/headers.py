@@ -1,4 +1,6 @@
-"""What the headers of a sheet mean: ``bind::relevant`` and ``relevance`` are one column, ``label::Français`` has a language.
+"""What the headers of a sheet mean.
+
+``bind::relevant`` and ``relevance`` are one column, ``label::Français (fr)`` has a language.
 
 The converter's rule: ``::`` parts a column from its language; a single ``:`` does so only in sheets without ``::``.
 """
@@ -9,7 +11,12 @@ from typing import Final
 
 from forms.workbook.lint.vocabulary import BIND_COLUMNS, GROUPED, TRANSLATED
 
-_CONTROL_COLUMNS: Final = {"appearance": "appearance", "jr:count": "repeat_count", "autoplay": "autoplay", "rows": "rows"}
+_CONTROL_COLUMNS: Final = {
+    "appearance": "appearance",
+    "jr:count": "repeat_count",
+    "autoplay": "autoplay",
+    "rows": "rows",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +30,18 @@ class Header:
     is_known: bool = True
 
 
-def read_headers(
-    header: tuple[str, ...], aliases: Mapping[str, tuple[str, ...]], known: frozenset[str]
-) -> tuple[Header, ...]:
+def read_headers(header: tuple[str, ...], aliases: Mapping[str, str], known: frozenset[str]) -> tuple[Header, ...]:
     """Return what each header of a sheet means; those without a text are left out."""
     is_double = any("::" in text for text in header)
-    return tuple(_read(text, is_double, aliases, known) for text in dict.fromkeys(header) if text)
+    return tuple(_read(text, aliases, known, is_double=is_double) for text in dict.fromkeys(header) if text)
 
 
-def _read(text: str, is_double: bool, aliases: Mapping[str, tuple[str, ...]], known: frozenset[str]) -> Header:  # noqa: FBT001 - a fact of the sheet
-    first, *others = _parts(text, is_double)
-    whole = "_".join(text.split()).lower()
-    if whole in known or whole in aliases or (" ".join(text.split()).lower() in aliases):
-        name = aliases.get(whole) or aliases.get(" ".join(text.split()).lower()) or (whole,)
-        return Header(text, name[0])
-    name = "_".join(first.split()).lower()
-    name = aliases.get(name, aliases.get(" ".join(first.split()).lower(), (name,)))[0]
+def _read(text: str, aliases: Mapping[str, str], known: frozenset[str], *, is_double: bool) -> Header:
+    whole = _meant(text, aliases)
+    if whole in known:
+        return Header(text, whole)
+    first, *others = _parts(text, is_double=is_double)
+    name = _meant(first, aliases)
     if name in GROUPED and others:
         return _grouped(text, "body" if name == "control" else name, others)
     if name not in known:
@@ -46,7 +49,13 @@ def _read(text: str, is_double: bool, aliases: Mapping[str, tuple[str, ...]], kn
     return Header(text, name, others[0] if others and name in TRANSLATED else "")
 
 
-def _parts(text: str, is_double: bool) -> list[str]:  # noqa: FBT001 - a fact of the sheet
+def _meant(text: str, aliases: Mapping[str, str]) -> str:
+    words = text.split()
+    snake = "_".join(words).lower()
+    return aliases.get(snake, aliases.get(" ".join(words).lower(), snake))
+
+
+def _parts(text: str, is_double: bool) -> list[str]:
     if is_double or "::" in text:
         return [part.strip() for part in text.split("::")]
     parts = [part.strip() for part in text.split(":")]

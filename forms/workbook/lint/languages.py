@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from forms.workbook.findings import WorkbookFinding
-from forms.workbook.lint.form import Form, Page
+from forms.workbook.lint.form import HEADER, Form, Page
 from forms.workbook.lint.vocabulary import TRANSLATED
 
 _CODE: Final = re.compile(r"\([A-Za-z]{2,3}(?:-[A-Za-z0-9]+)*\)\s*$")
-_LETTERS: Final = re.compile(r"\([^)]*\)|[\W_]+")
+_LETTERS: Final = re.compile(r"\s*\([^)]*\)|[\W_]+")
 
 
 def _pages(form: Form) -> tuple[Page, ...]:
@@ -33,28 +33,15 @@ def names_of_languages(form: Form) -> Iterator[WorkbookFinding]:
     for language, (page, column) in languages.items():
         alike = _LETTERS.sub("", language).casefold()
         if alike in seen:
-            yield page.find("language-twice", 1, column, language=language, name=seen[alike], other=language)
+            yield page.find("language-twice", HEADER, column, language=language, name=seen[alike], other=language)
         seen.setdefault(alike, language)
         if not _CODE.search(language) and language != "default":
-            yield page.find("language-without-code", 1, column, language=language, name=language)
+            yield page.find("language-without-code", HEADER, column, language=language, name=language)
     default = form.settings.get("default_language", "")
-    if default and languages and default not in languages:
-        if not any("" in page.languages("label") for page in _pages(form)):
-            sheet = form.settings_sheet.name if form.settings_sheet else None
-            found = form.survey.find("default-language-unknown", name=default, known=", ".join(languages))
-            yield _at(found, sheet)
-
-
-def _at(found: WorkbookFinding, sheet: str | None) -> WorkbookFinding:
-    return WorkbookFinding(
-        code=found.code,
-        severity=found.severity,
-        sheet=sheet,
-        row=2,
-        column="default_language",
-        what=found.what,
-        mend=found.mend,
-    )
+    has_plain_labels = any("" in page.languages("label") for page in _pages(form))
+    if default and languages and default not in languages and not has_plain_labels:
+        known = ", ".join(languages)
+        yield form.find_setting("default-language-unknown", "default_language", name=default, known=known)
 
 
 def columns(form: Form) -> Iterator[WorkbookFinding]:
@@ -68,11 +55,11 @@ def columns(form: Form) -> Iterator[WorkbookFinding]:
         for column in sorted(present):
             have = page.languages(column)
             if "" in have and default not in spoken:
-                yield page.find("language-mixed", 1, column, language="", name=column, lang=", ".join(spoken))
+                yield page.find("language-mixed", HEADER, column, language="", name=column, lang=", ".join(spoken))
                 continue
             for language in spoken:
                 if language not in have and not ("" in have and language == default):
-                    yield page.find("translation-column-missing", 1, name=column, lang=language)
+                    yield page.find("translation-column-missing", HEADER, column, name=column, lang=language)
 
 
 def cells(form: Form) -> Iterator[WorkbookFinding]:
@@ -87,7 +74,12 @@ def cells(form: Form) -> Iterator[WorkbookFinding]:
                 lacking = [language for language in languages if language and language not in filled]
                 if filled and lacking and "" not in filled:
                     yield page.find(
-                        "translation-missing", row.number, column, language=lacking[0], name=column, lang=", ".join(lacking)
+                        "translation-missing",
+                        row.number,
+                        column,
+                        language=lacking[0],
+                        name=column,
+                        lang=", ".join(lacking),
                     )
 
 

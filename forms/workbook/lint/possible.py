@@ -1,8 +1,8 @@
 """What can never be: conditions without any answer that makes them true.
 
 An expression becomes alternatives of conditions on single answers (disjunctive normal form); what is not understood
-counts as possible, so that nothing is called impossible that is not. A number or a date is a set of intervals, a select the set of its
-codes; the empty answer is a value of its own.
+counts as possible, so that nothing is called impossible that is not. A number or a date is a set of intervals, a select
+the set of its codes; the empty answer is a value of its own.
 """
 
 import datetime
@@ -261,7 +261,7 @@ def never_asked(form: Form, formulas: tuple[Formula, ...]) -> Iterator[WorkbookF
             alone = reasoner.alternatives(tree, item)
             joined = reasoner.both(around, alone)
             here = alone if joined is None else joined
-            if here == [] and _is_meant_to_be_asked(form, item, alone):
+            if here == [] and _is_meant_to_be_asked(item, alone):
                 inside = f" (+{_count(item)})" if item.is_container else ""
                 yield form.survey.find("never-asked", item.row.number, "relevant", name=item.name, inside=inside)
         if here == [] or (item.parent is not None and id(item.parent) in lost):
@@ -269,13 +269,17 @@ def never_asked(form: Form, formulas: tuple[Formula, ...]) -> Iterator[WorkbookF
         ways[id(item)] = here
 
 
-def _is_meant_to_be_asked(form: Form, item: Item, alone: list[Alternative] | None) -> bool:
+def _is_meant_to_be_asked(item: Item, alone: list[Alternative] | None) -> bool:
     """Leave out ``false()``: a usual way to switch a question off on purpose."""
     return not (alone == [] and item.row.get("relevant").replace(" ", "") in ("false()", "0"))
 
 
 def _count(item: Item) -> int:
-    return sum(1 + _count(child) for child in item.children)
+    found, waiting = 0, list(item.children)
+    while waiting:
+        found += 1
+        waiting.extend(waiting.pop().children)
+    return found
 
 
 RULES: Final = (impossible_constraints, never_asked)

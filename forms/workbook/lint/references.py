@@ -17,8 +17,30 @@ _INNER: Final = re.compile(r"(?P<saved>last-saved#)?(?P<name>[^\W\d][\w.\-]*)")
 _NO_REFERENCES: Final = frozenset({"type", "name", "trigger"})
 _SPOKEN: Final = ("label", "hint", "guidance_hint", "constraint_message", "required_message")
 _OF_MANY: Final = frozenset(
-    {"sum", "count", "max", "min", "join", "concat", "count-non-empty", "position", "indexed-repeat", "randomize", "area"}
-    | {"distance", "once", "checklist", "weighted-checklist", "pulldata", "id", "coalesce", "count-selected", "geofence"}
+    {
+        "sum",
+        "count",
+        "max",
+        "min",
+        "join",
+        "concat",
+        "count-non-empty",
+        "position",
+        "indexed-repeat",
+        "randomize",
+        "area",
+    }
+    | {
+        "distance",
+        "once",
+        "checklist",
+        "weighted-checklist",
+        "pulldata",
+        "id",
+        "coalesce",
+        "count-selected",
+        "geofence",
+    }
 )
 _GENERATED: Final = frozenset({"instanceID"})
 
@@ -40,7 +62,7 @@ def references(form: Form) -> Iterator[WorkbookFinding]:
 
 def _in_cell(form: Form, page: Page, row: int, column: str, language: str, text: str) -> Iterator[WorkbookFinding]:
     for code, values in _judge(form, text):
-        yield page.find(code, row, column, language=language, **values)
+        yield page.find(code, row, column, language=language, blanks=values)
 
 
 def _in_settings(form: Form) -> Iterator[WorkbookFinding]:
@@ -51,7 +73,7 @@ def _in_settings(form: Form) -> Iterator[WorkbookFinding]:
                     continue
                 for code, values in _judge(form, text):
                     place = sheet.cell(row.number, column)
-                    yield finding(code, sheet=sheet.name, row=row.number, column=column, cell=place, **values)
+                    yield finding(code, sheet=sheet.name, row=row.number, column=column, cell=place, blanks=values)
 
 
 def _judge(form: Form, text: str) -> Iterator[tuple[str, dict[str, object]]]:

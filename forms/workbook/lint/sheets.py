@@ -4,16 +4,25 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from forms.findings import Severity
 from forms.workbook.findings import WorkbookFinding
 from forms.workbook.lint import vocabulary as words
 from forms.workbook.lint.catalogue import finding
-from forms.workbook.lint.form import Form, Page
+from forms.workbook.lint.form import HEADER, Form, Page
 from forms.workbook.lint.nearest import hint, nearest
 from forms.workbook.sheets import Sheet, Workbook
 
 _SHEETS: Final = ("survey", "choices", "settings", "entities", "external_choices")
 _FORM_ID: Final = re.compile(r"[\w.\-:]+", re.ASCII)
 _NAMESPACE: Final = re.compile(r"([\w.\-]+)\s*=")
+_USUAL: Final = {
+    **{name: name for name in words.SURVEY_COLUMNS},
+    "relevance": "relevance",
+    "calculate": "calculation",
+    "constraint_msg": "constraint_message",
+    "required_msg": "required_message",
+}
+"""What a header may have been meant to be."""
 _EXCEL_ERRORS: Final = frozenset({"#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "#N/A", "#NULL!", "#NUM!"})
 
 
@@ -23,7 +32,7 @@ def missing_survey(workbook: Workbook) -> Iterator[WorkbookFinding]:
     if survey is None:
         yield finding("sheet-missing", name="survey", hint=hint("survey", workbook.sheets))
     elif "type" not in {"_".join(text.split()).lower() for text in survey.header} | _types_under_other_names(survey):
-        yield finding("column-missing", sheet=survey.name, row=1, name="type")
+        yield finding("column-missing", sheet=survey.name, row=survey.header_row, name="type")
 
 
 def _types_under_other_names(survey: Sheet) -> set[str]:
@@ -33,10 +42,10 @@ def _types_under_other_names(survey: Sheet) -> set[str]:
 def misspelled_sheets(form: Form) -> Iterator[WorkbookFinding]:
     """Compare the names of sheets that are not read with those that would be."""
     for key, sheet in form.workbook.sheets.items():
-        near = nearest(key, _SHEETS, 0.8)
-        if near and near != key and key not in (*_SHEETS, "map", "osm") and near not in form.workbook.sheets:
-            if not key.startswith("_"):
-                yield finding("sheet-misspelled", sheet=sheet.name, name=sheet.name, near=near)
+        is_read = key in (*_SHEETS, "map", "osm") or key.startswith("_")
+        near = "" if is_read else nearest(key, _SHEETS, 0.8)
+        if near and near not in form.workbook.sheets:
+            yield finding("sheet-misspelled", sheet=sheet.name, name=sheet.name, near=near)
 
 
 def doubled_headers(form: Form) -> Iterator[WorkbookFinding]:
@@ -46,9 +55,13 @@ def doubled_headers(form: Form) -> Iterator[WorkbookFinding]:
         if sheet is None:
             continue
         twice = dict.fromkeys(text for text in sheet.header if text and sheet.header.count(text) > 1)
-        severity = "error" if form.workbook.suffix in (".xlsx", ".xlsm", ".xls") else "warning"
+        severity: Severity = "error" if form.workbook.suffix in (".xlsx", ".xlsm", ".xls") else "warning"
         for text in twice:
-            yield finding("header-duplicate", sheet=sheet.name, row=1, column=text, severity=severity, name=text)
+            row = sheet.header_row
+            place = sheet.cell(row, text)
+            yield finding(
+                "header-duplicate", sheet=sheet.name, row=row, column=text, cell=place, severity=severity, name=text
+            )
     for page in (form.survey, form.choices):
         yield from _same_meaning(page) if page else ()
 
@@ -58,37 +71,37 @@ def _same_meaning(page: Page) -> Iterator[WorkbookFinding]:
     for header in page.headers:
         meaning = (header.column, header.language)
         if header.is_known and meaning in seen:
-            yield page.find("header-twice", 1, header.column, name=seen[meaning], other=header.text)
+            yield page.find("header-twice", HEADER, header.column, name=seen[meaning], other=header.text)
         seen.setdefault(meaning, header.text)
 
 
 def unknown_columns(form: Form) -> Iterator[WorkbookFinding]:
     """Find columns of the survey and the choices that nothing reads."""
-    usual = [*words.SURVEY_COLUMNS, "relevance", "calculate"]
     for header in form.survey.headers:
         if header.column == "disabled":
-            yield form.survey.find("column-disabled", 1, "disabled")
+            yield form.survey.find("column-disabled", HEADER, "disabled")
         if header.is_known:
             continue
-        near = nearest("_".join(header.column.split()).lower(), usual, 0.8)
+        near = nearest(re.sub(r"[\s-]+", "_", header.column).lower(), _USUAL, 0.8)
+        near = _USUAL.get(near, near)
         code = "column-misspelled" if near else "column-unknown"
-        yield form.survey.find(code, 1, header.column, name=header.text, near=near)
+        yield form.survey.find(code, HEADER, header.column, name=header.text, near=near)
     if form.choices is None:
         return
     for header in form.choices.headers:
         near = nearest("_".join(header.column.split()).lower(), ("list_name", "name", "label"), 0.8)
         if not header.is_known and near and not form.choices.has(near):
-            yield form.choices.find("column-misspelled", 1, header.column, name=header.text, near=near)
+            yield form.choices.find("column-misspelled", HEADER, header.column, name=header.text, near=near)
         elif not header.is_known and " " in header.column:
-            yield form.choices.find("choice-column-invalid", 1, header.column, name=header.text)
+            yield form.choices.find("choice-column-invalid", HEADER, header.column, name=header.text)
 
 
 def missing_choice_columns(form: Form) -> Iterator[WorkbookFinding]:
     """Say that choices have no names, or that no list has a name."""
     for column in ("name", "list_name"):
         if form.choices and form.choices.rows and not form.choices.has(column):
-            severity = "error" if column == "name" else "warning"
-            yield form.choices.find("column-missing", 1, severity=severity, name=column)
+            severity: Severity = "error" if column == "name" else "warning"
+            yield form.choices.find("column-missing", HEADER, severity=severity, name=column)
 
 
 def undeclared_prefixes(form: Form) -> Iterator[WorkbookFinding]:
@@ -99,7 +112,7 @@ def undeclared_prefixes(form: Form) -> Iterator[WorkbookFinding]:
         prefix, colon, _ = name.partition(":")
         is_used = any(row.get(header.column) for row in form.survey.rows)
         if header.group in ("bind", "body", "instance") and colon and prefix not in declared and is_used:
-            yield form.survey.find("namespace-undeclared", 1, header.column, prefix=prefix)
+            yield form.survey.find("namespace-undeclared", HEADER, header.column, prefix=prefix)
 
 
 def excel_errors(form: Form) -> Iterator[WorkbookFinding]:
@@ -128,7 +141,7 @@ def settings(form: Form) -> Iterator[WorkbookFinding]:
         yield finding("title-missing", sheet=name)
     form_id = form.settings.get("form_id", "x")
     if not _FORM_ID.fullmatch(form_id):
-        yield finding("form-id-invalid", sheet=name, row=2, column="form_id", value=form_id)
+        yield form.find_setting("form-id-invalid", "form_id", value=form_id)
     yield from _unknown_settings(sheet) if sheet else ()
 
 
@@ -140,7 +153,13 @@ def _unknown_settings(sheet: Sheet) -> Iterator[WorkbookFinding]:
         near = nearest(key, words.SETTINGS, 0.8)
         code = "setting-misspelled" if near else "setting-unknown"
         yield finding(
-            code, sheet=sheet.name, row=1, column=text, cell=sheet.cell(1, text), name=text, near=near
+            code,
+            sheet=sheet.name,
+            row=sheet.header_row,
+            column=text,
+            cell=sheet.cell(sheet.header_row, text),
+            name=text,
+            near=near,
         )
     for row in sheet.rows[1:]:
         yield finding("settings-rows", sheet=sheet.name, row=row.number)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from forms.findings import Severity
 from forms.workbook.findings import WorkbookFinding
 from forms.workbook.lint import vocabulary as words
 from forms.workbook.lint.form import Form, Item
@@ -61,8 +62,26 @@ def groups(form: Form) -> Iterator[WorkbookFinding]:
             continue
         if not item.end:
             yield form.survey.find("begin-without-end", item.row.number, "type", kind=item.type, name=item.name)
-        elif not item.children:
-            yield form.survey.find("group-empty", item.row.number, "type", kind=item.type, name=item.name)
+        elif _is_empty(item):
+            severity: Severity = "error" if item.type == "group" else "warning"
+            yield form.survey.find(
+                "group-empty", item.row.number, "type", severity=severity, kind=item.type, name=item.name
+            )
+
+
+def _is_empty(item: Item) -> bool:
+    if item.type == "group":
+        return not any(_has_control(child) for child in item.children)
+    return not item.children
+
+
+def _has_control(item: Item) -> bool:
+    """Say whether something of a row is on the screen; a group without such a row does not load."""
+    if item.is_container or item.list_name:
+        return True
+    if item.type in words.SILENT:
+        return False
+    return bool(item.row.get("label") or item.row.get("hint") or not item.row.get("calculation"))
 
 
 def names(form: Form) -> Iterator[WorkbookFinding]:
@@ -124,7 +143,7 @@ def labels(form: Form) -> Iterator[WorkbookFinding]:
 
 
 def _is_shown(item: Item) -> bool:
-    if item.type in words.SILENT or item.type not in words.TYPES and not item.list_name:
+    if item.type in words.SILENT or (item.type not in words.TYPES and not item.list_name):
         return False
     if item.row.get("calculation") or is_dynamic(item.row.get("default"), item.type):
         return False
@@ -135,9 +154,9 @@ def _is_shown(item: Item) -> bool:
 def calculations(form: Form) -> Iterator[WorkbookFinding]:
     """Find calculates without an expression."""
     for item in form.items:
-        if item.type == "calculate" and not item.row.get("calculation"):
-            if not is_dynamic(item.row.get("default"), item.type):
-                yield form.survey.find("calculation-missing", item.row.number, "calculation", name=item.name)
+        is_calculated = item.row.get("calculation") or is_dynamic(item.row.get("default"), item.type)
+        if item.type == "calculate" and not is_calculated:
+            yield form.survey.find("calculation-missing", item.row.number, "calculation", name=item.name)
 
 
 def is_dynamic(default: str, kind: str) -> bool:
@@ -157,9 +176,9 @@ def counts(form: Form) -> Iterator[WorkbookFinding]:
         if item.type != "repeat":
             yield form.survey.find("repeat-count-misplaced", number, "repeat_count")
             continue
-        if "${" not in count and "(" not in count and not (_WHOLE.fullmatch(count) and int(count[:9]) > 0):
-            if re.fullmatch(r"-?[\w.]+", count):
-                yield form.survey.find("repeat-count-value", number, "repeat_count", value=count)
+        is_value = re.fullmatch(r"-?[\w.]+", count) is not None
+        if is_value and not (_WHOLE.fullmatch(count) and int(count[:9]) > 0):
+            yield form.survey.find("repeat-count-value", number, "repeat_count", value=count)
         for name in re.findall(r"\$\{([^}]+)\}", count):
             if any(item in inner.ancestors for inner in form.by_name.get(name, ())):
                 yield form.survey.find("repeat-count-inside", number, "repeat_count", name=name)
@@ -181,7 +200,7 @@ def appearances(form: Form) -> Iterator[WorkbookFinding]:
             continue
         for word in appearance.split():
             near = nearest(word, words.APPEARANCES, 0.87)
-            if near and near != word.lower() and not re.fullmatch(r"[a-z]*\d+.*", word):
+            if near and near != word.lower() and not re.search(r"\d", word):
                 yield form.survey.find("appearance-misspelled", item.row.number, "appearance", name=word, near=near)
 
 
@@ -219,6 +238,17 @@ def photos(form: Form) -> Iterator[WorkbookFinding]:
 
 
 RULES: Final = (
-    (no_questions, rows_without_type, types, groups, names, repeat_names, labels, calculations, counts, requirements)
-    + (appearances, defaults, photos)
+    no_questions,
+    rows_without_type,
+    types,
+    groups,
+    names,
+    repeat_names,
+    labels,
+    calculations,
+    counts,
+    requirements,
+    appearances,
+    defaults,
+    photos,
 )

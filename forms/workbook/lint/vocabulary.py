@@ -43,7 +43,17 @@ FILE_TYPES: Final = frozenset({"csv-external", "xml-external"})
 LIST_FILE_SUFFIXES: Final = (".csv", ".xml", ".geojson")
 
 NUMBERS: Final = frozenset(
-    {"integer", "int", "decimal", "range", "percentage", "add integer prompt", "add decimal prompt", "q int", "q decimal"}
+    {
+        "integer",
+        "int",
+        "decimal",
+        "range",
+        "percentage",
+        "add integer prompt",
+        "add decimal prompt",
+        "q int",
+        "q decimal",
+    }
 )
 WHOLE_NUMBERS: Final = frozenset({"integer", "int", "add integer prompt", "q int", "percentage"})
 DATES: Final = frozenset({"date", "add date prompt", "q date", "today", "get today"})
@@ -84,28 +94,29 @@ TYPES: Final = frozenset(
     | {"q select1", "q video", "rank", "select all that apply", "select all that apply from", "select multiple from"}
     | {"select multiple using", "select one", "select one external", "select one using", "time", "trigger"}
 )
-USUAL_TYPES: Final = (
-    ("text", "integer", "decimal", "date", "time", "dateTime", "select_one", "select_multiple", "rank", "note", "range")
-    + ("calculate", "geopoint", "geotrace", "geoshape", "image", "audio", "video", "file", "barcode", "acknowledge")
-    + ("start", "end", "today", "deviceid", "phonenumber", "username", "email", "audit", "hidden", "xml-external")
-    + ("csv-external", "begin_group", "end_group", "begin_repeat", "end_repeat", "select_one_from_file")
-    + ("select_multiple_from_file", "select_one_external", "start-geopoint", "background-geopoint", "background-audio")
+USUAL_TYPES: Final = frozenset(
+    {"text", "integer", "decimal", "date", "time", "dateTime", "select_one", "select_multiple", "rank"}
+    | {"note", "range", "calculate", "geopoint", "geotrace", "geoshape", "image", "audio", "video", "file"}
+    | {"barcode", "acknowledge", "start", "end", "today", "deviceid", "phonenumber", "username", "email"}
+    | {"audit", "hidden", "xml-external", "csv-external", "begin_group", "end_group", "begin_repeat"}
+    | {"end_repeat", "select_one_from_file", "select_multiple_from_file", "select_one_external"}
+    | {"start-geopoint", "background-geopoint", "background-audio"}
 )
 """Those that a wrong type is compared with."""
 
-SURVEY_ALIASES: Final[dict[str, tuple[str, ...]]] = {
-    "read_only": ("readonly",),
-    "relevance": ("relevant",),
-    "caption": ("label",),
-    "constraining_message": ("constraint_message",),
-    "calculate": ("calculation",),
-    "command": ("type",),
-    "tag": ("name",),
-    "value": ("name",),
-    "count": ("repeat_count",),
-    "jr:count": ("repeat_count",),
-    "requiredmsg": ("required_message",),
-    "no_app_error_string": ("noapperrorstring",),
+SURVEY_ALIASES: Final[dict[str, str]] = {
+    "read_only": "readonly",
+    "relevance": "relevant",
+    "caption": "label",
+    "constraining_message": "constraint_message",
+    "calculate": "calculation",
+    "command": "type",
+    "tag": "name",
+    "value": "name",
+    "count": "repeat_count",
+    "jr:count": "repeat_count",
+    "requiredmsg": "required_message",
+    "no_app_error_string": "noapperrorstring",
 }
 BIND_COLUMNS: Final = {
     "relevant": "relevant",
@@ -119,8 +130,16 @@ BIND_COLUMNS: Final = {
     "passerelle:pii": "pii",
 }
 TRANSLATED: Final = (
-    ("label", "hint", "guidance_hint", "constraint_message", "required_message", "noapperrorstring")
-    + ("image", "big-image", "audio", "video")
+    "label",
+    "hint",
+    "guidance_hint",
+    "constraint_message",
+    "required_message",
+    "noapperrorstring",
+    "image",
+    "big-image",
+    "audio",
+    "video",
 )
 MEDIA: Final = ("image", "big-image", "audio", "video")
 EXPRESSIONS: Final = ("relevant", "required", "constraint", "calculation", "readonly", "choice_filter", "repeat_count")
@@ -131,11 +150,23 @@ SURVEY_COLUMNS: Final = frozenset(
     | {"actions", "choices"}
 )
 GROUPED: Final = frozenset({"bind", "instance", "control", "body", "media"})
-LIST_ALIASES: Final[dict[str, tuple[str, ...]]] = {"caption": ("label",), "list name": ("list_name",), "value": ("name",)}
+LIST_ALIASES: Final[dict[str, str]] = {
+    "caption": "label",
+    "list name": "list_name",
+    "value": "name",
+}
 LIST_COLUMNS: Final = frozenset({"list_name", "name", "label", "image", "big-image", "audio", "video", "sms_option"})
 SETTINGS: Final = frozenset(
     {"form_title", "form_id", "version", "default_language", "instance_name", "public_key", "submission_url", "style"}
-    | {"auto_send", "auto_delete", "allow_choice_duplicates", "namespaces", "name", "clean_text_values", "client_editable"}
+    | {
+        "auto_send",
+        "auto_delete",
+        "allow_choice_duplicates",
+        "namespaces",
+        "name",
+        "clean_text_values",
+        "client_editable",
+    }
     | {"add_none_option", "sms_keyword", "sms_separator", "sms_allow_media", "sms_date_format", "sms_datetime_format"}
     | {"sms_response", "prefix", "delimiter", "omit_instanceid", "instance_xmlns", "instance_id", "flat", "attribute"}
     | {"set_form_title", "set_form_id", "title", "id_string", "entity_version"}
@@ -149,8 +180,14 @@ _SELECT: Final = ("randomize", "seed")
 _AREA: Final = ("allow-mock-accuracy", "incremental", "reference-geometry")
 PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
     "audit": (
-        ("identify-user", "location-max-age", "location-min-interval", "location-priority")
-        + ("track-changes", "track-changes-reasons")
+        (
+            "identify-user",
+            "location-max-age",
+            "location-min-interval",
+            "location-priority",
+            "track-changes",
+            "track-changes-reasons",
+        )
     ),
     "text": ("rows",),
     "photo": ("app", "max-pixels"),
@@ -169,12 +206,13 @@ PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Parameters by type; of other types the converter reads none."""
 
-APPEARANCES: Final = (
-    ("minimal", "quick", "quickcompact", "compact", "columns", "columns-pack", "no-buttons", "likert", "autocomplete")
-    + ("search", "label", "list-nolabel", "list", "image-map", "map", "quickmap", "field-list", "table-list", "numbers")
-    + ("multiline", "url", "thousands-sep", "bearing", "vertical", "no-ticks", "rating", "picker", "month-year", "year")
-    + ("no-calendar", "coptic", "ethiopian", "islamic", "bikram-sambat", "myanmar", "persian", "buddhist", "placement-map")
-    + ("hide-input", "new", "new-front", "new-rear", "annotate", "draw", "signature", "selfie", "hidden-answer", "masked")
-    + ("counter", "printer", "horizontal", "horizontal-compact", "distress", "my5", "inherited")
+APPEARANCES: Final = frozenset(
+    {"minimal", "quick", "quickcompact", "compact", "columns", "columns-pack", "no-buttons", "likert"}
+    | {"autocomplete", "search", "label", "list-nolabel", "list", "image-map", "map", "quickmap"}
+    | {"field-list", "table-list", "numbers", "multiline", "url", "thousands-sep", "bearing", "vertical"}
+    | {"no-ticks", "rating", "picker", "month-year", "year", "no-calendar", "coptic", "ethiopian", "islamic"}
+    | {"bikram-sambat", "myanmar", "persian", "buddhist", "placement-map", "hide-input", "new", "new-front"}
+    | {"new-rear", "annotate", "draw", "signature", "selfie", "hidden-answer", "masked", "counter", "printer"}
+    | {"horizontal", "horizontal-compact", "distress", "my5", "inherited"}
 )
 PII_CLASSES: Final = frozenset({"direct", "location", "text", "key", "sensitive", "none"})

@@ -37,7 +37,8 @@ def _binds(definition: FormDefinition, nodes: dict[str, ModelNode]) -> Iterator[
     edges: dict[str, set[str]] = {}
     for path, bind in definition.binds.items():
         if path not in nodes:
-            yield finding("bind-without-node", sheet=SHEET, column=path, name=path)
+            if "/@" not in path:  # attributes of entities
+                yield finding("bind-without-node", sheet=SHEET, column=path, name=path)
             continue
         for rule, text in _expressions(bind):
             try:
@@ -46,17 +47,24 @@ def _binds(definition: FormDefinition, nodes: dict[str, ModelNode]) -> Iterator[
                 at, message, found = syntax_error(text, error)
                 yield finding("xpath-syntax", sheet=SHEET, column=path, at=at, message=message, found=found)
                 continue
-            for code, values in wrong_calls(tree):
-                yield finding(code, sheet=SHEET, column=path, **values)
-            for read in dict.fromkeys(_read(tree, path)):
-                if read not in nodes and f"/{definition.root_name}/" in f"{read}/" and read.count("/") > 1:
-                    yield finding("path-unknown", sheet=SHEET, column=path, name=read)
-                elif rule in ("relevant", "calculate") and nodes.get(read) and nodes[read].kind == "leaf":
-                    edges.setdefault(path, set()).add(read)
+            yield from _judge(definition, nodes, path, tree)
+            if rule != "constraint":
+                read = {one for one in _read(tree, path) if one in nodes and nodes[one].kind == "leaf"}
+                edges.setdefault(path, set()).update(read)
     for circle in circles(edges):
         ordered = [path for path in nodes if path in circle]
         names = " → ".join((*ordered, ordered[0]))
         yield finding("cycle", sheet=SHEET, column=ordered[0], names=names)
+
+
+def _judge(
+    definition: FormDefinition, nodes: dict[str, ModelNode], path: str, tree: Expression
+) -> Iterator[WorkbookFinding]:
+    for code, values in wrong_calls(tree):
+        yield finding(code, sheet=SHEET, column=path, blanks=values)
+    for read in dict.fromkeys(_read(tree, path)):
+        if read not in nodes and read.startswith(f"/{definition.root_name}/"):
+            yield finding("path-unknown", sheet=SHEET, column=path, name=read)
 
 
 def _read(tree: Expression, context: str) -> Iterator[str]:
@@ -91,7 +99,5 @@ def _choices(definition: FormDefinition) -> Iterator[WorkbookFinding]:
         for choice in choices or ():
             if choice.value in seen:
                 place = users.get(name, name)
-                yield finding(
-                    "choice-twice", sheet=SHEET, column=place, name=choice.value, list=name
-                )
+                yield finding("choice-twice", sheet=SHEET, column=place, name=choice.value, list=name)
             seen.add(choice.value)

@@ -4,6 +4,7 @@ Codes are stable: programs and people look for them. docs/reference/findings.md 
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 from forms.findings import Severity
@@ -21,6 +22,7 @@ SECTIONS: Final[Mapping[str, tuple[Entry, ...]]] = {
 CATALOGUE: Final[Mapping[str, Entry]] = {entry.code: entry for entries in SECTIONS.values() for entry in entries}
 
 _LONGEST_QUOTE: Final = 120
+_LONGEST_MESSAGE: Final = 1000
 
 
 def finding(
@@ -31,15 +33,16 @@ def finding(
     column: str | None = None,
     cell: str = "",
     severity: Severity | None = None,
+    blanks: Mapping[str, object] = MappingProxyType({}),
     **values: object,
 ) -> WorkbookFinding:
-    """Make a finding from its entry; ``values`` fill the blanks of the templates.
+    """Make a finding from its entry; ``values`` and ``blanks`` fill the blanks of the templates.
 
     Raises:
         KeyError: the code is not in the catalogue, or a blank of its templates has no value.
     """
     entry = CATALOGUE[code]
-    blanks = {name: _quoted(value) for name, value in values.items()}
+    filled = {name: _quoted(name, value) for name, value in {**blanks, **values}.items()}
     return WorkbookFinding(
         code=code,
         severity=severity or entry.severity,
@@ -47,11 +50,12 @@ def finding(
         row=row,
         column=column,
         cell=cell,
-        what={language: text.format_map(blanks) for language, text in entry.what.items()},
-        mend={language: text.format_map(blanks) for language, text in entry.mend.items()},
+        what={language: text.format_map(filled) for language, text in entry.what.items()},
+        mend={language: text.format_map(filled) for language, text in entry.mend.items()},
     )
 
 
-def _quoted(value: object) -> str:
+def _quoted(name: str, value: object) -> str:
     text = " ".join(str(value).split())
-    return text if len(text) <= _LONGEST_QUOTE else f"{text[: _LONGEST_QUOTE - 1]}…"
+    longest = _LONGEST_MESSAGE if name == "message" else _LONGEST_QUOTE
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -10,7 +10,10 @@ ENTRIES: Final[tuple[Entry, ...]] = (
         "warning",
         "a name of 40 characters",
         en=("“{name}” has {length} characters; Stata takes 32.", "Shorten the name; the label can be long."),
-        fr=("« {name} » a {length} caractères ; Stata en prend 32.", "Raccourcissez le nom ; le libellé peut être long."),
+        fr=(
+            "« {name} » a {length} caractères ; Stata en prend 32.",
+            "Raccourcissez le nom ; le libellé peut être long.",
+        ),
     ),
     entry(
         "name-too-long-for-spss",

@@ -61,6 +61,16 @@ ENTRIES: Final[tuple[Entry, ...]] = (
         fr=("Il n'existe pas de fonction {name}(){hint} (caractère {at}).", "Corrigez le nom de la fonction."),
     ),
     entry(
+        "function-not-in-collect",
+        "warning",
+        "`upper-case(${a})`",
+        en=("ODK Collect does not know {name}() (character {at}).", "Use another one where tablets run Collect."),
+        fr=(
+            "ODK Collect ne connaît pas {name}() (caractère {at}).",
+            "Prenez-en une autre si vos tablettes ont Collect.",
+        ),
+    ),
+    entry(
         "argument-count",
         "error",
         "`selected(${a})`",

@@ -91,6 +91,13 @@ ENTRIES: Final[tuple[Entry, ...]] = (
         ),
     ),
     entry(
+        "and-more",
+        "note",
+        "a survey of 2 000 rows whose names all have blanks",
+        en=("There is more of what {limit} findings say.", "Mend those, and lint again."),
+        fr=("Il y a davantage que ce que disent {limit} constats.", "Corrigez ceux-ci et vérifiez à nouveau."),
+    ),
+    entry(
         "converter",
         "error",
         "what only the converter finds",

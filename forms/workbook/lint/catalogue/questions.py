@@ -52,7 +52,10 @@ ENTRIES: Final[tuple[Entry, ...]] = (
         "error",
         "`begin_group` that nothing closes",
         en=("The {kind} “{name}” that begins here has no end.", "Add a row “end_{kind}” after its last question."),
-        fr=("Le {kind} « {name} » qui commence ici n'a pas de fin.", "Ajoutez « end_{kind} » après sa dernière question."),
+        fr=(
+            "Le {kind} « {name} » qui commence ici n'a pas de fin.",
+            "Ajoutez « end_{kind} » après sa dernière question.",
+        ),
     ),
     entry(
         "end-without-begin",
@@ -63,10 +66,13 @@ ENTRIES: Final[tuple[Entry, ...]] = (
     ),
     entry(
         "group-empty",
-        "warning",
-        "`begin_group` directly before `end_group`",
-        en=("The {kind} “{name}” has no question.", "Remove it, or move its questions into it."),
-        fr=("Le {kind} « {name} » n'a aucune question.", "Supprimez-le ou placez-y ses questions."),
+        "error",
+        "a group of nothing but `calculate` rows",
+        en=("The {kind} “{name}” shows no question; tablets refuse that.", "Move its rows out, or a question into it."),
+        fr=(
+            "Le {kind} « {name} » ne montre aucune question ; les tablettes le refusent.",
+            "Sortez ses lignes ou placez-y une question.",
+        ),
     ),
     entry(
         "name-missing",
@@ -90,7 +96,10 @@ ENTRIES: Final[tuple[Entry, ...]] = (
         "error",
         "two questions `age` in one group",
         en=("The name “{name}” is taken by row {other} of the same group.", "Give one of them another name."),
-        fr=("Le nom « {name} » est déjà pris à la ligne {other} du même groupe.", "Donnez un autre nom à l'une d'elles."),
+        fr=(
+            "Le nom « {name} » est déjà pris à la ligne {other} du même groupe.",
+            "Donnez un autre nom à l'une d'elles.",
+        ),
     ),
     entry(
         "name-case",
