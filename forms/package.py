@@ -69,6 +69,11 @@ class Medium:
         return hashlib.md5(self.content, usedforsecurity=False).hexdigest()
 
 
+def lists_of(media: Iterable[Medium]) -> dict[str, bytes]:
+    """Return the files that the form itself reads, by name."""
+    return {medium.name: medium.content for medium in media if _suffix(medium.name) in LISTS}
+
+
 def package_hash(xform_hash: bytes, media: Iterable[tuple[str, bytes]]) -> bytes:
     """Return the SHA-256 over the canonical manifest of a version.
 

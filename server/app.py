@@ -4,14 +4,14 @@ from datetime import timedelta
 
 from flask import Flask
 
-from server.api import auth, estimates, fieldwork, forms, health, openrosa, problems, sync
+from server.api import auth, estimates, evolution, fieldwork, forms, health, openrosa, problems, sync
 from server.api.bodies import MemoryRequest
 from server.config import Config
 from server.context import Context
 from server.context.instance import EXTENSION
-from server.web import pages
+from server.web import form_pages, pages
 
-DOORS = (sync, openrosa, forms, fieldwork, estimates, health, problems, pages)
+DOORS = (sync, openrosa, forms, evolution, fieldwork, estimates, health, problems, pages, form_pages)
 SESSION_HOURS = 12
 
 

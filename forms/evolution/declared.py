@@ -8,7 +8,7 @@ import csv
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from forms.workbook.findings import WorkbookError, WorkbookFinding
@@ -168,6 +168,28 @@ def map_of_rows(rows: Sequence[MapRow]) -> MigrationMap:
         for row in rows
     )
     return MigrationMap(tuple(row for row in trimmed if row != _BLANK))
+
+
+def joined_maps(maps: Sequence[MigrationMap]) -> MigrationMap:
+    """Return what several maps in a row say of the first and the last version, as far as one map can say it.
+
+    Names and codes are followed through later renames and recodings. It serves to compare two versions that are not
+    neighbours; answers are upgraded step by step instead.
+    """
+    rows: list[MapRow] = []
+    for one in maps:
+        names = {row.old: row.question for row in one.of(RENAMED)}
+        codes = {(row.question, row.old): row.new for row in one.of(RECODED)}
+        rows = [_followed(row, names, codes) for row in rows]
+        followed = {row.question for row in rows if row.change == RENAMED}
+        rows += [row for row in one.rows if not (row.change == RENAMED and row.question in followed)]
+    return map_of_rows(rows)
+
+
+def _followed(row: MapRow, names: Mapping[str, str], codes: Mapping[tuple[str, str], str]) -> MapRow:
+    question = names.get(row.question, row.question)
+    new = codes.get((question, row.new), row.new) if row.change == RECODED else row.new
+    return replace(row, question=question, new=new)
 
 
 def _line(cell: str) -> str:

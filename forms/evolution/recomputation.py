@@ -18,14 +18,25 @@ from forms.structure import Answer, Row
 from forms.typed_values import calculated_text
 from forms.xpath.compiler import Compiler
 from forms.xpath.functions import FUNCTIONS, SELECTORS
-from forms.xpath.nodes import Compiled, Context, Evaluate, Node, Spec
+from forms.xpath.nodes import Compiled, Context, Evaluate, Lists, Node, Spec, Unevaluable
 from forms.xpath.syntax import Binary, Call, Expression, Negative, Path, XPathError, parse
 from forms.xpath.values import Value
 
 _REFERENCE: Final = re.compile(r"\$\{\s*([^{}\s]+)\s*\}")
+MAX_STEPS: Final = 1_000_000
+"""Work that the rules of one map may take in one interview."""
 _PLACEHOLDER: Final = "passerelle-reference()"
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-_FAILURES: Final = (ArithmeticError, ValueError, LookupError, TypeError, AttributeError, RecursionError, XPathError)
+_FAILURES: Final = (
+    ArithmeticError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    XPathError,
+    Unevaluable,
+)
 """Whatever an expression may stumble over on odd answers: the answer then counts as not computable."""
 
 
@@ -62,7 +73,7 @@ class ColumnTree:
         self.root = Spec(definition.root_name, definition.root.path)
         self.specs: dict[str, Spec] = {definition.root.path: self.root}
         self._grow(self.root, definition.columns("analysis"))
-        self._compiler = Compiler(self.root, {}, functions=FUNCTIONS, selectors=SELECTORS)
+        self._compiler = Compiler(self.root, Lists({}), functions=FUNCTIONS, selectors=SELECTORS)
 
     def _grow(self, parent: Spec, columns: tuple[Column, ...]) -> None:
         for column in columns:
@@ -123,7 +134,9 @@ class RowTree:
         self.now = _EPOCH
         self.zone: datetime.tzinfo = datetime.UTC
         self.new_uuid: Callable[[], str] = str  # a rule that asks for a UUID is refused
+        self.properties: Mapping[str, str] = {}
         self.version = tree.definition.version
+        self._steps = 0
         self.root = Node(tree.root.name, None, tree.root)
         self._needs = needs
         self._nodes: dict[int, Node] = {id(row): self.root}
@@ -153,6 +166,20 @@ class RowTree:
             return recomputation.evaluate(Context(self, node))
         except _FAILURES:
             return None
+
+    def spend(self, steps: int) -> None:
+        """Count work: no rule may hold up the reading of a survey.
+
+        Raises:
+            Unevaluable: ``exhausted``.
+        """
+        self._steps += steps
+        if self._steps > MAX_STEPS:
+            raise Unevaluable("exhausted")
+
+    def was_sent(self, node: Node) -> bool:
+        """Say that a node was sent: only answers that are there have nodes."""
+        return node is not None
 
     def is_relevant(self, node: Node) -> bool:
         """Every answer that was given counts."""

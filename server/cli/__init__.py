@@ -13,6 +13,7 @@ from server.cli import (
     demonstration,
     devices,
     estimates,
+    evolution,
     fieldwork,
     forms,
     holds,
@@ -53,6 +54,7 @@ def main(ctx: click.Context, data: Path | None, debug: bool) -> None:  # noqa: A
 
 setup.register(main)
 serving.register(main)
+evolution.register(forms.form)
 for group in (
     forms.form,
     devices.device,

@@ -138,17 +138,16 @@ def list_forms(desk: Desk, as_json: bool) -> None:
 @pass_desk
 def show(desk: Desk, form_id: str, version: str | None, as_json: bool) -> None:
     """Show a form version: its questions and into which store each answer goes. The latest version if none is named."""
-    from forms.definition import FormDefinition
-    from server.db.queries import form_media, forms
+    from server.db.queries import definitions, form_media, forms
 
     with desk.context() as context, context.database.read() as session:
         known = [one for one in forms.versions(session, form_id) if version in (None, one.version)]
-        xform = forms.xform(session, known[-1].hash) if known else None
+        definition = definitions.definition(session, known[-1].hash) if known else None
         media = form_media.media(session, known[-1].hash) if known else []
-    if xform is None:
+    if definition is None:
         name = f"{form_id} {version or ''}".strip()
         raise Refusal(f"no form version “{name}” is published; `passerelle form list` shows them.")
-    chosen, definition = known[-1], FormDefinition.parse(xform)
+    chosen = known[-1]
     columns = {store: definition.columns(store) for store in ("analysis", "identifiers")}
     if as_json:
         print_json({"version": chosen, "languages": definition.languages, "media": media, "columns": columns})

@@ -9,7 +9,7 @@ from flask import current_app
 from forms.definition import FormDefinition
 from server.config import Config
 from server.db.engine import Database
-from server.db.queries import devices, forms
+from server.db.queries import definitions, devices
 from server.keystore import DoorSealer, KeyStore
 from server.microdata import Microdata
 
@@ -51,10 +51,9 @@ class Context:
                 self._definitions.move_to_end(form_version_hash)
                 return self._definitions[form_version_hash]
         with self.database.read() as session:
-            xform = forms.xform(session, form_version_hash)
-        if xform is None:
+            definition = definitions.published_definition(session, form_version_hash)
+        if definition is None:
             return None
-        definition = FormDefinition.parse(xform)
         with self._guard:
             self._definitions[form_version_hash] = definition
             while len(self._definitions) > DEFINITIONS:

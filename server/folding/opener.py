@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 
 from forms.definition import FormDefinition
 from forms.instance import Instance, InstanceError, answers_hash, canonical_leaves, instance_id_bytes, parse_instance
+from forms.package import LISTS
 from forms.structure import OpenedAnswers, read_answers
-from server.db.queries import opening
+from server.db.queries import form_media, opening
 from server.db.queries.opening import (
     AFTER_REVOCATION,
     FORM_RETIRED,
@@ -111,6 +112,7 @@ class Material:
     revoked: Mapping[bytes, datetime] = field(default_factory=dict)
     retired: Mapping[bytes, datetime] = field(default_factory=dict)
     names: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
+    media: Mapping[bytes, Mapping[str, bytes]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, session: Session, batch: Sequence[StoredEnvelope], *, known_forms: Iterable[bytes]) -> "Material":
@@ -120,7 +122,7 @@ class Material:
         """
         forms = {stored.form_version_hash for stored in batch if stored.form_version_hash is not None}
         names = opening.form_names(session) if NO_HASH in forms else {}
-        forms.update(names.values())
+        wanted = forms.union(names.values()).difference(known_forms)
         return cls(
             certificates=opening.certificate_documents(
                 session, (stored.certificate_hash for stored in batch if stored.certificate_hash is not None)
@@ -128,7 +130,8 @@ class Material:
             epochs=opening.epoch_bodies(
                 session, (stored.epoch_hash for stored in batch if stored.epoch_hash is not None)
             ),
-            xforms=opening.xforms(session, forms.difference(known_forms)),
+            xforms=opening.xforms(session, wanted),
+            media=form_media.contents(session, wanted, LISTS),
             revoked=opening.revocations(session),
             retired=opening.retirements(session),
             names=names,
@@ -299,7 +302,7 @@ class Opener:
             xform = self.material.xforms.get(digest)
             if xform is None:
                 raise _Waits(WAITING_FOR_FORM)
-            known = self.definitions[digest] = FormDefinition.parse(xform)
+            known = self.definitions[digest] = FormDefinition.parse(xform, self.material.media.get(digest, {}))
         return known
 
 

@@ -24,6 +24,7 @@ import pyarrow.parquet.encryption as parquet_encryption
 from forms.definition import FormDefinition
 from forms.evolution.upgrade import Upgrade
 from server.db.engine import Database
+from server.db.queries import definitions as definition_queries
 from server.db.queries import forms as form_queries
 from server.db.queries import parts as part_queries
 from server.db.queries.parts import CurrentRow
@@ -172,10 +173,14 @@ class Microdata:
         known = self._definitions.get(form_version_hash)
         if known is None:
             with self._database.read() as session:
-                xform = form_queries.xform(session, form_version_hash)
-            if xform is None:
+                known = definition_queries.published_definition(session, form_version_hash)
+                draft = None if known else definition_queries.definition(session, form_version_hash)
+            if known is not None:
+                self._definitions[form_version_hash] = known
+            elif draft is not None:
+                return draft
+            else:
                 raise NotFound(f"no form version has the hash {form_version_hash.hex()}")
-            known = self._definitions[form_version_hash] = FormDefinition.parse(xform)
         return known
 
     def _tables(

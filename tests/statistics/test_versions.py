@@ -20,8 +20,6 @@ from server.demo.country import Country
 from server.demo.rollout import version_name
 from server.services import estimate, publish_form
 from server.services.estimate import PreparedRelease
-from server.statistics.hh_remit import RESTS_ON
-from server.statistics.indicators import INDICATORS
 from tests.office import bearer
 from tests.statistics.office import NOW, Made, Office, make_survey
 
@@ -121,14 +119,6 @@ def test_another_map_is_another_input(
         hashes.add(prepared_by(office).inputs_hash)
         office.close()
     assert len(hashes) == 2
-
-
-def test_figures_rest_on_questions_that_the_form_has_and_every_figure_rests_on_some() -> None:
-    asked = {row[1] for number in VERSIONS for row in library.sheet(f"hh_remit@{number}", "survey")}
-    assert set(RESTS_ON) <= asked
-    assert {figure for figures in RESTS_ON.values() for figure in figures} == {one.code for one in INDICATORS} | {
-        "MIG-02"
-    }
 
 
 def count(rows: list[dict[str, str]], name: str, *codes: str) -> int:

@@ -1,26 +1,21 @@
 """Compare a prepared version with what is published: what it would break, and whether its map mends that."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from forms.definition import FormDefinition
 from forms.evolution.changes import Difference
 from forms.evolution.check import check_map
 from forms.evolution.declared import EMPTY_MAP
 from forms.evolution.difference import compare
 from forms.workbook.findings import WorkbookFinding
-from server.db.queries import forms
+from server.db.queries import definitions, forms
 from server.db.queries.forms import DRAFT, StoredVersion, VersionLink
 from server.errors import FormVersionExists
 from server.services.publish_form.members import difference_members, finding_members, plain
 from server.services.publish_form.preparing import Prepared, invalid
-from server.statistics import hh_remit
-
-INDICATORS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {hh_remit.FORM_ID: hh_remit.RESTS_ON}
-"""By form_id: question name → ids of the published figures that rest on it."""
+from server.statistics.hh_remit.uses import RESTING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +129,9 @@ def _compare(
     declared = prepared.declared
     if previous is None:
         return None, () if declared is None else (_IDLE_MAP,)
-    before = FormDefinition.parse(forms.xform(session, previous.hash) or b"")
+    before = definitions.definition(session, previous.hash)
+    if before is None:
+        raise LookupError("a version of the chain has no XForm")
     remarks = () if declared is None else check_map(before, prepared.definition, declared)
     if any(remark.severity == "error" for remark in remarks):
         raise invalid((*prepared.findings, *remarks))
@@ -142,14 +139,9 @@ def _compare(
         before,
         prepared.definition,
         EMPTY_MAP if declared is None else declared,
-        indicators=_indicators(prepared.definition.form_id),
+        indicators=RESTING.get(prepared.definition.form_id),
     )
     return difference, remarks
-
-
-def _indicators(form_id: str) -> Mapping[str, tuple[str, ...]]:
-    """Return which published figures rest on which question; only our own questionnaire has any."""
-    return INDICATORS.get(form_id, {})
 
 
 _IDLE_MAP: Final = WorkbookFinding(

@@ -9,7 +9,7 @@ from forms.archive import SUFFIX, unpack
 from forms.definition import FormDefinition
 from forms.evolution.declared import MigrationMap, map_of_sheet, read_map
 from forms.media_references import asked_files, check_references
-from forms.package import Medium, check_media, package_hash
+from forms.package import Medium, check_media, lists_of, package_hash
 from forms.workbook.findings import WorkbookError, WorkbookFinding
 from forms.xlsform import Conversion, convert
 from server.errors import WorkbookInvalid
@@ -97,7 +97,7 @@ def _prepare(
         workbook=workbook,
         filename=filename,
         conversion=conversion,
-        definition=FormDefinition.parse(conversion.xform),
+        definition=FormDefinition.parse(conversion.xform, lists_of(media)),
         media=tuple(sorted(media, key=lambda medium: medium.name)),
         declared=_declared(conversion, map_content, map_name),
         findings=findings,

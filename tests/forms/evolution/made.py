@@ -141,7 +141,7 @@ def _answers(column: Column, definition: FormDefinition) -> st.SearchStrategy[An
     if column.type == "integer":
         return st.integers(-(10**18) + 1, 10**18 - 1)
     if column.type == "decimal":
-        return st.decimals(-(10**29), 10**29, allow_nan=False, allow_infinity=False).map(lambda value: Decimal(value))
+        return st.decimals(-(10**29), 10**29, allow_nan=False, allow_infinity=False).map(Decimal)
     if column.type == "date":
         return st.dates(datetime.date(1900, 1, 1), datetime.date(2100, 1, 1))
     codes = codes_of(definition, column.path)

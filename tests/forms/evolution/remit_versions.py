@@ -24,7 +24,7 @@ e_found,renamed,e_path,,,
 g_land_lu,renamed,g_land,,,
 g_land_lu,converted,,,* 4,1 local unit = 0.25 ha
 c_educ,kept,97,,,
-c_ret,recomputed,,,"if(${c_ret} = '1' and ${c_ret_back} != '' and decimal-date-time(${c_ret_back}) < ${ref36}, '2', ${c_ret})",recall of 3 years
+c_ret,recomputed,,,"if(decimal-date-time(${c_ret_back}) < ${ref36}, '2', ${c_ret})",recall of 3 years
 c_ret_back,same-meaning,,,,
 """
 
