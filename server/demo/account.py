@@ -13,6 +13,7 @@ from server.demo.accidents import AccountLine, Clock, Plan
 from server.demo.answers import NEWEST, VERSIONS
 from server.demo.cases import working_day
 from server.demo.devices import DeviceResult
+from server.demo.harmonised import Traces
 from server.demo.office import Stored
 from server.demo.rollout import version_name
 
@@ -24,7 +25,8 @@ CLOCK_TOLERANCE: Final = timedelta(days=2)
 class Evidence:
     """What was seen on the way: results of the tablets, holds before they were settled, envelopes set aside.
 
-    ``refused_versions`` counts form versions that were refused because no map said what becomes of collected answers.
+    ``refused_versions`` counts form versions that were refused because no map said what becomes of collected answers;
+    ``told`` is what households told on earlier versions, ``read`` the same as of the newest one.
     """
 
     plan: Plan
@@ -35,6 +37,8 @@ class Evidence:
     progress: Mapping[str, Any]
     lost_psus: Sequence[str]
     refused_versions: int
+    told: Traces
+    read: Traces
 
 
 def account(evidence: Evidence) -> tuple[AccountLine, ...]:
@@ -84,6 +88,11 @@ def _versions(evidence: Evidence) -> Iterator[AccountLine]:
     yield AccountLine(
         f"version {NEWEST} without its migration map", 1, evidence.refused_versions, "refused: it would break"
     )
+    told, read, where = evidence.told, evidence.read, f"microdata as of version {NEWEST}"
+    yield AccountLine(
+        "mobile money of version 1, read as 4x", told.mobile_not_split, read.mobile_not_split, where
+    )
+    yield AccountLine("education “does not know”, kept as 97", told.level_not_known, read.level_not_known, where)
 
 
 def _keys(evidence: Evidence) -> tuple[AccountLine, ...]:

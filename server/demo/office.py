@@ -22,6 +22,8 @@ from server.db.queries import clocks, devices, forms, interviews, opening
 from server.db.queries.interviews import StoredInterview
 from server.db.tables.envelopes import OPENED, QUARANTINED
 from server.demo.parameters import FIELDWORK_START
+from server.demo import harmonised
+from server.demo.harmonised import Traces
 from server.demo.problems import DemoError
 from server.folding import checking
 from server.services import enrol_device, settle_hold
@@ -179,6 +181,11 @@ class Office:
             for envelope in found:
                 settle_hold.release_quarantined(session, envelope_id=envelope.envelope_id, user=USER, now=utc_now())
             return sum(envelope.instance_id is not None for envelope in found)
+
+    def traces(self) -> Traces:
+        """Return what earlier versions of the questionnaire have left, read as of the newest one."""
+        with self.context() as context:
+            return harmonised.read(context)
 
     def stored(self) -> Stored:
         """Return what lies in the store now."""

@@ -24,7 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from forms.instance import instance_id_bytes
 from forms.library import MAP, workbook
 from server.clock import utc_now
-from server.demo import display
+from server.demo import display, harmonised
 from server.demo.accidents import FULL_SAMPLE, Clock, Plan, plan
 from server.demo.account import Evidence, account
 from server.demo.answers import NEWEST, VERSIONS
@@ -226,6 +226,8 @@ def _survey(demo: _Demo, folder: Path) -> Outcome:
             progress=demo.office.run_json("progress"),
             lost_psus=lost,
             refused_versions=demo.refused_versions,
+            told=harmonised.told(demo.plan, results, seed=demo.options.seed),
+            read=demo.office.traces(),
         )
     return Outcome(
         households=len(demo.cases),

@@ -86,6 +86,8 @@ def test_a_small_survey_survives_a_killed_server_and_finds_every_accident(
     assert {line["what"]: line["found"] for line in document["account"]} == {
         line["what"]: line["planted"] for line in document["account"]
     }
+    planted = {line["what"]: line["planted"] for line in document["account"]}
+    assert all(planted[f"interviews on version {number}"] > 0 for number in (1, 2, 3))
     assert document["problems"] == []
     assert document["made_data"] is True
     assert document["server_starts"] == 2

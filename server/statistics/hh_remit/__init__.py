@@ -10,6 +10,5 @@ names and codes, and those that a migration map adds (mobile money ``4x``, not s
 from server.statistics.hh_remit.choose import STANDING, Chosen, choose
 from server.statistics.hh_remit.derive import COLUMNS, FORM_ID, Derived, Drawn, derive
 from server.statistics.hh_remit.rates import Rates
-from server.statistics.hh_remit.rests_on import RESTS_ON
 
-__all__ = ["COLUMNS", "FORM_ID", "RESTS_ON", "STANDING", "Chosen", "Derived", "Drawn", "Rates", "choose", "derive"]
+__all__ = ["COLUMNS", "FORM_ID", "STANDING", "Chosen", "Derived", "Drawn", "Rates", "choose", "derive"]
