@@ -46,6 +46,9 @@ contracts: $(VENV)/.test
 tests: $(VENV)/.test
 	@$(BIN)/python -m pytest $(ARGS)
 
+fuzz-forms: $(VENV)/.test ## thousands of broken workbooks against the converter (FUZZ_EXAMPLES=5000)
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-5000} $(BIN)/python -m pytest -q tests/forms/test_fuzzed_forms.py $(ARGS)
+
 format: $(VENV)/.test ## set the code in the house style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
