@@ -21,9 +21,9 @@ from server.context import Context
 from server.db.queries import clocks, devices, forms, interviews, opening
 from server.db.queries.interviews import StoredInterview
 from server.db.tables.envelopes import OPENED, QUARANTINED
-from server.demo.parameters import FIELDWORK_START
 from server.demo import harmonised
 from server.demo.harmonised import Traces
+from server.demo.parameters import FIELDWORK_START
 from server.demo.problems import DemoError
 from server.folding import checking
 from server.services import enrol_device, settle_hold
