@@ -107,7 +107,7 @@ def test_an_internal_list_is_named_and_shown() -> None:
     first, second = read_codebook(definition).variables()
     assert first.categories is not None
     assert (first.choice_list, [category.code for category in first.categories]) == ("l", ["a", "b"])
-    assert first.categories[1].columns["n"] == "2"
+    assert first.categories[1].columns == {"n": "2"}
     assert second.categories is None
 
 
