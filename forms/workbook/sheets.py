@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SheetRow:
-    """One row that is not empty: its number, the header being row 1, and its cells by header; empty ones are left out."""
+    """One row that is not empty: its number (the header is row 1) and its cells by header, empty ones left out."""
 
     number: int
     cells: Mapping[str, str]
