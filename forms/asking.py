@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from forms.model import BodyItem
-from forms.program import Asked
+from forms.rules import Asked
 from forms.tree import MAX_ROWS, LiveTree
 from forms.xpath.nodes import Context, Node, Spec
 from forms.xpath.values import to_boolean, to_number, to_text

@@ -7,10 +7,12 @@ compiled tables can hang on it.
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from forms.choices import inline_choices, listed_choices
 from forms.columns import Column, Store, all_columns
+from forms.media import search_file, searched_codes, table_of, with_media
 from forms.metadata import FormMetadata
 from forms.model import Bind, BodyItem, Choice, Group, ModelNode, Question, Repeat, SecondaryInstance, SetValue, Texts
 from forms.questions import answerable, shown_only
@@ -20,6 +22,7 @@ from forms.xform import Control, XFormError, XFormParts, read_xform
 __all__ = ["Column", "FormDefinition", "Store", "XFormError"]
 
 _IDENTITY: Final = frozenset({"instanceID", "deprecatedID"})
+_NO_MEDIA: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -38,6 +41,7 @@ class FormDefinition:
         root: the main instance as a tree, with defaults.
         body: what is asked, in order.
         metadata: entities, audit, preloads, submission and instance name.
+        media: the files beside the form, by name; a list or table in a file that is not among them is unknown.
     """
 
     form_id: str
@@ -60,16 +64,18 @@ class FormDefinition:
     texts: Mapping[str, Texts]
     root: ModelNode
     body: tuple[BodyItem, ...]
+    media: Mapping[str, bytes]
     _columns: tuple[tuple[Column, Store], ...]
 
     @classmethod
-    def parse(cls, xform: bytes) -> "FormDefinition":
-        """Read a definition from the bytes of an XForm.
+    def parse(cls, xform: bytes, media: Mapping[str, bytes] = _NO_MEDIA) -> "FormDefinition":
+        """Read a definition from the bytes of an XForm and the files beside it.
 
         Raises:
-            XFormError: the document is not a usable form.
+            XFormError: the document is not a usable form; a file that cannot be read is as one that is not here.
         """
         parts = read_xform(xform)
+        instances = with_media(parts.instances, media)
         questions = answerable(parts)
         return cls(
             form_id=parts.form_id,
@@ -85,13 +91,14 @@ class FormDefinition:
             groups=parts.groups,
             binds=parts.binds,
             repeats=parts.repeats,
-            choice_lists=_choice_lists(parts, questions),
-            instances=parts.instances,
+            choice_lists=_choice_lists(parts, questions, instances, media),
+            instances=instances,
             actions=parts.actions,
             metadata=parts.metadata,
             texts=parts.texts.texts,
             root=parts.root,
             body=parts.body,
+            media=media,
             _columns=all_columns(parts.root, questions),
         )
 
@@ -113,20 +120,38 @@ class FormDefinition:
             waiting.extend(reversed(node.children))
 
 
-def _choice_lists(parts: XFormParts, questions: Mapping[str, Question]) -> dict[str, tuple[Choice, ...] | None]:
+def _choice_lists(
+    parts: XFormParts,
+    questions: Mapping[str, Question],
+    instances: Mapping[str, SecondaryInstance],
+    media: Mapping[str, bytes],
+) -> dict[str, tuple[Choice, ...] | None]:
     lists: dict[str, tuple[Choice, ...] | None] = {}
     for question in questions.values():
         source = question.choices
         if source is None or source.list_name is None or source.list_name in lists:
             continue
         if source.list_name == question.path:
-            lists[question.path] = _inline(question, parts.controls[question.path], parts.texts)
+            lists[question.path] = _inline(question, parts.controls[question.path], parts.texts, media)
         else:
-            instance = parts.instances.get(source.list_name)
+            instance = instances.get(source.list_name)
             lists[source.list_name] = None if instance is None else listed_choices(instance, source, parts.texts)
     return lists
 
 
-def _inline(question: Question, control: Control, texts: TextTable) -> tuple[Choice, ...] | None:
-    # search('file') replaces the inline items by rows of a CSV file that is not part of the XForm.
-    return None if "search(" in question.appearance else inline_choices(control, texts)
+def _inline(
+    question: Question, control: Control, texts: TextTable, media: Mapping[str, bytes]
+) -> tuple[Choice, ...] | None:
+    written = inline_choices(control, texts)
+    file = search_file(question.appearance)
+    if file is None:
+        return written
+    # search('file') replaces the items by rows of a CSV file: their values and labels are names of its columns.
+    table = table_of(media, file)
+    if table is None:
+        return None
+    label = next((text for choice in written for text in choice.labels.values()), "")
+    return tuple(
+        Choice(row[""], dict.fromkeys(texts.languages or ("",), row.get(label, "")), row)
+        for row in searched_codes(table, tuple(choice.value for choice in written))
+    )

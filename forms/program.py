@@ -1,118 +1,90 @@
 """Everything of a form that interviews run: its rules compiled, and which of them a change of an answer touches.
 
-Made once a definition and shared by all interviews; it holds no state of any of them.
+Made once a definition and shared by all interviews; it holds no state of any of them. There are two of each form: the
+one that fills interviews needs every rule, the one that checks them leaves out what cannot be evaluated and says so.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from lxml import etree
 
 from forms.definition import FormDefinition
+from forms.dependencies import first_circle, link_changes, settling_order, strong_components
 from forms.documents import local_name
-from forms.model import BodyItem, ModelNode, Question
+from forms.media import media_name, search_file, table_of
+from forms.model import BodyItem, ChoiceSource, ModelNode, Question
+from forms.rules import Action, Asked, Offer, Program, ProgramError
 from forms.xpath.compiler import Compiler
 from forms.xpath.functions import FUNCTIONS, SELECTORS
-from forms.xpath.nodes import Compiled, Evaluate, Node, Rule, Spec
+from forms.xpath.nodes import Compiled, Evaluate, Lists, Node, Rows, Rule, Spec
 from forms.xpath.syntax import XPathError
 
+__all__ = ["Action", "Asked", "Offer", "Program", "ProgramError", "checking_program_of", "cycles", "program_of"]
+
 _TRUE: Final = frozenset({"true()", "true"})
-
-
-class ProgramError(Exception):
-    """A rule of a form cannot be compiled.
-
-    Attributes:
-        code: as of ``XPathError``; ``path`` and ``rule`` say where.
-    """
-
-    def __init__(self, path: str, rule: str, error: XPathError) -> None:
-        super().__init__(f"{rule} of {path}: {error.message}")
-        self.code = error.code
-        self.path = path
-        self.rule = rule
-        self.message = error.message
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Offer:
-    """The choices that a question offers.
-
-    Attributes:
-        codes: when they are always the same; None when ``select`` decides, or when nobody here knows.
-        select: the itemset with its filter; ``value_ref`` names the column of the code.
-        labels: code → language → text, of all choices.
-    """
-
-    codes: frozenset[str] | None
-    select: Compiled | None
-    value_ref: str
-    labels: Mapping[str, Mapping[str, str]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Asked:
-    """What is needed to ask one question."""
-
-    spec: Spec
-    question: Question | None
-    constraint: Evaluate | None
-    required: Evaluate | bool
-    offer: Offer | None
-    takes_many: bool
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Action:
-    """A compiled setvalue: ``value`` goes into ``target`` on one of ``events`` at ``source``."""
-
-    target: Spec
-    source: Spec | None
-    value: Evaluate
-    events: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Program:
-    """A compiled form.
-
-    Attributes:
-        specs, models: by path. ``rules``: calculations and relevances; their index is their place.
-        asked: by path of the question. ``counts``: by path of the repeat.
-        volatile: specs whose calculation gives another value each time.
-    """
-
-    definition: FormDefinition
-    root: Spec
-    specs: Mapping[str, Spec]
-    models: Mapping[str, ModelNode]
-    rules: tuple[Rule, ...]
-    asked: Mapping[str, Asked]
-    counts: Mapping[str, Evaluate]
-    actions: tuple[Action, ...]
-    body: tuple[BodyItem, ...]
-    volatile: frozenset[str]
+_AS_SENT: Final = Compiled(
+    source="",
+    evaluate=lambda context: context.tree.was_sent(context.node),
+    select=None,
+    references=frozenset(),
+    reads_anything=False,
+    is_volatile=False,
+)
+"""A relevance that cannot be known: a finished interview has the nodes that were relevant, and only those."""
 
 
 @lru_cache(maxsize=64)
 def program_of(definition: FormDefinition) -> Program:
-    """Compile a definition; later calls with the same definition are free.
+    """Compile a definition to fill interviews; later calls with the same definition are free.
 
     Raises:
         ProgramError: an expression of the form cannot be understood.
     """
-    return _Builder(definition).program()
+    return _Builder(definition, is_for_checks=False).program()
+
+
+@lru_cache(maxsize=64)
+def checking_program_of(definition: FormDefinition) -> Program:
+    """Compile a definition to check interviews; what cannot be evaluated is left out and named in ``failures``."""
+    return _Builder(definition, is_for_checks=True).program()
+
+
+def cycles(definition: FormDefinition) -> tuple[tuple[str, ...], ...]:
+    """Return the paths of nodes whose rules go round in circles: each reads the next, the last reads the first.
+
+    Collect refuses such a form. A node is decided by its calculation, by when it must be answered or may be changed,
+    and by the relevance of itself and of what it stands in. A constraint may read its own question, ``once()`` its own
+    node, and ``position(..)`` the row that it stands in: none of these is a circle.
+    """
+    builder = _Builder(definition, is_for_checks=True)
+    above: dict[str, set[str]] = {}
+    reads: dict[str, list[str]] = {}
+    for node in definition.nodes():
+        around = above.get(node.path.rpartition("/")[0], set())
+        above[node.path] = around | builder.references_of(node, node.bind.relevant)
+        own = builder.references_of(node, node.bind.calculate, node.bind.required, node.bind.readonly)
+        reads[node.path] = sorted(above[node.path] | own)
+    circles = (first_circle(component, reads) for component in strong_components(reads, reads))
+    return tuple(sorted(circle for circle in circles if circle))
 
 
 class _Builder:
-    def __init__(self, definition: FormDefinition) -> None:
+    def __init__(self, definition: FormDefinition, *, is_for_checks: bool) -> None:
         self.definition = definition
+        self.is_for_checks = is_for_checks
+        self.failures: dict[tuple[str, str], ProgramError] = {}
         self.specs: dict[str, Spec] = {}
         self.root = self._spec(definition.root, None)
-        instances = {name: _document(entry.root) for name, entry in definition.instances.items()}
-        self.compiler = Compiler(self.root, instances, functions=FUNCTIONS, selectors=SELECTORS)
+        lists = Lists(
+            instances={name: _document(entry.root) for name, entry in definition.instances.items()},
+            absent={
+                name: media_name(entry.source) for name, entry in definition.instances.items() if entry.root is None
+            },
+            rows_of=self._rows_of,
+        )
+        self.compiler = Compiler(self.root, lists, functions=FUNCTIONS, selectors=SELECTORS)
         self.rules: list[Rule] = []
 
     def program(self) -> Program:
@@ -120,7 +92,7 @@ class _Builder:
             self._add_rules(node)
         _mark_relevance(self.root, inherited=False)
         self.rules = [self._recompiled(rule) for rule in self.rules]
-        _link_changes(self.root, self.rules)
+        link_changes(self.root, self.rules)
         return Program(
             definition=self.definition,
             root=self.root,
@@ -134,6 +106,8 @@ class _Builder:
             volatile=frozenset(
                 rule.spec.path for rule in self.rules if rule.spec.calculate is rule and rule.compiled.is_volatile
             ),
+            settling=settling_order(self.rules),
+            failures=tuple(self.failures.values()),
         )
 
     def _spec(self, node: ModelNode, parent: Spec | None) -> Spec:
@@ -149,6 +123,7 @@ class _Builder:
         self.specs[node.path] = spec
         for child in node.children:
             spec.children[child.name] = self._spec(child, spec)
+            spec.size += spec.children[child.name].size
         return spec
 
     def _is_coded(self, node: ModelNode) -> bool:
@@ -156,11 +131,29 @@ class _Builder:
         question = self.definition.questions.get(node.path)
         return question is not None and question.control in ("select", "select1", "rank")
 
-    def _compile(self, source: str, spec: Spec, rule: str) -> Compiled:
+    def references_of(self, node: ModelNode, *rules: str) -> set[str]:
+        """Return the paths that rules of a node read."""
+        compiled = [self._compile(source, self.specs[node.path], "any") for source in rules if source]
+        return {path for rule in compiled if rule is not None for path in rule.references}
+
+    def _rows_of(self, name: str) -> Rows | None:
+        table = table_of(self.definition.media, name)
+        return None if table is None else table.rows
+
+    def _compile(self, source: str, spec: Spec, rule: str) -> Compiled | None:
+        """Compile a rule; None where interviews are to be checked without it."""
         try:
-            return self.compiler.compile(source, spec)
+            compiled = self.compiler.compile(source, spec)
+            if compiled.unknown and self.is_for_checks:
+                missing = ", ".join(sorted(compiled.unknown))
+                raise XPathError("not-here", f"{missing} is not here.", source)
         except XPathError as error:
-            raise ProgramError(spec.path, rule, error) from None
+            failure = ProgramError(spec.path, rule, error)
+            if not self.is_for_checks:
+                raise failure from None
+            self.failures[spec.path, rule] = failure
+            return None
+        return compiled
 
     def _add_rules(self, node: ModelNode) -> None:
         spec = self.specs[node.path]
@@ -169,8 +162,12 @@ class _Builder:
         if node.bind.calculate and not node.children:
             spec.calculate = self._rule(node.bind.calculate, spec, "calculate")
 
-    def _rule(self, source: str, spec: Spec, name: str) -> Rule:
+    def _rule(self, source: str, spec: Spec, name: str) -> Rule | None:
         compiled = self._compile(source, spec, name)
+        if compiled is None and name == "calculate":
+            return None
+        if compiled is None or (name == "relevant" and compiled.is_random and self.is_for_checks):
+            compiled = _AS_SENT
         rule = Rule(len(self.rules), spec, compiled, compiled.evaluate)
         self.rules.append(rule)
         return rule
@@ -178,7 +175,9 @@ class _Builder:
     def _recompiled(self, rule: Rule) -> Rule:
         # The first compilation could not know yet which nodes can be irrelevant or are calculated.
         is_relevance = rule.spec.relevant is rule
-        compiled = self._compile(rule.compiled.source, rule.spec, "relevant" if is_relevance else "calculate")
+        if rule.compiled is _AS_SENT:
+            return rule
+        compiled = self.compiler.compile(rule.compiled.source, rule.spec)
         fresh = Rule(rule.index, rule.spec, compiled, compiled.evaluate)
         if is_relevance:
             rule.spec.relevant = fresh
@@ -202,14 +201,18 @@ class _Builder:
         return Asked(
             spec=spec,
             question=question,
-            constraint=self._compile(constraint, spec, "constraint").evaluate if constraint else None,
+            constraint=self._evaluation(constraint, spec, "constraint") if constraint else None,
             required=True if required in _TRUE else self._condition(required, spec, "required"),
             offer=None if question is None else self._offer(question, spec, lists),
             takes_many=question is not None and question.control in ("select", "rank"),
         )
 
     def _condition(self, source: str, spec: Spec, rule: str) -> Evaluate | bool:
-        return self._compile(source, spec, rule).evaluate if source and source != "false()" else False
+        return (self._evaluation(source, spec, rule) or False) if source and source != "false()" else False
+
+    def _evaluation(self, source: str, spec: Spec, rule: str) -> Evaluate | None:
+        compiled = self._compile(source, spec, rule)
+        return None if compiled is None else compiled.evaluate
 
     def _offer(
         self, question: Question, spec: Spec, lists: Mapping[str, Mapping[str, Mapping[str, str]]]
@@ -223,25 +226,37 @@ class _Builder:
             return Offer(frozenset(choice.value for choice in choices), None, source.value_ref, labels)
         if source.nodeset and (choices is not None or source.list_name is None):
             return Offer(None, self._compile(source.nodeset, spec, "choices"), source.value_ref, labels)
+        if choices is None:
+            self._note_absent_list(spec, source, question)
         return Offer(None, None, source.value_ref, labels)
 
+    def _note_absent_list(self, spec: Spec, source: ChoiceSource, question: Question) -> None:
+        instance = self.definition.instances.get(source.list_name or "")
+        searched = search_file(question.appearance)
+        file = media_name(instance.source) if instance is not None else f"{searched}.csv" if searched else ""
+        error = XPathError("not-here", f"{file or source.list_name} is not here.")
+        self.failures[spec.path, "choices"] = ProgramError(spec.path, "choices", error)
+
     def _counts(self) -> dict[str, Evaluate]:
-        return {
-            path: self._compile(repeat.count, self.specs[path], "repeat count").evaluate
+        counts = {
+            path: self._evaluation(repeat.count, self.specs[path], "repeat count")
             for path, repeat in self.definition.repeats.items()
             if repeat.count and path in self.specs
         }
+        return {path: count for path, count in counts.items() if count is not None}
 
     def _actions(self) -> Iterator[Action]:
         for action in self.definition.actions:
             target = self.specs.get(action.target)
-            if target is None:
+            if target is None or self.is_for_checks:
                 continue
-            source = action.value or _quoted(action.text)
+            compiled = self._compile(action.value or _quoted(action.text), target, "setvalue")
+            if compiled is None:
+                continue
             yield Action(
                 target=target,
                 source=self.specs.get(action.source),
-                value=self._compile(source, target, "setvalue").evaluate,
+                value=compiled.evaluate,
                 events=frozenset(action.events),
             )
 
@@ -262,46 +277,6 @@ def _mark_relevance(spec: Spec, *, inherited: bool) -> None:
     spec.has_relevance = inherited or spec.relevant is not None
     for child in spec.children.values():
         _mark_relevance(child, inherited=spec.has_relevance)
-
-
-def _link_changes(root: Spec, rules: list[Rule]) -> None:
-    """Write into each spec the rules that a change there touches, directly or through other rules."""
-    readers: dict[str, set[int]] = {}
-    everywhere = {rule.index for rule in rules if rule.compiled.reads_anything}
-    for rule in rules:
-        for path in rule.compiled.references:
-            readers.setdefault(path, set()).add(rule.index)
-    outcomes = [_paths_decided_by(rule) for rule in rules]
-    for spec in _subtree(root):
-        paths = [inner.path for inner in _subtree(spec)] if spec.is_repeat else [spec.path]
-        spec.on_change = tuple(sorted(_closure(paths, readers, outcomes) | everywhere))
-
-
-def _closure(paths: list[str], readers: Mapping[str, set[int]], outcomes: list[list[str]]) -> set[int]:
-    touched: set[int] = set()
-    waiting = list(paths)
-    seen = set(waiting)
-    while waiting:
-        for index in readers.get(waiting.pop(), ()):
-            if index not in touched:
-                touched.add(index)
-                new = [path for path in outcomes[index] if path not in seen]
-                seen.update(new)
-                waiting.extend(new)
-    return touched
-
-
-def _paths_decided_by(rule: Rule) -> list[str]:
-    """Return the paths whose value an expression may see differently when the rule's result changes."""
-    if rule.spec.relevant is rule:
-        return [spec.path for spec in _subtree(rule.spec)]
-    return [rule.spec.path]
-
-
-def _subtree(spec: Spec) -> Iterator[Spec]:
-    yield spec
-    for child in spec.children.values():
-        yield from _subtree(child)
 
 
 def _document(root: etree._Element | None) -> Node:

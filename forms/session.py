@@ -13,10 +13,11 @@ from forms.definition import FormDefinition
 from forms.findings import Finding
 from forms.instance import Instance
 from forms.instance_xml import write_instance
-from forms.program import Program, program_of
+from forms.program import program_of
+from forms.rules import Program
 from forms.tree import LiveTree
 from forms.typed_values import RawAnswer, answer_text, iso_moment
-from forms.xpath.nodes import Node, Spec
+from forms.xpath.nodes import Node, Spec, Unevaluable
 
 RowsWanted = Callable[[Node, Spec], int | None]
 
@@ -110,10 +111,13 @@ class FormSession:
         return write_instance(self.tree, instance_id=self.instance_id, deprecated_id=self.deprecated_id)
 
     def _objection(self, prompt: Prompt) -> Finding | None:
-        if not is_offered(self.tree, prompt):
-            return _problem("not-a-choice", prompt, "The answer is not among the choices offered.")
-        if not holds(self.tree, prompt):
-            return _problem("constraint", prompt, "The answer breaks the constraint of the question.")
+        try:
+            if not is_offered(self.tree, prompt):
+                return _problem("not-a-choice", prompt, "The answer is not among the choices offered.")
+            if not holds(self.tree, prompt):
+                return _problem("constraint", prompt, "The answer breaks the constraint of the question.")
+        except Unevaluable:
+            return None
         return None
 
     def _clear(self, prompt: Prompt) -> Finding | None:

@@ -12,14 +12,15 @@ from lxml import etree
 
 from forms.documents import local_name
 from forms.model import ModelNode
-from forms.program import Action, Program
-from forms.typed_values import calculated_text, typed_value
-from forms.xpath.nodes import NEVER, Context, Node, Spec
+from forms.rules import Action, Program
+from forms.typed_values import calculated_text, received_value, typed_value
+from forms.xpath.nodes import Context, Node, Rule, Spec, Unevaluable
 from forms.xpath.values import Value, to_boolean, to_text
 
 MAX_ROWS: Final = 1000
 """Rows of one repeat that are kept: a count of a billion must not fill the memory."""
 
+UNBOUNDED: Final = 1 << 60
 KEPT: Final = 1 << 60
 """Tick of a value that is never recalculated: what ``uuid()`` or ``once()`` gave when the interview was made."""
 
@@ -32,6 +33,11 @@ class LiveTree:
         new_uuid: gives the text of a new UUID.
         properties: what the device knows: ``deviceid``, ``username`` and so on.
         language: of choice labels; the form's default where it is left out.
+        budget: steps of work after which nothing more is evaluated: an interview made to keep a server busy.
+
+    Attributes:
+        sent: the nodes that a received interview has, with their texts as they came; None while one is being filled.
+        failed: nodes whose calculation or relevance could not be evaluated, with the reason.
     """
 
     def __init__(
@@ -42,8 +48,12 @@ class LiveTree:
         new_uuid: Callable[[], str],
         properties: Mapping[str, str],
         language: str | None = None,
+        budget: int = UNBOUNDED,
     ) -> None:
         self.program = program
+        self.steps_left = budget
+        self.sent: dict[Node, str] | None = None
+        self.failed: dict[tuple[Node, str], str] = {}
         self.now = now
         self.zone: datetime.tzinfo = now.tzinfo or datetime.UTC
         self.new_uuid = new_uuid
@@ -74,6 +84,25 @@ class LiveTree:
         """Return the context of an expression of a node."""
         return Context(self, node)
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the budget is used up."""
+        return self.steps_left < 0
+
+    def spend(self, steps: int) -> None:
+        """Count work.
+
+        Raises:
+            Unevaluable: ``exhausted``.
+        """
+        self.steps_left -= steps
+        if self.steps_left < 0:
+            raise Unevaluable("exhausted")
+
+    def was_sent(self, node: Node) -> bool:
+        """Say whether the interview that was received has the node; one that is being filled has all."""
+        return self.sent is None or node in self.sent
+
     def is_relevant(self, node: Node) -> bool:
         """Say whether a node and all its ancestors are relevant."""
         at: Node | None = node
@@ -87,7 +116,7 @@ class LiveTree:
                     # Marked first: a rule that reads its own node sees what held before, and does not go round for
                     # ever.
                     at.relevance_at = self.tick
-                    at.relevance = to_boolean(rule.evaluate(Context(self, at)))
+                    at.relevance = self._decided(rule, at)
                 if not at.relevance:
                     return False
             at = at.parent
@@ -99,8 +128,33 @@ class LiveTree:
         if spec is None or spec.calculate is None:
             return
         node.computed = self.tick
-        value = spec.calculate.evaluate(Context(self, node))
+        try:
+            self.spend(1)
+            value = spec.calculate.evaluate(Context(self, node))
+        except (Unevaluable, RecursionError) as error:
+            self.failed[node, "calculate"] = str(error)
+            return
         node.text, node.typed = calculated_text(value, spec.type, self.zone)
+
+    def _decided(self, rule: Rule, node: Node) -> bool:
+        try:
+            self.spend(1)
+            return to_boolean(rule.evaluate(Context(self, node)))
+        except (Unevaluable, RecursionError) as error:
+            self.failed[node, "relevant"] = str(error)
+            return self.was_sent(node)
+
+    def settle(self) -> None:
+        """Calculate everything in an order in which nothing has to wait, where the form has long chains of rules."""
+        for rule in self.program.settling:
+            nodes = [self.root]
+            for step in rule.spec.ancestry()[1:]:
+                nodes = [child for node in nodes for child in node.children.get(step.name, ())]
+            for node in nodes:
+                if rule.spec.calculate is rule:
+                    self.value(node)
+                else:
+                    self.is_relevant(node)
 
     def value(self, node: Node) -> Value:
         """Return the typed value of a node, whether it is relevant or not."""
@@ -163,19 +217,28 @@ class LiveTree:
         self.write(node, to_text(action.value(Context(self, node))))
 
     def load(self, root: etree._Element) -> None:
-        """Take over the values of an instance; calculations that cannot be repeated keep theirs."""
+        """Take over the values of an instance to go on with; calculations that cannot be repeated keep theirs."""
         self._load(root, self.root)
+        self.all_changed()
+
+    def all_changed(self) -> None:
+        """Note that everything may have changed."""
         self.tick += 1
         self.stale = [self.tick] * len(self.stale)
+
+    def take(self, node: Node, spec: Spec, text: str) -> None:
+        """Take over the text of a leaf."""
+        node.text = text
+        node.typed = received_value(text, spec.type, self.zone, self.now)
+        if spec.path in self.program.volatile and (text or self.sent is not None):
+            node.computed = KEPT
 
     def _load(self, element: etree._Element, node: Node) -> None:
         spec = node.spec
         if spec is None:
             return
         if not spec.children:
-            node.text = (element.text or "").strip()
-            node.typed = typed_value(node.text, spec.type, self.zone, self.now)
-            node.computed = KEPT if spec.path in self.program.volatile and node.text else NEVER
+            self.take(node, spec, (element.text or "").strip())
             return
         groups: dict[str, list[etree._Element]] = {}
         for child in element:

@@ -18,9 +18,11 @@ from forms.xpath.values import (
 
 _NOT_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,10}\Z").match
+_LONG: Final = re.compile(r"[+-]?[0-9]{1,19}\Z").match
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?\Z").match
 _NUMERIC: Final = frozenset({"int", "integer", "long", "decimal"})
 _MOMENTS: Final = frozenset({"date", "dateTime"})
+_POSITIONS: Final = frozenset({"geopoint", "geotrace", "geoshape"})
 _GEO: Final = re.compile(r"-?[0-9.]+( -?[0-9.]+){1,3}( *; *-?[0-9.]+( -?[0-9.]+){1,3})*;? *\Z").match
 _MAX_INT32: Final = 2**31 - 1
 _MAX_INT64: Final = 2**63 - 1
@@ -41,6 +43,26 @@ def typed_value(text: str, kind: str, zone: datetime.tzinfo, now: datetime.datet
         found = time_of_day(text, zone, now.date())
         return text if found is None else found
     return text
+
+
+def received_value(text: str, kind: str, zone: datetime.tzinfo, now: datetime.datetime) -> Value:
+    """Return the value that expressions see for a text that came from elsewhere; one that fails its type is none."""
+    return "" if kind != "string" and not has_type(text, kind) else typed_value(text, kind, zone, now)
+
+
+def has_type(text: str, kind: str) -> bool:
+    """Say whether the text of a node is one that its type can have."""
+    if kind in ("int", "integer"):
+        return _INTEGER(text) is not None and -_MAX_INT32 - 1 <= int(text) <= _MAX_INT32
+    if kind == "long":
+        return _LONG(text) is not None and -_MAX_INT64 - 1 <= int(text) <= _MAX_INT64
+    if kind == "decimal":
+        return _DECIMAL(text) is not None
+    if kind in _MOMENTS:
+        return moment(text, datetime.UTC) is not None
+    if kind == "time":
+        return time_of_day(text, datetime.UTC, datetime.date(1970, 1, 1)) is not None
+    return kind not in _POSITIONS or _GEO(text) is not None
 
 
 def calculated_text(value: Value, kind: str, zone: datetime.tzinfo) -> tuple[str, Value]:
@@ -94,7 +116,7 @@ def answer_text(answer: RawAnswer, kind: str) -> str:
     if kind in _MOMENTS or kind == "time":
         return _time_text(answer, kind)
     text = _plain_text(answer)
-    if kind in ("geopoint", "geotrace", "geoshape") and text and not _GEO(text):
+    if kind in _POSITIONS and text and not _GEO(text):
         raise ValueError("not a position")
     if not text.isprintable() and _NOT_XML.search(text):
         raise ValueError("characters that XML cannot hold")

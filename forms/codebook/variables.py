@@ -10,6 +10,7 @@ from forms.codebook.naming import prefixes
 from forms.codebook.sentences import Speaker
 from forms.columns import CLOSED, Column, Store
 from forms.definition import FormDefinition
+from forms.media import search_file
 from forms.model import Bind, BodyItem, Question, Texts
 
 HOUSEHOLD: Final = "household"
@@ -238,7 +239,7 @@ def _source(definition: FormDefinition, question: Question, bind: Bind) -> str:
 def _list_name(definition: FormDefinition, question: Question) -> str:
     source = question.choices
     if source is None or source.list_name in (None, question.path):
-        return ""
+        return search_file(question.appearance) or ""
     instance = definition.instances.get(source.list_name or "")
     is_file = instance is not None and instance.kind == "external"
     return instance.source.rpartition("/")[2] if is_file and instance is not None else source.list_name or ""
@@ -247,7 +248,8 @@ def _list_name(definition: FormDefinition, question: Question) -> str:
 def _categories(definition: FormDefinition, question: Question) -> tuple[Category, ...] | None:
     choices = definition.choices_of(question.path)
     instance = definition.instances.get(question.choices.list_name or "") if question.choices is not None else None
-    if choices is None or (instance is not None and instance.kind != "internal"):
+    is_searched = search_file(question.appearance) is not None
+    if choices is None or is_searched or (instance is not None and instance.kind != "internal"):
         return None
     source = question.choices
     known = {"itextId"} | (set() if source is None else {source.value_ref, source.label_ref})

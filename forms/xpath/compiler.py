@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from forms.xpath import paths
-from forms.xpath.nodes import Compiled, Context, Evaluate, Node, SecondaryInstances, Select, Spec, value_of
+from forms.xpath.nodes import Compiled, Context, Evaluate, Lists, Node, Select, Spec, value_of
 from forms.xpath.syntax import Binary, Call, Expression, Literal, Negative, Path, Step, XPathError, parse
 from forms.xpath.values import NAN, Value, equals, to_boolean, to_number
 
@@ -33,10 +33,11 @@ class Scope:
     origin: Spec
     references: set[str] = field(default_factory=set)
     notes: set[str] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)
 
     def inside(self, spec: Spec | None) -> "Scope":
         """Return the scope of a predicate on nodes of a spec."""
-        return Scope(self.source, spec, self.origin, self.references, self.notes)
+        return Scope(self.source, spec, self.origin, self.references, self.notes, self.unknown)
 
 
 class Compiler:
@@ -44,20 +45,20 @@ class Compiler:
 
     Args:
         root: the main instance.
-        instances: secondary instances by id; each a document node above the root element.
+        lists: what the form has beside its main instance.
         functions: builders of function calls that give a value; ``selectors`` of those that give nodes.
     """
 
     def __init__(
         self,
         root: Spec,
-        instances: SecondaryInstances,
+        lists: Lists,
         *,
         functions: Mapping[str, Builder],
         selectors: Mapping[str, SelectBuilder],
     ) -> None:
         self.root = root
-        self.instances = instances
+        self.lists = lists
         self.functions = functions
         self.selectors = selectors
 
@@ -78,6 +79,8 @@ class Compiler:
             references=frozenset(scope.references),
             reads_anything="anything" in scope.notes,
             is_volatile="volatile" in scope.notes,
+            is_random="random" in scope.notes,
+            unknown=frozenset(scope.unknown),
         )
 
     def value(self, tree: Expression, scope: Scope) -> Evaluate:
@@ -174,12 +177,17 @@ class Compiler:
         if tree.predicates:
             return None, False
         if tree.start == "/":
-            return paths.route_to(self.root, scope.spec, tree.steps), False
+            return self._absolute(tree.steps, scope)
         if tree.start == "":
             return (None if scope.spec is None else paths.route_from(scope.spec, tree.steps)), False
         if isinstance(tree.start, Call) and tree.start.name == "current" and not tree.start.arguments:
             return paths.route_from(scope.origin, tree.steps), True
         return None, False
+
+    def _absolute(self, steps: tuple[Step, ...], scope: Scope) -> tuple[paths.Route | None, bool]:
+        # Inside a list of choices the row is that of the question whose choices they are.
+        is_elsewhere = scope.spec is None
+        return paths.route_to(self.root, scope.origin if is_elsewhere else scope.spec, steps), is_elsewhere
 
     def _path_nodes(self, tree: Path, scope: Scope) -> Select:
         route, from_current = self.route(tree, scope)
@@ -190,9 +198,9 @@ class Compiler:
         steps = list(tree.steps)
         if tree.start == "/":
             bound = next((place for place, step in enumerate(steps) if step.predicates or step.axis != "child"), 0)
-            prefix = paths.route_to(self.root, scope.spec, tree.steps[:bound])
+            prefix, from_current = self._absolute(tree.steps[:bound], scope)
             if prefix is not None:
-                start, spec, steps = paths.select_route(prefix, from_current=False), prefix.spec, steps[bound:]
+                start, spec, steps = paths.select_route(prefix, from_current=from_current), prefix.spec, steps[bound:]
                 scope.references.add(spec.path)
             else:
                 start, spec = _document, None
@@ -219,6 +227,8 @@ class Compiler:
     ) -> list[paths.StepFunction]:
         functions: list[paths.StepFunction] = []
         for step in steps:
+            if spec is not None and step.axis == "child" and step.test == "*":
+                scope.references.update(child.path for child in spec.children.values())
             spec = _next_spec(spec, step)
             if spec is not None:
                 scope.references.add(spec.path)
@@ -287,7 +297,7 @@ def _stands_alone(tree: Expression) -> bool:
         return True
     if not isinstance(tree, Path) or tree.predicates or any(step.predicates for step in tree.steps):
         return False
-    return isinstance(tree.start, Call) and tree.start.name == "current"
+    return tree.start == "/" or (isinstance(tree.start, Call) and tree.start.name == "current")
 
 
 def _next_spec(spec: Spec | None, step: Step) -> Spec | None:

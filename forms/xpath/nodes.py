@@ -6,13 +6,26 @@ nodes of one path share.
 """
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from forms.xpath.values import Value
 
 NEVER = -1
+
+
+class Unevaluable(Exception):
+    """An expression has no value that anybody here can know; what hangs on it is not judged.
+
+    Attributes:
+        reason: ``exhausted`` (an interview made to keep a server busy), ``pattern`` (a regular expression that goes on
+            for ever on this answer), ``too-long`` (a text beyond all measure) or ``unknown-reference``.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(slots=True, eq=False)
@@ -22,6 +35,7 @@ class Spec:
     Attributes:
         tag: element name to write, ``{namespace}name`` where it has a namespace.
         has_relevance: the node or one of its ancestors can be irrelevant.
+        size: nodes of a blank subtree.
         on_change: indices of the rules whose result may change when a value here changes, or, for a repeat, its rows.
     """
 
@@ -37,6 +51,7 @@ class Spec:
     relevant: "Rule | None" = None
     has_relevance: bool = False
     on_change: tuple[int, ...] = ()
+    size: int = 1
 
     def ancestry(self) -> "list[Spec]":
         """Return the specs from the root down to this one."""
@@ -79,7 +94,18 @@ class Tree(Protocol):
     now: datetime.datetime
     zone: datetime.tzinfo
     new_uuid: Callable[[], str]
+    properties: Mapping[str, str]
     version: str
+
+    def spend(self, steps: int) -> None:
+        """Count work that a form or an interview causes.
+
+        Raises:
+            Unevaluable: ``exhausted``.
+        """
+
+    def was_sent(self, node: Node) -> bool:
+        """Say whether the interview that was received has the node."""
 
     def is_relevant(self, node: Node) -> bool:
         """Say whether a node and all its ancestors are relevant."""
@@ -128,6 +154,8 @@ class Compiled:
         reads_anything: it has steps that cannot be resolved beforehand, so every change may matter.
         is_volatile: it gives another value each time (``uuid()``, ``now()``, ``random()``), or keeps its first
             (``once()``).
+        is_random: it gives another value even when the clock is the same.
+        unknown: what it needs that is not here, such as ``prices.csv``.
     """
 
     source: str
@@ -136,6 +164,8 @@ class Compiled:
     references: frozenset[str]
     reads_anything: bool
     is_volatile: bool
+    is_random: bool = False
+    unknown: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,4 +193,19 @@ def children_named(node: Node, name: str) -> list[Node]:
     return node.children.get(name, [])
 
 
-SecondaryInstances = Mapping[str, Node]
+Rows = Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lists:
+    """What a form has beside its main instance.
+
+    Attributes:
+        instances: secondary instances by id; each a document node above the root element.
+        absent: those in a file that is not here: id → file name.
+        rows_of: gives the rows of a CSV file by the name that ``pulldata()`` uses; None where it is not here.
+    """
+
+    instances: Mapping[str, Node]
+    absent: Mapping[str, str] = field(default_factory=dict)
+    rows_of: Callable[[str], Rows | None] = lambda _name: None

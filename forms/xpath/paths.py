@@ -7,10 +7,14 @@ to run time.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from forms.xpath.nodes import Context, Evaluate, Node, Select, Spec, children_named, value_of
 from forms.xpath.syntax import Step
 from forms.xpath.values import Value
+
+PREDICATE_STEPS: Final = 4
+"""What trying a predicate on a node costs beside looking at it."""
 
 Predicate = Evaluate
 StepFunction = Callable[[list[Node], Context], list[Node]]
@@ -128,6 +132,8 @@ def select_route(route: Route, *, from_current: bool) -> Select:
         found = [node]
         for name in down:
             found = [child for parent in found for child in parent.children.get(name, ())]
+        if len(found) > 1:
+            context.tree.spend(len(found))
         if has_relevance:
             is_relevant = context.tree.is_relevant
             return [node for node in found if is_relevant(node)]
@@ -153,6 +159,7 @@ def walk(start: Select, steps: list[StepFunction]) -> Select:
         found = start(context)
         for step in steps:
             found = step(found, context)
+            context.tree.spend(len(found))
         return [node for node in found if node.spec is None or context.tree.is_relevant(node)]
 
     return select
@@ -182,6 +189,7 @@ def keep(nodes: list[Node], predicate: Predicate, context: Context) -> list[Node
     nodes = [node for node in nodes if node.spec is None or context.tree.is_relevant(node)]
     kept: list[Node] = []
     size = len(nodes)
+    context.tree.spend(size * PREDICATE_STEPS)
     for position, node in enumerate(nodes, start=1):
         value = predicate(context.at(node, position, size))
         holds = value == position if type(value) is float else bool(value)

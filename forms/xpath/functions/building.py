@@ -1,11 +1,29 @@
 """How a function of the library becomes a builder that the compiler calls."""
 
 from collections.abc import Callable
+from typing import Final
 
 from forms.xpath.compiler import Builder, Compiler, Scope
-from forms.xpath.nodes import Context, Evaluate, Tree
+from forms.xpath.nodes import Context, Evaluate, Tree, Unevaluable
 from forms.xpath.syntax import Call, XPathError
 from forms.xpath.values import Value
+
+CLOCK: Final = frozenset({"volatile"})
+RANDOM: Final = frozenset({"volatile", "random"})
+MAX_TEXT: Final = 1 << 20
+"""Characters of a text that an expression may make: as many as a whole interview has. Thirty joins double it thirty
+times."""
+
+
+def bounded(text: str) -> str:
+    """Return a text that a function has put together.
+
+    Raises:
+        Unevaluable: ``too-long``.
+    """
+    if len(text) > MAX_TEXT:
+        raise Unevaluable("too-long")
+    return text
 
 
 def check_count(call: Call, scope: Scope, least: int, most: int | None) -> None:
@@ -39,13 +57,16 @@ def of_values(function: Callable[..., Value], least: int, most: int | None = -1)
     return build
 
 
-def of_tree(function: Callable[..., Value], least: int, most: int, *, is_volatile: bool = False) -> Builder:
-    """Make a builder of a function of the interview (its clock, zone or identifiers) and values."""
+def of_tree(function: Callable[..., Value], least: int, most: int, *, notes: frozenset[str] = frozenset()) -> Builder:
+    """Make a builder of a function of the interview (its clock, zone or identifiers) and values.
+
+    Args:
+        notes: what is to be known of an expression that calls it; see ``CLOCK`` and ``RANDOM``.
+    """
 
     def build(compiler: Compiler, call: Call, scope: Scope) -> Evaluate:
         check_count(call, scope, least, most)
-        if is_volatile:
-            scope.notes.add("volatile")
+        scope.notes |= notes
         arguments = [compiler.value(argument, scope) for argument in call.arguments]
 
         def evaluate(context: Context) -> Value:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from forms.xpath.compiler import Builder, Compiler, Scope
-from forms.xpath.functions.building import check_count, of_tree, of_values
-from forms.xpath.nodes import Context, Evaluate, Tree
+from forms.xpath.functions.building import RANDOM, check_count, of_tree, of_values
+from forms.xpath.nodes import Context, Evaluate, Spec, Tree, Unevaluable
 from forms.xpath.paths import absolute_chain, route_from
 from forms.xpath.syntax import Call, Literal, Path, XPathError, parse
 from forms.xpath.values import Value, to_boolean, to_number, to_text, value_or_empty
@@ -46,24 +46,39 @@ def _build_once(compiler: Compiler, call: Call, scope: Scope) -> Evaluate:
 
 
 def _build_choice_name(compiler: Compiler, call: Call, scope: Scope) -> Evaluate:
-    """Compile ``jr:choice-name(code, 'path')``: the path of the question is a quoted text."""
+    """Compile ``jr:choice-name(code, 'path')``: the path of the question is a text, mostly a quoted one."""
     check_count(call, scope, 2, 2)
     code = compiler.value(call.arguments[0], scope)
     named = call.arguments[1]
-    path = parse(named.value) if isinstance(named, Literal) and isinstance(named.value, str) else None
+    if isinstance(named, Literal) and isinstance(named.value, str):
+        question = _question_at(named.value, compiler, scope.spec)
+        if question is None:
+            message = "jr:choice-name() names a question that does not exist."
+            raise XPathError("unknown-reference", message, scope.source)
+        return lambda context: context.tree.choice_label(question, to_text(code(context)))
+    name = compiler.value(named, scope)
+
+    def evaluate(context: Context) -> Value:
+        try:
+            found = _question_at(to_text(name(context)), compiler, context.node.spec)
+        except XPathError:
+            found = None
+        if found is None:
+            raise Unevaluable("unknown-reference")
+        return context.tree.choice_label(found, to_text(code(context)))
+
+    return evaluate
+
+
+def _question_at(text: str, compiler: Compiler, start: Spec | None) -> str | None:
+    path = parse(text)
     if not isinstance(path, Path):
-        raise XPathError("unknown-reference", "jr:choice-name() needs the quoted path of a question.", scope.source)
-    spec = None
+        return None
     if path.start == "/":
         chain = absolute_chain(compiler.root, path.steps)
-        spec = chain[-1] if chain else None
-    elif scope.spec is not None:
-        route = route_from(scope.spec, path.steps)
-        spec = route.spec if route else None
-    if spec is None:
-        raise XPathError("unknown-reference", "jr:choice-name() names a question that does not exist.", scope.source)
-    question = spec.path
-    return lambda context: context.tree.choice_label(question, to_text(code(context)))
+        return chain[-1].path if chain else None
+    route = None if start is None else route_from(start, path.steps)
+    return None if route is None else route.spec.path
 
 
 def checklist(least: Value, most: Value, *answers: Value) -> bool:
@@ -108,7 +123,8 @@ FUNCTIONS: Final[Mapping[str, Builder]] = {
     "jr:itext": of_tree(lambda tree, name: tree.form_text(to_text(name)), 1, 1),
     "checklist": of_values(checklist, 2, None),
     "weighted-checklist": of_values(weighted_checklist, 2, None),
-    "uuid": of_tree(_uuid, 0, 1, is_volatile=True),
-    "random": of_tree(_random, 0, 0, is_volatile=True),
+    "uuid": of_tree(_uuid, 0, 1, notes=RANDOM),
+    "random": of_tree(_random, 0, 0, notes=RANDOM),
     "version": of_tree(lambda tree: tree.version, 0, 0),
+    "property": of_tree(lambda tree, name: tree.properties.get(to_text(name), ""), 1, 1),
 }

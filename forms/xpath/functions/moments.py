@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from forms.xpath.compiler import Builder
-from forms.xpath.functions.building import of_tree
+from forms.xpath.functions.building import CLOCK, of_tree
 from forms.xpath.nodes import Tree
 from forms.xpath.values import NAN, Moment, Value, fractional_days, from_days, moment, time_of_day, to_text
 
@@ -91,6 +91,6 @@ FUNCTIONS: Final[Mapping[str, Builder]] = {
     "decimal-time": of_tree(decimal_time, 1, 1),
     "format-date": of_tree(format_date, 2, 2),
     "format-date-time": of_tree(format_date, 2, 2),
-    "now": of_tree(_now, 0, 0, is_volatile=True),
-    "today": of_tree(_today, 0, 0, is_volatile=True),
+    "now": of_tree(_now, 0, 0, notes=CLOCK),
+    "today": of_tree(_today, 0, 0, notes=CLOCK),
 }

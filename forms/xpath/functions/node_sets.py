@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from forms.xpath.compiler import Builder, Compiler, Scope, SelectBuilder
-from forms.xpath.functions.building import check_count
+from forms.xpath.functions.building import RANDOM, check_count
 from forms.xpath.nodes import Context, Evaluate, Node, Select, Spec, value_of
 from forms.xpath.paths import Route
 from forms.xpath.syntax import Call, Expression, Literal, Path, XPathError
@@ -60,7 +60,10 @@ def _build_instance(compiler: Compiler, call: Call, scope: Scope) -> Select:
     name = call.arguments[0]
     if not isinstance(name, Literal):
         raise XPathError("unknown-reference", "instance() needs the quoted name of a list.", scope.source, call.offset)
-    document = compiler.instances.get(to_text(name.value))
+    list_name = to_text(name.value)
+    if list_name in compiler.lists.absent:
+        scope.unknown.add(compiler.lists.absent[list_name])
+    document = compiler.lists.instances.get(list_name)
     if document is not None:
         nodes = [document]
         return lambda _context: nodes
@@ -81,10 +84,10 @@ def _build_current(_compiler: Compiler, call: Call, scope: Scope) -> Select:
 
 
 def _build_randomize(compiler: Compiler, call: Call, scope: Scope) -> Select:
-    # The order of choices is for the eye; which choices there are does not change.
+    # The order of choices is for the eye; which choices there are does not change. It is not shuffled here, so what an
+    # expression makes of the order is as a throw of dice.
     check_count(call, scope, 1, 2)
-    if len(call.arguments) == 1:
-        scope.notes.add("volatile")
+    scope.notes |= RANDOM
     return compiler.nodes(call.arguments[0], scope)
 
 

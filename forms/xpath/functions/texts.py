@@ -4,14 +4,13 @@ import base64
 import binascii
 import hashlib
 import math
-import re
 import zlib
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Final
 
 from forms.xpath.compiler import Builder, Compiler, Scope
-from forms.xpath.functions.building import check_count, of_lists, of_values
+from forms.xpath.functions.building import bounded, check_count, of_lists, of_tree, of_values
+from forms.xpath.functions.patterns import matches
 from forms.xpath.nodes import Context, Evaluate
 from forms.xpath.syntax import Call
 from forms.xpath.values import Value, to_number, to_text
@@ -46,21 +45,6 @@ def substring(text: Value, start: Value, length: Value | None = None) -> str:
     return characters[max(first - 1, 0) : max(last, 0)]
 
 
-def regex(text: Value, pattern: Value) -> bool:
-    """Say whether a whole text matches a regular expression."""
-    compiled = _pattern(to_text(pattern))
-    return compiled is not None and compiled.fullmatch(to_text(text)) is not None
-
-
-@lru_cache(maxsize=512)
-def _pattern(pattern: str) -> re.Pattern[str] | None:
-    # Form authors write Java patterns; ^ and $ are allowed around the whole, and \d means ASCII digits there.
-    try:
-        return re.compile(pattern, re.ASCII)
-    except (re.error, RecursionError, OverflowError):
-        return None
-
-
 def translate(text: Value, old: Value, new: Value) -> str:
     """Replace characters one for one; those without a counterpart are dropped."""
     targets = to_text(new)
@@ -72,7 +56,9 @@ def translate(text: Value, old: Value, new: Value) -> str:
 
 def selected(text: Value, code: Value) -> bool:
     """Say whether a code is among those of a multiple answer."""
-    return f" {to_text(code).strip()} " in f" {' '.join(to_text(text).split())} "
+    wanted, answer = to_text(code).strip(), to_text(text)
+    # Most codes are not selected, and looking is quicker than taking the answer apart.
+    return wanted in answer and f" {wanted} " in f" {' '.join(answer.split())} "
 
 
 def selected_at(text: Value, place: Value) -> str:
@@ -113,7 +99,7 @@ def base64_decode(text: Value) -> str:
 
 def join(separator: str, values: list[Value]) -> str:
     """Join texts with a separator."""
-    return separator.join([to_text(value) for value in values])
+    return bounded(separator.join([to_text(value) for value in values]))
 
 
 def _build_join(compiler: Compiler, call: Call, scope: Scope) -> Evaluate:
@@ -152,7 +138,7 @@ FUNCTIONS: Final[Mapping[str, Builder]] = {
     "ends-with": of_values(lambda text, part: to_text(text).endswith(to_text(part)), 2),
     "upper-case": of_values(lambda text: to_text(text).upper(), 1),
     "lower-case": of_values(lambda text: to_text(text).lower(), 1),
-    "regex": of_values(regex, 2),
+    "regex": of_tree(matches, 2, 2),
     "selected": of_values(selected, 2),
     "is-selected": of_values(selected, 2),
     "selected-at": of_values(selected_at, 2),

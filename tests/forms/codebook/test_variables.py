@@ -145,3 +145,14 @@ def test_every_form_of_the_corpus_has_a_codebook() -> None:
         assert all(variable.universe["fr"] for variable in codebook.variables())
         count += 1
     assert count >= 285
+
+
+def test_codes_that_are_searched_in_a_file_are_never_shown() -> None:
+    item = "<item><label>name</label><value>code</value></item>"
+    body = f'<select1 ref="/data/a" appearance="search(\'people\')"><label>Who?</label>{item}</select1>'
+    xform = form(instance="<a/>", binds=bind("/data/a"), body=body)
+    definition = FormDefinition.parse(xform, {"people.csv": b"code,name\n7,Awa\n"})
+    assert [choice.value for choice in definition.choices_of("/data/a") or ()] == ["7"]
+    (variable,) = read_codebook(definition).variables()
+    assert variable.categories is None
+    assert variable.choice_list.startswith("people")
