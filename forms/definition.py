@@ -40,8 +40,8 @@ class FormDefinition:
         texts: translations by id, then language.
         root: the main instance as a tree, with defaults.
         body: what is asked, in order.
-        media: the files beside the form, by name; a list or table in a file that is not among them is unknown.
         metadata: entities, audit, preloads, submission and instance name.
+        media: the files beside the form, by name; a list or table in a file that is not among them is unknown.
     """
 
     form_id: str

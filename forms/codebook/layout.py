@@ -4,8 +4,9 @@ Questions are numbered within their module: ``A3`` where the module's own label 
 speak of numbers, since paper has no variable names to jump to.
 """
 
+import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -246,15 +247,26 @@ class _Builder:
 
 
 def _numbers(
-    definition: FormDefinition, modules: Iterable[BodyItem], variables: Mapping[str, Variable]
+    definition: FormDefinition, modules: Sequence[BodyItem], variables: Mapping[str, Variable]
 ) -> Iterator[tuple[str, str]]:
-    for place, module in enumerate(modules, start=1):
-        label = next(iter(present(module.labels).values()), "")
-        match = _PREFIX.match(f"{label} ")
-        prefix = f"{place}." if match is None else match.group(1) + ("." if match.group(1).isdigit() else "")
+    for module, prefix in zip(modules, _prefixes(modules), strict=True):
         asked = (path for path in _paths(module) if _is_asked(definition, variables, path))
         for number, path in enumerate(dict.fromkeys(asked), start=1):
             yield path, f"{prefix}{number}"
+
+
+def _prefixes(modules: Sequence[BodyItem]) -> list[str]:
+    """Return what the numbers of each module begin with: its label's own number or letter, else one that is free."""
+    labels = [next(iter(present(module.labels).values()), "") for module in modules]
+    own = [match.group(1) if (match := _PREFIX.match(f"{label} ")) else "" for label in labels]
+    taken: set[str] = set()
+    found: list[str] = []
+    for place, wanted in enumerate(own, start=1):
+        free = (str(number) for number in itertools.count(place) if str(number) not in taken.union(own))
+        prefix = wanted if wanted and wanted not in taken else next(free)
+        taken.add(prefix)
+        found.append(f"{prefix}." if prefix.isdigit() else prefix)
+    return found
 
 
 def _paths(item: BodyItem) -> Iterator[str]:

@@ -10,7 +10,8 @@ from forms.codebook.naming import prefixes
 from forms.codebook.sentences import Speaker
 from forms.columns import CLOSED, Column, Store
 from forms.definition import FormDefinition
-from forms.model import Bind, BodyItem, Choice, Question, Texts
+from forms.media import search_file
+from forms.model import Bind, BodyItem, Question, Texts
 
 HOUSEHOLD: Final = "household"
 """Name of the table of interviews, as in the microdata that are handed out."""
@@ -238,7 +239,7 @@ def _source(definition: FormDefinition, question: Question, bind: Bind) -> str:
 def _list_name(definition: FormDefinition, question: Question) -> str:
     source = question.choices
     if source is None or source.list_name in (None, question.path):
-        return ""
+        return search_file(question.appearance) or ""
     instance = definition.instances.get(source.list_name or "")
     is_file = instance is not None and instance.kind == "external"
     return instance.source.rpartition("/")[2] if is_file and instance is not None else source.list_name or ""
@@ -247,9 +248,19 @@ def _list_name(definition: FormDefinition, question: Question) -> str:
 def _categories(definition: FormDefinition, question: Question) -> tuple[Category, ...] | None:
     choices = definition.choices_of(question.path)
     instance = definition.instances.get(question.choices.list_name or "") if question.choices is not None else None
-    if choices is None or (instance is not None and instance.kind != "internal"):
+    is_searched = search_file(question.appearance) is not None
+    if choices is None or is_searched or (instance is not None and instance.kind != "internal"):
         return None
-    return tuple(map(_category, choices))
+    source = question.choices
+    known = {"itextId"} | (set() if source is None else {source.value_ref, source.label_ref})
+    return tuple(
+        Category(
+            code=choice.value,
+            labels=present(choice.labels),
+            columns={name: value for name, value in choice.columns.items() if name not in known},
+        )
+        for choice in choices
+    )
 
 
 def _introductions(definition: FormDefinition) -> dict[str, Texts]:
@@ -270,10 +281,6 @@ def _introductions(definition: FormDefinition) -> dict[str, Texts]:
         pending = []
         waiting.extend(reversed(item.children))
     return found
-
-
-def _category(choice: Choice) -> Category:
-    return Category(choice.value, present(choice.labels), choice.columns)
 
 
 def _bounds(question: Question, bind: Bind) -> Bounds | None:

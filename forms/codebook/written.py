@@ -89,7 +89,9 @@ def _path(path: Path) -> str:
         return f"/{steps}"
     if isinstance(path.start, str):
         return steps
-    start = _bracketed(path.start) + _predicates(path.predicates)
+    # (//x)[1] is the first of all, //x[1] the first in each parent.
+    inside = f"({written(path.start)})" if isinstance(path.start, Path) else _bracketed(path.start)
+    start = inside + _predicates(path.predicates)
     return f"{start}/{steps}" if steps else start
 
 

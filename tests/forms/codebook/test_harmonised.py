@@ -93,6 +93,20 @@ def test_a_new_variable_under_a_name_that_was_renamed_away_starts_afresh(small: 
     second = of_small(SECOND, *RENAMED, ("| | calculate | twice |", "| | calculate | tools |"))
     both = harmonise([small, second], {"2": {"tools": "gear"}})
     assert (of(both, "gear").versions, of(both, "tools").versions) == (("1", "2"), ("2",))
+    swapped = of_small(SECOND, *RENAMED, ("| who | **Who**", "| tools | **Who**"), ("${who}", "${tools}"))
+    both = harmonise([small, swapped], {"2": {"tools": "gear"}})
+    assert (of(both, "gear").versions, of(both, "tools").versions) == (("1", "2"), ("2",))
+
+
+def test_a_code_that_a_list_repeats_is_united_once(of_small: Make) -> None:
+    twice = ("| tool | 1 | Hammer", "| tool | 1 | Mallet | Maillet |\n| | tool | 1 | Hammer")
+    allowed = (
+        "| | form_id | version | form_title |",
+        "| | form_id | version | form_title | allow_choice_duplicates |",
+    )
+    first = of_small(twice, allowed, ("| small | 1 | Small |", "| small | 1 | Small | yes |"))
+    tools = of(harmonise([first]), "tools")
+    assert [(one.category.code, one.versions) for one in tools.categories or ()] == [("0", ("1",)), ("1", ("1",))]
 
 
 def test_type_condition_and_class_that_changed_are_noted(small: Codebook, of_small: Make) -> None:

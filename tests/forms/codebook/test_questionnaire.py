@@ -180,6 +180,7 @@ def test_every_form_of_the_corpus_prints_with_every_question() -> None:
         read_only = {place for place, rules in definition.binds.items() if rules.readonly.strip() == "true()"}
         if {item.variable.path for item in asked} != wanted - read_only:
             missing.append(path.name)
+        assert len({item.number for item in asked}) == len({item.variable.path for item in asked})
         assert html.document_fromstring(questionnaire_page(definition)).find(".//h1") is not None
         printed += 1
     assert missing == []

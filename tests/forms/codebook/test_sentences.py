@@ -81,6 +81,14 @@ def test_expressions_are_said_in_both_languages(
         assert said.replace("\N{NO-BREAK SPACE}", " ") == in_french
 
 
+def test_an_alternative_among_several_conditions_is_bracketed(english: Speaker) -> None:
+    either = ("/data/e_n", "/data/go = 1 or /data/go = 2")
+    assert english.conditions([either]) == "go = 1 or go = 2"
+    assert english.conditions([either, ("/data/go", "/data/last_module > 3"), either]) == (
+        "(go = 1 or go = 2) and last_module > 3"
+    )
+
+
 def test_selected_says_what_a_question_of_its_kind_can_hold(english: Speaker) -> None:
     several = "selected(/data/e/worker/e_items, '0')"
     assert english.condition(several, at="/data/go").endswith("includes 0 Nothing")

@@ -107,7 +107,7 @@ def test_an_internal_list_is_named_and_shown() -> None:
     first, second = read_codebook(definition).variables()
     assert first.categories is not None
     assert (first.choice_list, [category.code for category in first.categories]) == ("l", ["a", "b"])
-    assert first.categories[1].columns["n"] == "2"
+    assert first.categories[1].columns == {"n": "2"}
     assert second.categories is None
 
 
@@ -145,3 +145,14 @@ def test_every_form_of_the_corpus_has_a_codebook() -> None:
         assert all(variable.universe["fr"] for variable in codebook.variables())
         count += 1
     assert count >= 285
+
+
+def test_codes_that_are_searched_in_a_file_are_never_shown() -> None:
+    item = "<item><label>name</label><value>code</value></item>"
+    body = f'<select1 ref="/data/a" appearance="search(\'people\')"><label>Who?</label>{item}</select1>'
+    xform = form(instance="<a/>", binds=bind("/data/a"), body=body)
+    definition = FormDefinition.parse(xform, {"people.csv": b"code,name\n7,Awa\n"})
+    assert [choice.value for choice in definition.choices_of("/data/a") or ()] == ["7"]
+    (variable,) = read_codebook(definition).variables()
+    assert variable.categories is None
+    assert variable.choice_list.startswith("people")
