@@ -209,8 +209,9 @@ class LiveTree:
         return asked.offer.labels.get(code, {}).get(self.language, "")
 
     def form_text(self, name: str) -> str:
-        """Return a text of the form's translations, empty where it has none of that name."""
-        return self.program.definition.texts.get(name, {}).get(self.language, "")
+        """Return a text of the form's translations; where it has none of that name, what Collect writes then."""
+        texts = self.program.definition.texts.get(name)
+        return f"[itext:{name}]" if texts is None else texts.get(self.language, "")
 
     def perform(self, action: Action, node: Node) -> None:
         """Carry out a setvalue on its target node."""

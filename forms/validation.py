@@ -22,7 +22,7 @@ from forms.typed_values import has_type
 from forms.xpath.nodes import Node, Spec, Unevaluable
 from forms.xpath.values import text_to_number
 
-MAX_FINDINGS: Final = 200
+MAX_FINDINGS: Final = 1000
 """Findings of one interview that are kept: a hostile one must not fill the store."""
 BUDGET: Final = 2_000_000
 """Steps after which a check ends unfinished, about two seconds; a full interview of 270 nodes takes a thousand."""

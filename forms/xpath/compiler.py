@@ -197,7 +197,7 @@ class Compiler:
         start, spec, is_form = self._start(tree, scope)
         steps = list(tree.steps)
         if tree.start == "/":
-            bound = next((place for place, step in enumerate(steps) if step.predicates or step.axis != "child"), 0)
+            bound = next((place for place, step in enumerate(steps) if not _is_plain(step)), 0)
             prefix, from_current = self._absolute(tree.steps[:bound], scope)
             if prefix is not None:
                 start, spec, steps = paths.select_route(prefix, from_current=from_current), prefix.spec, steps[bound:]
@@ -298,6 +298,10 @@ def _stands_alone(tree: Expression) -> bool:
     if not isinstance(tree, Path) or tree.predicates or any(step.predicates for step in tree.steps):
         return False
     return tree.start == "/" or (isinstance(tree.start, Call) and tree.start.name == "current")
+
+
+def _is_plain(step: Step) -> bool:
+    return step.axis == "child" and step.test != "*" and not step.predicates
 
 
 def _next_spec(spec: Spec | None, step: Step) -> Spec | None:

@@ -159,7 +159,7 @@ def _explain(verdicts: Verdicts, program: Program, problems: list[dict[str, str]
     unknown = {path for code, path in both if code == "not-evaluated"}
     drop(NOT_EVALUATED, {place for place in both if place[0] in NOT_COMPARED - {"missing-row"}})
     hanging = _touched(program, {plain(path) for path in unknown})
-    drop(NOT_EVALUATED, {place for place in verdicts.only_theirs if plain(place[1]) in hanging})
+    drop(NOT_EVALUATED, {place for place in verdicts.ours ^ verdicts.theirs if plain(place[1]) in hanging})
     # The engine empties a question whose code is not offered, and goes on without an answer.
     emptied = {path for code, path in verdicts.ours if code == "not-a-choice"}
     touched = _touched(program, {plain(path) for path in emptied})
@@ -225,7 +225,18 @@ def _touched(program: Program, paths: frozenset[str] | set[str]) -> set[str]:
         for path, asked in program.asked.items()
         if asked.offer is not None and asked.offer.select is not None and asked.offer.select.references & touched
     }
-    return touched if filtered <= touched else _touched(program, touched | filtered)
+    return touched | _judged_by(program, touched) if filtered <= touched else _touched(program, touched | filtered)
+
+
+def _judged_by(program: Program, paths: set[str]) -> set[str]:
+    """Return the nodes whose constraint or requirement names one of the paths, by its last step."""
+    names = {path.rpartition("/")[2] for path in paths}
+    found = set()
+    for path, node in program.models.items():
+        words = set(re.findall(r"[\w.-]+", f"{node.bind.constraint} {node.bind.required}"))
+        if words & names:
+            found.add(path)
+    return found
 
 
 def _rewritten(problems: list[dict[str, str]], program: Program) -> Iterator[str]:
