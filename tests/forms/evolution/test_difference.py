@@ -255,3 +255,46 @@ def test_the_rows_of_a_map_that_fit_nothing_change_nothing() -> None:
     before, after = made(Q("a")), made(Q("b"))
     odd = map_of_rows(mapped("nobody,renamed,nothing,,,\nb,renamed,r,,,\n,kept,,,,\nb,what,,,,").rows)
     assert kinds(compare(before, after, odd)) == kinds(compare(before, after))
+
+
+def test_a_word_about_a_code_settles_only_what_it_is_about() -> None:
+    yes_no, no_yes = Q("b", "one", choices=YES_NO), Q("b", "one", choices=(("1", "No"), ("2", "Yes")))
+    assert not one(yes_no, no_yes, "b,kept,1,,,\nb,kept,2,,,").is_settled
+    assert not one(yes_no, no_yes, "b,same-meaning,1,,,").is_settled
+    assert one(yes_no, no_yes, "b,same-meaning,1,,,\nb,dropped,2,,,").is_settled
+    fewer = Q("b", "one", choices=YES_NO[:1])
+    assert not one(yes_no, fewer, "b,same-meaning,2,,,").is_settled
+    assert one(yes_no, fewer, "b,kept,2,,,").details["settled_by"] == "kept"
+
+
+def test_a_list_of_many_changes_is_cut_short_in_words_and_not_in_codes() -> None:
+    many = tuple((str(number), f"Country {chr(64 + number)}") for number in range(1, 11))
+    removed = changed(
+        made(Q("b", "one", choices=(("0", "Here"), *many))), made(Q("b", "one", choices=(("0", "Here"),)))
+    )
+    assert len(removed["choices-removed"].codes) == 10
+    assert "and 4 more" in removed["choices-removed"].words["en"]
+    assert "et 4 autres" in removed["choices-removed"].words["fr"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kind"),
+    [
+        (". <= date('2026-12-31')", ". <= date('2027-12-31')", "constraint-loosened"),
+        (". >= -5", "-6 <= .", "constraint-loosened"),
+        (". = 'x' or true()", "false()", "constraint-tightened"),
+        (". mod 2 = 0", ". mod 3 = 0", "constraint-changed"),
+        ("regex(., '(')", "regex(., '[')", "constraint-changed"),
+    ],
+)
+def test_dates_signs_and_whatever_is_no_comparison_are_compared_too(before: str, after: str, kind: str) -> None:
+    found = [made(Q("b", "date", rules={"constraint": rule})) for rule in (before, after)]
+    assert set(changed(*found)) == {kind}
+
+
+def test_conditions_with_too_many_cases_are_only_called_different() -> None:
+    names = [f"n{number}" for number in range(14)]
+    questions = [Q(name, "integer") for name in names]
+    rules = [" and ".join(f"/data/{name} = {value}" for name in names) for value in (1, 2)]
+    found = [made(*questions, Q("b", rules={"relevant": rule})) for rule in rules]
+    assert set(changed(*found)) == {"relevance-changed"}

@@ -211,3 +211,52 @@ def test_the_command_line_compares_and_rehearses(shell: Shell, tmp_path: Path) -
     declared.write_bytes(b"what\n1\n")
     assert "cannot be read" in shell.run("form", "compare", FORM_ID, "1", "2", "--map", str(declared)).stderr
     assert "no version" in shell.refuses("form", "compare", FORM_ID, "1", "7")
+
+
+THREE = TWO.replace(b'version="2"', b'version="3"').replace(b"/cents", b"/hundredths").replace(
+    b"<cents/>", b"<hundredths/>"
+).replace(b"<item><label>refusal</label><value>211</value></item>", b"")  # fmt: skip
+MAP_THREE = b"question,change,from,to,rule,note\nhundredths,renamed,cents,,,\nj_result,kept,211,,,\n"
+
+
+def test_answers_go_through_every_version_on_the_way(office: Context) -> None:
+    publish_two(office)
+    after, declared = FormDefinition.parse(THREE), read_map(MAP_THREE)
+    with office.database.read() as session:
+        rehearsal = compare_versions.rehearse_map(session, office.microdata, after=after, declared=declared)
+    assert rehearsal.outcomes == ()  # what the step before came to was settled then
+    prepared = publish_form.prepare(THREE, "small.xml", map_content=MAP_THREE)
+    with office.database.transaction() as session:
+        publish_form.publish(session, prepared, note="", user="amina", now=NOW)
+    rows = list(as_of(office, after.hash))
+    assert [row["hundredths"] for row in rows] == [Decimal(1050), Decimal("0.0000001"), Decimal(1050)]
+    with office.database.read() as session:
+        whole = compare_versions.compare_stored(session, office.microdata, form_id=FORM_ID, before="1", after="3")
+    assert ("renamed", "hundredths") in {(change.kind, change.name) for change in whole.changes}
+
+
+def test_a_rehearsal_names_no_code_of_an_identifying_question(sqlite_context: Context) -> None:
+    plain, direct = (
+        b'"/data/enumerator_id" type="string" passerelle:pii="none"',
+        b'"/data/enumerator_id" type="string" ',
+    )
+    asked = b'<input ref="/data/enumerator_id"><label>Enumerator</label></input>'
+    items = b'<select1 ref="/data/enumerator_id"><label>Enumerator</label>'
+    for code in (b"0001", b"0002"):
+        items += b"<item><label>" + code + b"</label><value>" + code + b"</value></item>"
+    listed = ONE.replace(plain, direct + b'passerelle:pii="direct"').replace(asked, items + b"</select1>")
+    prepared = publish_form.prepare(listed, "small.xml")
+    with sqlite_context.database.transaction() as session:
+        publish_form.publish(session, prepared, note="", user="amina", now=NOW)
+    tablet = Tablet(sqlite_context.keystore).enrol(sqlite_context)
+    body = tablet.seal(Answers(number=1), form_version_hash=FormDefinition.parse(listed).hash)
+    deliver(sqlite_context, [tablet.epoch(), body])
+    open_all(sqlite_context)
+    after = FormDefinition.parse(listed.replace(b"<item><label>0001</label><value>0001</value></item>", b""))
+    with sqlite_context.database.read() as session:
+        found = compare_versions.rehearse_map(session, sqlite_context.microdata, after=after)
+    assert [(one.store, one.code, one.column, one.choice) for one in found.outcomes] == [
+        ("identifiers", "no-counterpart", "enumerator_id", "")
+    ]
+    assert found.sentences[1]["en"] == "1 interview keeps an answer to enumerator_id that has no counterpart (survey)."
+    assert "0001" not in json.dumps(found.members())
