@@ -10,12 +10,13 @@ from typing import Any, Final
 from flask import Blueprint, Response, g, redirect, request, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from forms.evolution.declared import EMPTY_MAP
 from forms.package import PACKAGE_BYTES, Medium
 from server.clock import utc_now
 from server.context import caller, current, roles
 from server.db.queries.forms import StoredVersion
 from server.errors import BadRequest, FormChangeBreaks, NotFound, WorkbookInvalid
-from server.services import deliver_forms, publish_form
+from server.services import compare_versions, deliver_forms, publish_form
 from server.services.publish_form import Examined
 from server.web.form_messages import form_word
 from server.web.form_tokens import is_ours
@@ -188,7 +189,21 @@ def _publish(upload: Upload, note: str) -> tuple[str, int] | WerkzeugResponse:
 
 
 def _checked(examined: Examined, upload: Upload, note: str) -> str:
-    return _page("form_check.html", told=examined.members(None), carried=upload.carried(), note=note, name="")
+    told = examined.members(_rehearse(examined))
+    return _page("form_check.html", told=told, carried=upload.carried(), note=note, name="")
+
+
+def _rehearse(examined: Examined) -> dict[str, Any] | None:
+    """Count what the version would do to the interviews collected so far; None while the key store is locked."""
+    instance = current()
+    if examined.difference is None or instance.keystore.is_locked:
+        return None
+    declared = examined.prepared.declared or EMPTY_MAP
+    with instance.database.read() as session:
+        rehearsal = compare_versions.rehearse_map(
+            session, instance.microdata, after=examined.prepared.definition, declared=declared
+        )
+    return rehearsal.members()
 
 
 def _refused(refused: WorkbookInvalid, upload: Upload) -> str:
