@@ -7,7 +7,7 @@ what stands in the way.
 from functools import partial
 from typing import Any, Final
 
-from flask import Blueprint, Response, g, redirect, request, url_for
+from flask import Blueprint, Response, current_app, g, redirect, request, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from forms.evolution.declared import EMPTY_MAP
@@ -27,6 +27,9 @@ UPLOAD_BYTES: Final = PACKAGE_BYTES + (17 << 20)
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 OFFICE: Final = ("supervisor", "manager", "statistician")
 DECIDERS: Final = frozenset({"manager", "administrator"})
+
+DOCUMENTS: Final = {"codebook": "codebooks.of_version", "questionnaire": "codebooks.questionnaire"}
+"""What is written about a version for people to read, by the view that serves it."""
 
 blueprint = Blueprint("form_pages", __name__, template_folder="templates", url_prefix="/forms")
 blueprint.after_request(protect)
@@ -53,7 +56,8 @@ def version(form_id: str, version: str) -> str:
         form = next(one for one in deliver_forms.list_forms(session) if one.form_id == form_id)
         others = {one.hash: one.version for one in deliver_forms.list_versions(session, form_id)}
     previous = others.get(package.version.previous_hash or b"")
-    return _page("form_version.html", documents=(), package=package, events=events, form=form, previous=previous)
+    documents = [name for name, endpoint in DOCUMENTS.items() if endpoint in current_app.view_functions]
+    return _page("form_version.html", documents=documents, package=package, events=events, form=form, previous=previous)
 
 
 @blueprint.get("/check")
