@@ -75,11 +75,8 @@ class _Reception:
         self.sent[node] = ""
         if not spec.children:
             text = element.text or ""
-            if not text.isspace():
-                self.sent[node] = text
-                self.tree.take(node, spec, text.strip())
-            else:
-                self.tree.take(node, spec, "")
+            self.sent[node] = text
+            self.tree.take(node, spec, text.strip())
             for inner in element:
                 self.refuse(inner)
             return

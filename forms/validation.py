@@ -131,16 +131,16 @@ def _compared(tree: LiveTree, node: Node, sent: Mapping[Node, str]) -> Iterator[
 def _objection(tree: LiveTree, node: Node, spec: Spec, text: str | None) -> str:
     """Return the code of what is wrong with a leaf, empty where nothing is; ``text`` is None where it is not there."""
     if spec.has_relevance and not tree.is_relevant(node):
-        return "irrelevant" if text else ""
+        return "irrelevant" if text and not text.isspace() else ""
     if text is None:
         return "missing-node" if tree.text(node) else ""
     if spec.calculate is not None:
         return "" if _same(text, tree.text(node)) else "calculation"
-    return "bad-type" if text and spec.type != "string" and not has_type(text, spec.type) else ""
+    return "bad-type" if spec.type != "string" and node.text and not has_type(node.text, spec.type) else ""
 
 
 def _same(sent: str, calculated: str) -> bool:
-    if sent == calculated:
+    if sent == calculated or sent.strip() == calculated.strip():
         return True
     if not sent or not calculated or not _DECIMAL_PLACES.issuperset(sent + calculated):
         return False

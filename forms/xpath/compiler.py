@@ -177,17 +177,12 @@ class Compiler:
         if tree.predicates:
             return None, False
         if tree.start == "/":
-            return self._absolute(tree.steps, scope)
+            return paths.route_to(self.root, scope.spec, tree.steps), False
         if tree.start == "":
             return (None if scope.spec is None else paths.route_from(scope.spec, tree.steps)), False
         if isinstance(tree.start, Call) and tree.start.name == "current" and not tree.start.arguments:
             return paths.route_from(scope.origin, tree.steps), True
         return None, False
-
-    def _absolute(self, steps: tuple[Step, ...], scope: Scope) -> tuple[paths.Route | None, bool]:
-        # Inside a list of choices the row is that of the question whose choices they are.
-        is_elsewhere = scope.spec is None
-        return paths.route_to(self.root, scope.origin if is_elsewhere else scope.spec, steps), is_elsewhere
 
     def _path_nodes(self, tree: Path, scope: Scope) -> Select:
         route, from_current = self.route(tree, scope)
@@ -197,14 +192,23 @@ class Compiler:
         start, spec, is_form = self._start(tree, scope)
         steps = list(tree.steps)
         if tree.start == "/":
-            bound = next((place for place, step in enumerate(steps) if not _is_plain(step)), 0)
-            prefix, from_current = self._absolute(tree.steps[:bound], scope)
+            bound = next((place for place, step in enumerate(steps) if not _is_plain(step)), len(steps))
+            prefix = paths.route_to(self.root, scope.spec, tree.steps[:bound])
             if prefix is not None:
-                start, spec, steps = paths.select_route(prefix, from_current=from_current), prefix.spec, steps[bound:]
+                start, spec, steps = paths.select_route(prefix, from_current=False), prefix.spec, steps[bound:]
                 scope.references.add(spec.path)
             else:
                 start, spec = _document, None
+                is_form = not self._is_known(tree.steps, scope)
         return paths.walk(start, self._step_functions(steps, spec, scope, is_form=is_form))
+
+    def _is_known(self, steps: tuple[Step, ...], scope: Scope) -> bool:
+        """Say whether an absolute path is one of the form; in a list of choices it means all rows, as in Collect."""
+        chain = paths.absolute_chain(self.root, steps)
+        if chain is None or any(step.predicates for step in steps):
+            return False
+        scope.references.add(chain[-1].path)
+        return True
 
     def _start(self, tree: Path, scope: Scope) -> tuple[Select, Spec | None, bool]:
         """Return where a path starts, its spec if known, and whether it walks the form."""
