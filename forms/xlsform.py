@@ -1,144 +1,153 @@
 """From a workbook to an XForm: the only module that knows pyxform.
 
-pyxform stops at the first error and says it in one sentence, sometimes with a row; now and then it fails with an
-error of its own. Whatever happens leaves this module as a conversion or as one ``WorkbookError``.
+The workbook is read once; the linter says everything that is wrong with it; what has no error goes to pyxform as the
+sheets that were read. What pyxform still refuses, and every failure of its own, becomes a finding too: whatever
+happens leaves this module as a conversion or as one ``WorkbookError``.
 """
 
-import io
 import re
 import warnings
-import zipfile
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import Final
 
 from pyxform.errors import PyXFormError
-from pyxform.xls2json_backends import get_xlsform
 from pyxform.xls2xform import convert as pyxform_convert
 
 from forms.definition import FormDefinition
-from forms.findings import Severity
 from forms.workbook.findings import WorkbookError, WorkbookFinding
+from forms.workbook.lint import in_order, lint
+from forms.workbook.lint.catalogue import finding
+from forms.workbook.lint.catalogue.files import XFORM_CODES
+from forms.workbook.lint.xform import lint_definition
+from forms.workbook.reading import MAX_WORKBOOK_BYTES, read_workbook
+from forms.workbook.sheets import Sheet, Workbook
 from forms.xform import XFormError
 
-MAX_WORKBOOK_BYTES: Final = 16 << 20
-MAX_UNPACKED_BYTES: Final = 128 << 20
-SUFFIXES: Final = (".xlsx", ".xlsm", ".xls", ".csv", ".md")
-
+_CONVERTED: Final = ("survey", "choices", "settings", "external_choices", "osm", "entities")
+_PADDED: Final = (".xlsx", ".xlsm", ".xls")
 _ROW: Final = re.compile(r"\[?\brow\s*:?\s*(\d+)\]?[:.]?\s*", re.IGNORECASE)
 _SHEET: Final = re.compile(r"['‘](survey|choices|settings|entities|external_choices)['’]?", re.IGNORECASE)
+_COLUMN: Final = re.compile(r"the ['‘]([\w: ]+)['’] value", re.IGNORECASE)
+# What pyxform remarks and the linter says better: in which cell, and in French.
+_SAID_ALREADY: Final = re.compile(
+    r"has no label|max-pixels|Language '|valid machine-readable codes|Row without name, text, or label|'disabled'"
+    r"|similar names were found|Choices should have a label|case-insensitive match|must not contain spaces|or_other"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """The XForm of a workbook, as it is to be stored and served for ever."""
+    """The XForm of a workbook, as it is to be stored and served for ever.
+
+    Attributes:
+        map_sheet: the sheet ``map`` of the workbook, which declares how answers of the version before are read.
+    """
 
     xform: bytes
     form_id: str
     version: str
     title: str
     findings: tuple[WorkbookFinding, ...]
+    map_sheet: Sheet | None = None
 
 
-def convert(workbook: bytes, filename: str) -> Conversion:
+def convert(workbook: bytes, filename: str, *, media: Mapping[str, bytes] = MappingProxyType({})) -> Conversion:
     """Convert a workbook (.xlsx, .xls, .csv, .md) to an XForm; an XForm (.xml) passes through unchanged.
 
+    Args:
+        media: the files that come with the form, by name.
+
     Raises:
-        WorkbookError: the workbook is malformed or is not a valid form; says what and, where known, the sheet and row.
+        WorkbookError: the workbook is malformed or is not a valid form; its findings say everything that is wrong.
     """
-    suffix = PurePath(filename).suffix.lower()
-    if len(workbook) > MAX_WORKBOOK_BYTES:
-        raise _refused("too-large", f"The file has {len(workbook)} bytes; at most {MAX_WORKBOOK_BYTES} are read.")
-    if suffix == ".xml":
-        return _conversion(workbook, ())
-    if suffix not in SUFFIXES:
-        raise _refused("unknown-type", f"“{PurePath(filename).name}” is not .xlsx, .xls, .csv, .md or .xml.")
-    if suffix in (".xlsx", ".xlsm"):
-        _check_archive(workbook)
-    xform, remarks = _run_pyxform(workbook, suffix, PurePath(filename).stem)
-    return _conversion(xform, tuple(_warning(text) for text in remarks))
+    if PurePath(filename).suffix.lower() == ".xml":
+        return _pass_through(workbook)
+    book = read_workbook(workbook, filename)
+    findings = lint(book, given=media)
+    if any(found.severity == "error" for found in findings):
+        raise WorkbookError(findings)
+    xform, remarks = _run_pyxform(book, PurePath(filename).stem, findings)
+    findings = in_order((*findings, *(_remark(text, book) for text in remarks if not _SAID_ALREADY.search(text))))
+    return _conversion(xform, findings, book.sheets.get("map"))
 
 
-def _run_pyxform(workbook: bytes, suffix: str, stem: str) -> tuple[bytes, list[str]]:
-    remarks: list[str] = []
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # openpyxl warns about extensions of Excel that do not matter to a form
-            result = _convert_sheets(workbook, suffix, stem, remarks)
-    except PyXFormError as error:
-        raise _refusal(str(error)) from None
-    except Exception as error:  # noqa: BLE001 - pyxform fails with any type on odd workbooks; none may reach a manager
-        raise _unforeseen(error) from None
-    return result, remarks
-
-
-def _convert_sheets(workbook: bytes, suffix: str, stem: str, remarks: list[str]) -> bytes:
-    data = get_xlsform(xlsform=io.BytesIO(workbook), file_type=suffix)
-    data.fallback_form_name = stem
-    sheets = {field.name: getattr(data, field.name) for field in fields(data)}
-    return str(pyxform_convert(xlsform=sheets, warnings=remarks).xform).encode()
-
-
-def _refusal(text: str) -> WorkbookError:
-    message = " ".join(text.split())
-    row = _ROW.search(message)
-    sheet = _SHEET.search(message)
-    code = "not-a-workbook" if "supported type" in message else "invalid-form"
-    if code == "not-a-workbook":
-        message = "The file cannot be read as the kind of workbook that its name says. Save it again and retry."
-    return _refused(
-        code, message, sheet=sheet.group(1).lower() if sheet else None, row=int(row.group(1)) if row else None
-    )
-
-
-def _unforeseen(error: Exception) -> WorkbookError:
-    kind = type(error).__name__
-    return _refused(
-        "invalid-form",
-        f"The workbook cannot be converted ({kind}). Look for a sheet, column or row that an XLSForm does not have.",
-    )
-
-
-def _warning(text: str) -> WorkbookFinding:
-    message = " ".join(text.split())
-    row = _ROW.search(message)
-    sheet = _SHEET.search(message)
-    return _finding(
-        "workbook-warning",
-        "warning",
-        message,
-        sheet=sheet.group(1).lower() if sheet else None,
-        row=int(row.group(1)) if row else None,
-    )
-
-
-def _refused(code: str, message: str, *, sheet: str | None = None, row: int | None = None) -> WorkbookError:
-    return WorkbookError((_finding(code, "error", message, sheet=sheet, row=row),))
-
-
-def _finding(
-    code: str, severity: Severity, message: str, *, sheet: str | None = None, row: int | None = None
-) -> WorkbookFinding:
-    return WorkbookFinding(code=code, severity=severity, sheet=sheet, row=row, what={"en": message}, mend={"en": ""})
-
-
-def _conversion(xform: bytes, findings: tuple[WorkbookFinding, ...]) -> Conversion:
-    try:
-        definition = FormDefinition.parse(xform)
-    except XFormError as error:
-        raise _refused(error.code, error.message) from None
+def _pass_through(xform: bytes) -> Conversion:
+    if len(xform) > MAX_WORKBOOK_BYTES:
+        raise WorkbookError((finding("too-large", size=len(xform), limit=MAX_WORKBOOK_BYTES),))
+    definition = _definition(xform, ())
+    findings = in_order(lint_definition(definition))
+    if any(found.severity == "error" for found in findings):
+        raise WorkbookError(findings)
     return Conversion(xform, definition.form_id, definition.version, definition.title, findings)
 
 
-def _check_archive(workbook: bytes) -> None:
-    """Refuse an archive that would unpack to very much, or whose XML declares entities."""
+def _run_pyxform(book: Workbook, stem: str, findings: tuple[WorkbookFinding, ...]) -> tuple[bytes, list[str]]:
+    remarks: list[str] = []
     try:
-        with zipfile.ZipFile(io.BytesIO(workbook)) as archive:
-            entries = archive.infolist()
-            if sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
-                raise _refused("too-large", "The workbook unpacks to more than 128 MiB.")
-            for entry in entries:
-                if entry.filename.endswith((".xml", ".rels")) and b"<!DOCTYPE" in archive.read(entry):
-                    raise _refused("doctype", "The workbook declares a document type (DOCTYPE); none is allowed.")
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError):
-        raise _refused("not-a-workbook", "The file is not a readable .xlsx workbook: its archive is damaged.") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            xform = str(pyxform_convert(xlsform=converter_sheets(book, stem), warnings=remarks).xform).encode()
+    except PyXFormError as error:
+        raise WorkbookError((_placed("converter", str(error), book), *findings)) from None
+    except Exception as error:  # noqa: BLE001 - pyxform fails with any type on odd workbooks; none may reach a manager
+        message = f"The workbook cannot be converted ({type(error).__name__})."
+        raise WorkbookError((finding("converter", message=message), *findings)) from None
+    return xform, remarks
+
+
+def converter_sheets(book: Workbook, stem: str) -> dict[str, object]:
+    """Return the sheets as pyxform wants them: each row of a spreadsheet at its own place, for its numbers."""
+    sheets: dict[str, object] = {
+        "sheet_names": [sheet.name for sheet in book.sheets.values()],
+        "fallback_form_name": stem,
+    }
+    for key in _CONVERTED:
+        sheet = book.sheets.get(key)
+        if sheet is None:
+            continue
+        sheets[f"{key}_header"] = [dict.fromkeys(text for text in sheet.header if text)]
+        if book.suffix in _PADDED:
+            rows: list[dict[str, str]] = [{} for _ in range(sheet.rows[-1].number - 1 if sheet.rows else 0)]
+            for row in sheet.rows:
+                rows[row.number - 2] = dict(row.cells)
+            sheets[key] = rows
+        else:
+            sheets[key] = [dict(row.cells) for row in sheet.rows]
+    return sheets
+
+
+def _remark(text: str, book: Workbook) -> WorkbookFinding:
+    return _placed("converter-warning", text, book)
+
+
+def _placed(code: str, text: str, book: Workbook) -> WorkbookFinding:
+    """Make a finding of a message of pyxform, with the sheet and the row that it names."""
+    said = " ".join(text.split())
+    row, sheet, column = _ROW.search(said), _SHEET.search(said), _COLUMN.search(said)
+    message = _ROW.sub("", said, count=1)
+    key = sheet.group(1).lower() if sheet else "survey" if row else None
+    number = int(row.group(1)) if row else None
+    if key is None or key not in book.sheets:
+        return finding(code, row=number, message=message)
+    page = book.sheets[key]
+    if number is not None and book.suffix not in _PADDED and 2 <= number < len(page.rows) + 2:
+        number = page.rows[number - 2].number
+    header = column.group(1) if column and column.group(1) in page.header else None
+    cell = page.cell(number, header) if number is not None and header else ""
+    return finding(code, sheet=page.name, row=number, column=header, cell=cell, message=message)
+
+
+def _definition(xform: bytes, findings: tuple[WorkbookFinding, ...]) -> FormDefinition:
+    try:
+        return FormDefinition.parse(xform)
+    except XFormError as error:
+        code = error.code if error.code in XFORM_CODES or error.code == "doctype" else "not-an-xform"
+        raise WorkbookError((finding(code, message=error.message), *findings)) from None
+
+
+def _conversion(xform: bytes, findings: tuple[WorkbookFinding, ...], map_sheet: Sheet | None) -> Conversion:
+    definition = _definition(xform, findings)
+    return Conversion(xform, definition.form_id, definition.version, definition.title, findings, map_sheet)

@@ -9,9 +9,9 @@ from server.api.bodies import MemoryRequest
 from server.config import Config
 from server.context import Context
 from server.context.instance import EXTENSION
-from server.web import pages
+from server.web import form_pages, pages
 
-DOORS = (sync, openrosa, forms, evolution, fieldwork, estimates, health, problems, pages)
+DOORS = (sync, openrosa, forms, evolution, fieldwork, estimates, health, problems, pages, form_pages)
 SESSION_HOURS = 12
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SheetRow:
-    """One row that is not empty: its number (the header is row 1) and its cells by header, empty ones left out."""
+    """One row that is not empty: its number (the header is row 1) and its cells by header, without the empty ones."""
 
     number: int
     cells: Mapping[str, str]
@@ -22,11 +22,13 @@ class Sheet:
 
     Attributes:
         name: as written; ``header``: the headers by column from the left, empty where a column has none.
+        header_row: where they stand: 1 in a spreadsheet, some line in a text file that holds several sheets.
     """
 
     name: str
     header: tuple[str, ...]
     rows: tuple[SheetRow, ...]
+    header_row: int = 1
 
     def cell(self, row: int, header: str) -> str:
         """Return the name of a cell such as ``F12``; empty where the sheet has no such column."""

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, request
 
+from forms.evolution.declared import EMPTY_MAP
 from forms.package import PACKAGE_BYTES, Medium
 from server.api.bodies import if_changed, limit, read_body
 from server.api.form_members import event_members, form_members, manifest_members, version_members
@@ -12,7 +13,7 @@ from server.clock import utc_now
 from server.context import caller, current, roles
 from server.errors import BadRequest
 from server.services import compare_versions, deliver_forms, publish_form
-from server.services.publish_form import Examined, Prepared
+from server.services.publish_form import Prepared
 
 UPLOAD_BYTES: Final = PACKAGE_BYTES + (17 << 20)
 READERS: Final = ("enumerator", "supervisor", "manager", "statistician")
@@ -30,23 +31,12 @@ def publish(form_id: str) -> Response:
     with database.read() as session:
         examined = publish_form.examine(session, prepared)
     if request.args.get("dry_run") in ("1", "true"):
-        return _json(examined.members(_rehearsal(examined)))
+        return _json(examined.members(_rehearse(prepared)))
     with database.transaction() as session:
         published = publish_form.publish(
             session, prepared, note=note, user=caller().name, now=utc_now(), examined=examined
         )
     return _json(published.members(), 201 if published.is_new else 200)
-
-
-def _rehearsal(examined: Examined) -> dict[str, Any] | None:
-    """Rehearse on the interviews collected so far, where there is a version that they were collected on."""
-    if examined.difference is None:
-        return None
-    prepared, instance = examined.prepared, current()
-    with instance.database.read() as session:
-        return compare_versions.rehearsal_members(
-            session, instance.microdata, after=prepared.definition, declared=prepared.declared
-        )
 
 
 @blueprint.post("/<form_id>/versions/<version>/state")
@@ -194,6 +184,19 @@ def _multipart() -> tuple[Prepared, str]:
         map_name="map.csv" if declared is None else declared.filename or "map.csv",
     )
     return prepared, request.form.get("note", "")
+
+
+def _rehearse(prepared: Prepared) -> dict[str, Any] | None:
+    """Count what the version would do to the interviews collected so far; None while the key store is locked."""
+    instance = current()
+    if instance.keystore.is_locked:
+        return None
+    declared = prepared.declared or EMPTY_MAP
+    with instance.database.read() as session:
+        rehearsal = compare_versions.rehearse_map(
+            session, instance.microdata, after=prepared.definition, declared=declared
+        )
+    return rehearsal.members()
 
 
 def _object() -> dict[str, Any]:

@@ -155,7 +155,6 @@ def _change(change: Members, language: str) -> Any:
 
     words = WORDS[language]
     line = Text("    ")
-    line.append(f"{change['name']}: ", style="bold")
     line.append(spoken(change["words"], language))
     if change["indicators"]:
         line.append(f" [{words['indicators']}: {', '.join(change['indicators'])}]", style="yellow")

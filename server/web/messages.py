@@ -34,8 +34,7 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "flag_E": "use with care", "flag_F": "too uncertain", "flag_hidden": "hidden", "flag_ok": "",
         "flag_ok_long": "reliable", "flag_E_long": "use with care: the sampling error is large",
         "flag_F_long": "too uncertain to rely on", "flag_hidden_long": "hidden: too few cases",
-        "forms": "Forms", "forms_text": "Published versions never change; tablets fetch them with their next exchange.",
-        "form": "Form", "version": "Version", "published": "Published", "download": "Download",
+        "forms": "Forms",
         "head": "Sex of the head", "head_1": "Man", "head_2": "Woman",
         "held": "Held", "held_hint": "an interview waits for a person's decision",
         "hidden": "hidden",
@@ -104,8 +103,7 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "flag_E": "prudence", "flag_F": "trop incertain", "flag_hidden": "masqué", "flag_ok": "",
         "flag_ok_long": "fiable", "flag_E_long": "à utiliser avec prudence : l'erreur d'échantillonnage est grande",
         "flag_F_long": "trop incertain pour s'y fier", "flag_hidden_long": "masqué : trop peu de cas",
-        "forms": "Formulaires", "forms_text": "Une version publiée ne change jamais ; les tablettes la reçoivent à leur prochain échange.",
-        "form": "Formulaire", "version": "Version", "published": "Publiée", "download": "Télécharger",
+        "forms": "Formulaires",
         "head": "Sexe du chef de ménage", "head_1": "Homme", "head_2": "Femme",
         "held": "Retenus", "held_hint": "un entretien attend la décision d'une personne",
         "hidden": "masqué",
@@ -167,8 +165,13 @@ def word(language: str, key: str, **values: object) -> str:
     """Return a text of the table, with its values in place."""
     text = MESSAGES[language][key]
     if language == "fr":
-        text = _FRENCH_SPACE.sub(NARROW_SPACE, text)
+        text = french_spaces(text)
     return text.format(**values) if values else text
+
+
+def french_spaces(text: str) -> str:
+    """Return a French text whose high punctuation no line break tears off."""
+    return _FRENCH_SPACE.sub(NARROW_SPACE, text)
 
 
 def number(value: float, language: str, *, decimals: int = 0) -> str:

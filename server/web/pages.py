@@ -14,8 +14,8 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from server.context import current, public, roles
-from server.errors import LoginInvalid, NotFound
-from server.services import accounts, deliver_forms
+from server.errors import LoginInvalid
+from server.services import accounts
 from server.services.progress import Counts
 from server.web.attempts import Attempts
 from server.web.charts import Share, stacked_bar
@@ -34,7 +34,6 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ blueprint.record(lambda state: state.app.extensions.update(passerelle_console=(A
 @public
 def results() -> str:
     """Show the figures of the latest published release, and progress by province."""
-    context, language, survey = current(), _language(), _survey()
+    context, language, survey = current(), page_language(), _survey()
     published = latest_release(context)
     _, recent = _console()
     shown = None
@@ -71,7 +70,7 @@ def results() -> str:
             f"{address}?format=csv",
             f"{address}?format=json",
         )
-    return _page(
+    return render_page(
         "results.html",
         heading=survey.titles.get(language) or survey.titles.get("en") or word(language, "title"),
         release=shown,
@@ -84,45 +83,14 @@ def results() -> str:
 @roles("supervisor", "manager")
 def fieldwork() -> str:
     """Show what came of every drawn household, by enumerator and unit."""
-    return _page("fieldwork.html", progress=measure(current()))
-
-
-@blueprint.get("/forms")
-@roles("supervisor", "manager", "statistician")
-def forms() -> str:
-    """List the published form versions."""
-    with current().database.read() as database_session:
-        versions = deliver_forms.list_versions(database_session)
-    return _page("forms.html", versions=versions, date=date)
-
-
-@blueprint.get("/forms/<form_id>/<version>.<kind>")
-@roles("supervisor", "manager", "statistician")
-def form_file(form_id: str, version: str, kind: str) -> Response:
-    """Download a form version as it was published: its workbook, or its XForm."""
-    with current().database.read() as database_session:
-        found = deliver_forms.find_version(database_session, form_id=form_id, version=version)
-        if kind == "xml":
-            content, name, media_type = (
-                deliver_forms.read_xform(database_session, found.hash),
-                f"{form_id}.xml",
-                "text/xml",
-            )
-        elif kind == "xlsx":
-            workbook = deliver_forms.read_workbook(database_session, found.hash)
-            content, name, media_type = workbook.content, workbook.name, XLSX
-        else:
-            raise NotFound(f"a form version is an xlsx or an xml, not a {kind[:20]}")
-    response = Response(content, mimetype=media_type)
-    response.headers.set("Content-Disposition", "attachment", filename=name)
-    return response
+    return render_page("fieldwork.html", progress=measure(current()))
 
 
 @blueprint.get("/login")
 @public
-def login_page() -> str:
+def loginrender_page() -> str:
     """Ask for name and password."""
-    return _page("login.html", next=_local(request.args.get("next", "")), failure=None)
+    return render_page("login.html", next=_local(request.args.get("next", "")), failure=None)
 
 
 @blueprint.post("/login")
@@ -133,7 +101,7 @@ def log_in() -> WerkzeugResponse | tuple[str, int]:
     name = request.form.get("name", "")
     failure, status = _try(name, request.form.get("password", ""))
     if failure is not None:
-        return _page("login.html", next=target, failure=failure), status
+        return render_page("login.html", next=target, failure=failure), status
     return redirect(target or url_for("web.fieldwork"), 303)
 
 
@@ -177,8 +145,9 @@ def _try(name: str, password: str) -> tuple[str | None, int]:
     return None, 200
 
 
-def _page(template: str, **values: Any) -> str:
-    language, survey = _language(), _survey()
+def render_page(template: str, **values: Any) -> str:
+    """Render a template with what every page needs: language, account, the form's token."""
+    language, survey = page_language(), _survey()
     has_form = template == "login.html" or g.get("caller") is not None
     return render_template(
         template,
@@ -210,7 +179,8 @@ def date(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d}"
 
 
-def _language() -> str:
+def page_language() -> str:
+    """Return the language of the page: asked for in the address, or preferred by the browser."""
     return choose_language(request.args.get("lang"), request.accept_languages.values())
 
 

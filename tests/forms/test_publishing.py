@@ -118,13 +118,32 @@ def test_an_error_names_its_sheet_and_row() -> None:
     rows = [["type", "name", "label"], ["text", "t", "Why?"], ["text", "", "What?"]]
     with pytest.raises(WorkbookError) as refusal:
         convert(workbook({"survey": rows}), "a.xlsx")
-    assert [(finding.code, finding.row) for finding in refusal.value.findings] == [("invalid-form", 3)]
+    errors = [finding for finding in refusal.value.findings if finding.severity == "error"]
+    assert [(one.code, one.sheet, one.row, one.column, one.cell) for one in errors] == [
+        ("name-missing", "survey", 3, "name", "B3")
+    ]
+
+
+def test_what_only_the_converter_refuses_is_a_finding_with_its_row() -> None:
+    rows = [["type", "name", "label", "save_to"], ["text", "t", "Why?", ""], ["text", "u", "What?", "place"]]
+    with pytest.raises(WorkbookError) as refusal:
+        convert(workbook({"survey": rows}), "a.xlsx")
+    found = refusal.value.findings[0]
+    assert (found.code, found.severity, found.sheet, found.row, found.cell) == ("converter", "error", "survey", 3, "D3")
+    assert found.what["fr"].startswith("Le convertisseur refuse le classeur : « On the 'survey' sheet")
+    text = "| survey | | | | |\n| | type | name | label | save_to |\n\n| | text | t | Why? | place |\n"
+    with pytest.raises(WorkbookError) as refusal:
+        convert(text.encode(), "a.md")
+    assert refusal.value.findings[0].place == "survey:4:save_to"
 
 
 def test_a_warning_of_the_converter_is_a_finding() -> None:
-    rows = [["type", "name", "label::English"], ["text", "t", "Why?"]]
-    findings = convert(workbook({"survey": rows}), "a.xlsx").findings
-    assert {(finding.code, finding.severity) for finding in findings} == {("workbook-warning", "warning")}
+    rows = [["type", "name", "label"], ["text", "t", "Why?"], ["simserial", "s", ""]]
+    (found,) = [
+        one for one in convert(workbook({"survey": rows}), "a.xlsx").findings if one.code == "converter-warning"
+    ]
+    assert (found.severity, found.sheet, found.row) == ("warning", "survey", 3)
+    assert found.message("fr").startswith("Remarque du convertisseur : « simserial")
 
 
 def test_a_workbook_that_unpacks_to_very_much_or_declares_entities_is_refused() -> None:
@@ -133,7 +152,7 @@ def test_a_workbook_that_unpacks_to_very_much_or_declares_entities_is_refused() 
         archive.writestr("xl/workbook.xml", b" " * ((128 << 20) + 1))
     with zipfile.ZipFile(entities, "w") as archive:
         archive.writestr("xl/workbook.xml", b'<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>')
-    for content, code in ((bomb, "too-large"), (entities, "doctype")):
+    for content, code in ((bomb, "unpacks-too-large"), (entities, "doctype")):
         with pytest.raises(WorkbookError) as refusal:
             convert(content.getvalue(), "a.xlsx")
         assert [finding.code for finding in refusal.value.findings] == [code]
