@@ -59,11 +59,6 @@ MODES: Final[Mapping[str, Mapping[str, str]]] = {
     "training": {"en": "training", "fr": "formation"},
 }
 
-LOCKED: Final[Texts] = {
-    "en": "The interviews collected so far cannot be looked at while the vault is locked.",
-    "fr": "Les entretiens déjà collectés ne peuvent être consultés tant que le coffre est verrouillé.",
-}
-
 
 def collected_sentence(collected: Mapping[str, int]) -> Texts:
     """Say how many interviews there are, all modes apart."""

@@ -16,14 +16,14 @@ from forms.evolution.changes import Difference
 from forms.evolution.check import check_map
 from forms.evolution.declared import EMPTY_MAP, MigrationMap, joined_maps
 from forms.evolution.difference import compare
-from forms.evolution.rehearsal_words import LOCKED, collected_sentence, outcome_sentence, untouched_sentence
+from forms.evolution.rehearsal_words import collected_sentence, outcome_sentence, untouched_sentence
 from forms.evolution.upgrade import Upgrade, upgrade_between
 from forms.model import Texts
 from forms.workbook.findings import WorkbookFinding
 from server.db.queries import forms
 from server.db.queries import parts as part_queries
 from server.db.queries.forms import VersionLink
-from server.errors import BadRequest, KeyStoreLocked, NotFound
+from server.errors import BadRequest, NotFound
 from server.keystore import Store
 from server.microdata import Microdata
 from server.microdata.as_of import declared_map, rows_of
@@ -173,17 +173,6 @@ def rehearse_map(
         touched[mode] = len(tally.touched)
         outcomes += tally.outcomes()
     return Rehearsal(collected=collected, touched=touched, outcomes=tuple(outcomes))
-
-
-def rehearsal_members(
-    session: Session, microdata: Microdata, *, after: FormDefinition, declared: MigrationMap | None
-) -> dict[str, Any]:
-    """Return what JSON shows of a rehearsal; without the vault it says that nobody can look."""
-    try:
-        found = rehearse_map(session, microdata, after=after, declared=EMPTY_MAP if declared is None else declared)
-    except KeyStoreLocked:
-        return {"collected": None, "touched": None, "outcomes": [], "sentences": [dict(LOCKED)]}
-    return found.members()
 
 
 def check_against_published(

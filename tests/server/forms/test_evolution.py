@@ -146,18 +146,13 @@ def test_a_rehearsal_never_names_an_answer_of_the_identifiers(office: Context) -
     assert "Esi" not in told
 
 
-def test_without_the_vault_a_rehearsal_says_that_nobody_can_look(
-    office: Context, keys_dir: Path, tmp_path: Path
-) -> None:
+def test_without_the_vault_nobody_rehearses(office: Context, keys_dir: Path, tmp_path: Path) -> None:
     keystore = KeyStore.open(keys_dir, None)
     keystore._vault = None
     locked = Microdata(tmp_path, keystore, office.database)
     after = FormDefinition.parse(TWO)
-    with office.database.read() as session:
-        with pytest.raises(KeyStoreLocked):
-            compare_versions.rehearse_map(session, locked, after=after)
-        told = compare_versions.rehearsal_members(session, locked, after=after, declared=None)
-    assert "vault is locked" in told["sentences"][0]["en"]
+    with office.database.read() as session, pytest.raises(KeyStoreLocked):
+        compare_versions.rehearse_map(session, locked, after=after)
 
 
 def test_one_interview_is_read_both_ways(office: Context) -> None:
