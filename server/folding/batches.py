@@ -87,7 +87,7 @@ class OpeningWorker:
 
     def run_once(self, limit: int = BATCH) -> OpenedBatch:
         """Open at most so many envelopes, the oldest first."""
-        with _without_collector():
+        with without_collector():
             return self._run_once(limit)
 
     def _run_once(self, limit: int) -> OpenedBatch:
@@ -213,7 +213,7 @@ class OpeningWorker:
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
+def without_collector() -> Iterator[None]:
     """Hold up the cyclic collector for a batch: its answers are no garbage, and looking through them takes a fifth."""
     was_enabled = gc.isenabled()
     gc.disable()

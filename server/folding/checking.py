@@ -27,6 +27,7 @@ from server.db.queries import audit, checks, opening
 from server.db.queries.checks import CheckRow, CurrentRevision
 from server.db.queries.opening import StoredEnvelope
 from server.errors import KeyStoreLocked
+from server.folding.batches import without_collector
 from server.folding.opener import Material, Opener, ReadInterview, Waits
 from server.folding.surroundings import END, Office, basis_of, moment_of
 from server.keystore import KeyStore, KeyStoreError
@@ -80,6 +81,10 @@ class CheckingWorker:
         """Check at most so many interviews, those first whose envelopes came first; none without the vault."""
         if self.keystore.is_locked:
             return CheckedBatch(0, 0)
+        with without_collector():
+            return self._run_once(limit)
+
+    def _run_once(self, limit: int) -> CheckedBatch:
         while True:
             with self.database.read() as session:
                 basis = basis_of(session, CHECKER_VERSION)

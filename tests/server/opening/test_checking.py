@@ -3,6 +3,8 @@
 import random
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +19,7 @@ from server.folding import checking
 from server.folding.checking import CheckingWorker, open_check
 from server.folding.opener import Opener
 from server.folding.state import state_hash
+from server.jobs import run_worker
 from server.services import rebuild, settle_hold, verify_store
 from server.statistics.hh_remit.checks import CheckFinding
 from sync_protocol.documents import document_hash
@@ -277,6 +280,37 @@ def test_verify_counts_what_waits_and_names_what_was_altered(context: Context) -
     report = verify(context)
     assert report.difference_count == 1
     assert f"check of interview {raw_id(1).hex()} is stored otherwise" in str(report)
+
+
+def test_the_worker_checks_what_it_has_opened_and_trouble_in_checking_stops_no_opening(
+    sqlite_context: Context, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tablet = office(sqlite_context)
+    run_once, left = CheckingWorker.run_once, [1]
+
+    def failing(self: CheckingWorker, limit: int = 50) -> object:
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError("no space for Adjoa")
+        return run_once(self, limit)
+
+    monkeypatch.setattr(CheckingWorker, "run_once", failing)
+    monkeypatch.setattr("server.jobs.worker.CHECK_SECONDS", 0.1)
+    stop = threading.Event()
+    thread = threading.Thread(target=run_worker, args=(sqlite_context, stop))
+    thread.start()
+    try:
+        deliver(sqlite_context, [tablet.epoch(), seal(tablet, answers(1, age="41"))])
+        end = time.monotonic() + 30
+        while not codes(sqlite_context):
+            assert time.monotonic() < end, "it was not checked"
+            time.sleep(0.1)
+    finally:
+        stop.set()
+        thread.join(20)
+    assert codes(sqlite_context) == {raw_id(1): BAD_AGE}
+    assert "checking interviews failed: OSError at" in caplog.text
+    assert "Adjoa" not in caplog.text
 
 
 CHILD = """
