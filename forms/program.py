@@ -232,7 +232,8 @@ class _Builder:
 
     def _note_absent_list(self, spec: Spec, source: ChoiceSource, question: Question) -> None:
         instance = self.definition.instances.get(source.list_name or "")
-        file = search_file(question.appearance) if instance is None else media_name(instance.source)
+        searched = search_file(question.appearance)
+        file = media_name(instance.source) if instance is not None else f"{searched}.csv" if searched else ""
         error = XPathError("not-here", f"{file or source.list_name} is not here.")
         self.failures[spec.path, "choices"] = ProgramError(spec.path, "choices", error)
 

@@ -13,7 +13,7 @@ from lxml import etree
 from forms.documents import local_name
 from forms.model import ModelNode
 from forms.rules import Action, Program
-from forms.typed_values import calculated_text, typed_value
+from forms.typed_values import calculated_text, received_value, typed_value
 from forms.xpath.nodes import Context, Node, Rule, Spec, Unevaluable
 from forms.xpath.values import Value, to_boolean, to_text
 
@@ -229,7 +229,7 @@ class LiveTree:
     def take(self, node: Node, spec: Spec, text: str) -> None:
         """Take over the text of a leaf."""
         node.text = text
-        node.typed = typed_value(text, spec.type, self.zone, self.now)
+        node.typed = received_value(text, spec.type, self.zone, self.now)
         if spec.path in self.program.volatile and (text or self.sent is not None):
             node.computed = KEPT
 

@@ -45,6 +45,11 @@ def typed_value(text: str, kind: str, zone: datetime.tzinfo, now: datetime.datet
     return text
 
 
+def received_value(text: str, kind: str, zone: datetime.tzinfo, now: datetime.datetime) -> Value:
+    """Return the value that expressions see for a text that came from elsewhere; one that fails its type is none."""
+    return "" if kind != "string" and not has_type(text, kind) else typed_value(text, kind, zone, now)
+
+
 def has_type(text: str, kind: str) -> bool:
     """Say whether the text of a node is one that its type can have."""
     if kind in ("int", "integer"):

@@ -85,7 +85,7 @@ def _asked(tree: LiveTree, short: list[str], unevaluated: dict[tuple[str, str], 
             short.append(f"{node_path(parent)}/{spec.name}")
 
     for prompt in walk(tree, look_at_rows):
-        for code, rule, is_broken in _WHEN_ANSWERED if prompt.node.text else _WHEN_EMPTY:
+        for code, rule, is_broken in _WHEN_ANSWERED if tree.text(prompt.node) else _WHEN_EMPTY:
             try:
                 if is_broken(tree, prompt):
                     yield _finding(code, prompt.path)
@@ -151,8 +151,8 @@ def _same(sent: str, calculated: str) -> bool:
 
 
 def _no_uuid() -> str:
-    # A check keeps the identifiers that the interview came with; a missing one stays missing.
-    return ""
+    # A check keeps the identifiers that the interview came with; for one that is missing, any will do to say so.
+    return "00000000-0000-4000-8000-000000000000"
 
 
 def _finding(code: str, path: str, severity: Severity = "error") -> Finding:

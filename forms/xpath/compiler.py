@@ -177,12 +177,17 @@ class Compiler:
         if tree.predicates:
             return None, False
         if tree.start == "/":
-            return paths.route_to(self.root, scope.spec, tree.steps), False
+            return self._absolute(tree.steps, scope)
         if tree.start == "":
             return (None if scope.spec is None else paths.route_from(scope.spec, tree.steps)), False
         if isinstance(tree.start, Call) and tree.start.name == "current" and not tree.start.arguments:
             return paths.route_from(scope.origin, tree.steps), True
         return None, False
+
+    def _absolute(self, steps: tuple[Step, ...], scope: Scope) -> tuple[paths.Route | None, bool]:
+        # Inside a list of choices the row is that of the question whose choices they are.
+        is_elsewhere = scope.spec is None
+        return paths.route_to(self.root, scope.origin if is_elsewhere else scope.spec, steps), is_elsewhere
 
     def _path_nodes(self, tree: Path, scope: Scope) -> Select:
         route, from_current = self.route(tree, scope)
@@ -193,9 +198,9 @@ class Compiler:
         steps = list(tree.steps)
         if tree.start == "/":
             bound = next((place for place, step in enumerate(steps) if step.predicates or step.axis != "child"), 0)
-            prefix = paths.route_to(self.root, scope.spec, tree.steps[:bound])
+            prefix, from_current = self._absolute(tree.steps[:bound], scope)
             if prefix is not None:
-                start, spec, steps = paths.select_route(prefix, from_current=False), prefix.spec, steps[bound:]
+                start, spec, steps = paths.select_route(prefix, from_current=from_current), prefix.spec, steps[bound:]
                 scope.references.add(spec.path)
             else:
                 start, spec = _document, None
@@ -292,7 +297,7 @@ def _stands_alone(tree: Expression) -> bool:
         return True
     if not isinstance(tree, Path) or tree.predicates or any(step.predicates for step in tree.steps):
         return False
-    return isinstance(tree.start, Call) and tree.start.name == "current"
+    return tree.start == "/" or (isinstance(tree.start, Call) and tree.start.name == "current")
 
 
 def _next_spec(spec: Spec | None, step: Step) -> Spec | None:

@@ -84,10 +84,10 @@ def _build_current(_compiler: Compiler, call: Call, scope: Scope) -> Select:
 
 
 def _build_randomize(compiler: Compiler, call: Call, scope: Scope) -> Select:
-    # The order of choices is for the eye; which choices there are does not change.
+    # The order of choices is for the eye; which choices there are does not change. It is not shuffled here, so what an
+    # expression makes of the order is as a throw of dice.
     check_count(call, scope, 1, 2)
-    if len(call.arguments) == 1:
-        scope.notes |= RANDOM
+    scope.notes |= RANDOM
     return compiler.nodes(call.arguments[0], scope)
 
 
