@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from forms.package import MEDIUM_BYTES, PACKAGE_BYTES, PACKAGE_FILES, Medium
-from forms.workbook.findings import WorkbookError, WorkbookFinding
+from forms.package import MEDIUM_BYTES, PACKAGE_BYTES, PACKAGE_FILES, Medium, too_large
+from forms.workbook.findings import WorkbookError
+from forms.workbook.lint.catalogue import finding
 
 SUFFIX: Final = ".zip"
 WORKBOOKS: Final = (".xlsx", ".xlsm", ".xls", ".md")
@@ -37,35 +38,17 @@ def unpack(content: bytes) -> Unpacked:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _unpack(archive)
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, ValueError):
-        raise _refused(
-            "not-a-package",
-            "The .zip file is damaged or protected by a password.",
-            "Le fichier .zip est endommagé ou protégé par un mot de passe.",
-            "Pack the workbook and its media again, without a password.",
-            "Recréez l’archive avec le classeur et ses médias, sans mot de passe.",
-        ) from None
+        raise WorkbookError((finding("not-a-package"),)) from None
 
 
 def _unpack(archive: zipfile.ZipFile) -> Unpacked:
     entries = [entry for entry in archive.infolist() if not entry.is_dir() and not _is_debris(entry.filename)]
-    largest = MEDIUM_BYTES + WORKBOOK_BYTES
-    if len(entries) > PACKAGE_FILES + 1 or sum(entry.file_size for entry in entries) > PACKAGE_BYTES + WORKBOOK_BYTES:
-        raise _refused(
-            "media-too-large",
-            f"The .zip file holds {len(entries)} files; at most {PACKAGE_FILES} of {PACKAGE_BYTES >> 20} MiB fit.",
-            f"L’archive contient {len(entries)} fichiers ; au plus {PACKAGE_FILES} et {PACKAGE_BYTES >> 20} Mio.",
-            "Make pictures and recordings smaller, or leave some out.",
-            "Réduisez les images et les enregistrements, ou retirez-en.",
-        )
+    largest, size = MEDIUM_BYTES + WORKBOOK_BYTES, sum(entry.file_size for entry in entries)
+    if len(entries) > PACKAGE_FILES + 1 or size > PACKAGE_BYTES + WORKBOOK_BYTES:
+        raise WorkbookError((too_large(len(entries), size),))
     workbooks = [entry for entry in entries if PurePosixPath(entry.filename).suffix.lower() in WORKBOOKS]
     if len(workbooks) != 1:
-        raise _refused(
-            "package-workbooks",
-            f"The .zip file holds {len(workbooks)} workbooks; a package has exactly one.",
-            f"L’archive contient {len(workbooks)} classeurs ; il en faut exactement un.",
-            f"Put one workbook ({', '.join(WORKBOOKS)}) into it, and its media.",
-            f"Mettez-y un seul classeur ({', '.join(WORKBOOKS)}) et ses médias.",
-        )
+        raise WorkbookError((finding("package-workbooks", count=len(workbooks), suffixes=", ".join(WORKBOOKS)),))
     media = [
         Medium(name=_base_name(entry.filename), content=_read(archive, entry, largest))
         for entry in entries
@@ -88,10 +71,3 @@ def _is_debris(filename: str) -> bool:
 
 def _base_name(filename: str) -> str:
     return PurePosixPath(filename.replace("\\", "/")).name
-
-
-def _refused(code: str, what: str, quoi: str, mend: str, comment: str) -> WorkbookError:
-    finding = WorkbookFinding(
-        code=code, severity="error", what={"en": what, "fr": quoi}, mend={"en": mend, "fr": comment}
-    )
-    return WorkbookError((finding,))

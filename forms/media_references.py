@@ -6,6 +6,7 @@ from typing import Final
 
 from forms.documents import parse_xml
 from forms.workbook.findings import WorkbookFinding
+from forms.workbook.lint.catalogue import finding
 
 MAX_XFORM_BYTES: Final = 32 << 20
 _ADDRESS: Final = re.compile(r"jr://(?:file|file-csv|images|image|audio|video)/([^\s\"'<>][^\"'<>\n]*)")
@@ -30,36 +31,8 @@ def asked_files(xform: bytes) -> frozenset[str]:
 def check_references(asked: Iterable[str], given: Iterable[str]) -> tuple[WorkbookFinding, ...]:
     """Compare what a form asks for with what it was given: a missing file is a warning, an idle one a note."""
     asked_names, given_names = frozenset(asked), frozenset(given)
-    missing = (
-        WorkbookFinding(
-            code="media-missing",
-            severity="warning",
-            what={
-                "en": f"The form asks for the file “{name}”, which is not among its media.",
-                "fr": f"Le formulaire demande le fichier « {name} », absent de ses médias.",
-            },
-            mend={
-                "en": "Give it with the workbook; without it the tablet shows an empty list or no picture.",
-                "fr": "Joignez-le au classeur ; sans lui, la tablette montre une liste vide ou aucune image.",
-            },
-        )
-        for name in sorted(asked_names - given_names)
-    )
-    idle = (
-        WorkbookFinding(
-            code="media-unused",
-            severity="note",
-            what={
-                "en": f"No question asks for the file “{name}”.",
-                "fr": f"Aucune question ne demande le fichier « {name} ».",
-            },
-            mend={
-                "en": "Leave it out, or check how the workbook spells its name.",
-                "fr": "Retirez-le, ou vérifiez comment le classeur écrit son nom.",
-            },
-        )
-        for name in sorted(given_names - asked_names)
-    )
+    missing = (finding("media-missing", name=name) for name in sorted(asked_names - given_names))
+    idle = (finding("media-unused", name=name) for name in sorted(given_names - asked_names))
     return (*missing, *idle)
 
 

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from forms.workbook.findings import WorkbookFinding
+from forms.workbook.lint.catalogue import finding
 
 MEDIUM_BYTES: Final = 10 << 20
 """One file: a minute of video or a list of some 100 000 villages; a tablet on a mobile line fetches it in minutes."""
@@ -91,74 +92,39 @@ def package_hash(xform_hash: bytes, media: Iterable[tuple[str, bytes]]) -> bytes
 def check_media(media: Iterable[Medium]) -> tuple[WorkbookFinding, ...]:
     """Return what keeps files from being part of a version."""
     given = list(media)
-    findings = [finding for medium in given for finding in _check_medium(medium)]
+    findings = [found for medium in given for found in _check_medium(medium)]
     seen: dict[str, str] = {}
     for medium in given:
         key = unicodedata.normalize("NFC", medium.name).casefold()
         if key in seen:
-            findings.append(
-                _error(
-                    "media-name-twice",
-                    f"Two media files are called “{seen[key]}” and “{medium.name}”, which a tablet takes for one.",
-                    f"Deux fichiers s’appellent « {seen[key]} » et « {medium.name} » : une tablette les confond.",
-                    "Rename one of them, here and in the workbook.",
-                    "Renommez l’un des deux, ici et dans le classeur.",
-                )
-            )
+            findings.append(finding("media-name-twice", first=_shown(seen[key]), name=_shown(medium.name)))
         seen.setdefault(key, medium.name)
-    return (*findings, *_check_size(given))
-
-
-def _check_size(given: list[Medium]) -> list[WorkbookFinding]:
     total = sum(len(medium.content) for medium in given)
-    if total <= PACKAGE_BYTES and len(given) <= PACKAGE_FILES:
-        return []
-    most = PACKAGE_BYTES >> 20
-    return [
-        _error(
-            "media-too-large",
-            f"There are {len(given)} media files of {total:,} bytes; at most {PACKAGE_FILES} of {most} MiB fit.",
-            f"Il y a {len(given)} fichiers médias, {total:,} octets en tout ; au plus {PACKAGE_FILES} et {most} Mio.",
-            "Make pictures and recordings smaller, or leave some out.",
-            "Réduisez les images et les enregistrements, ou retirez-en.",
-        )
-    ]
+    if total > PACKAGE_BYTES or len(given) > PACKAGE_FILES:
+        findings.append(too_large(len(given), total))
+    return tuple(findings)
+
+
+def too_large(count: int, size: int) -> WorkbookFinding:
+    """Return the finding of too many files, or files that are too large together."""
+    return finding("package-too-large", count=count, size=f"{size:,}", most=PACKAGE_FILES, limit=PACKAGE_BYTES >> 20)
 
 
 def _check_medium(medium: Medium) -> list[WorkbookFinding]:
     findings = []
-    shown = "".join(character if character.isprintable() else "·" for character in medium.name)[:80]
+    name = _shown(medium.name)
     if not is_plain_name(medium.name):
-        findings.append(
-            _error(
-                "media-name",
-                f"“{shown}” cannot be the name of a media file: it has a path, a control character or no letter.",
-                f"« {shown} » ne peut pas nommer un fichier média : chemin, caractère de contrôle ou nom vide.",
-                f"Use a plain file name of at most {NAME_LENGTH} characters, as the workbook writes it.",
-                f"Utilisez un simple nom de fichier de {NAME_LENGTH} caractères au plus, celui du classeur.",
-            )
-        )
+        findings.append(finding("media-name", name=name, longest=NAME_LENGTH))
     elif _suffix(medium.name) not in MEDIA_TYPES:
-        findings.append(
-            _error(
-                "media-type",
-                f"“{shown}” is of no type that a form can show or read.",
-                f"« {shown} » n’est d’aucun type qu’un formulaire sache montrer ou lire.",
-                f"Use one of {', '.join(MEDIA_TYPES)}.",
-                f"Utilisez l’un de {', '.join(MEDIA_TYPES)}.",
-            )
-        )
+        findings.append(finding("media-type", name=name, types=", ".join(MEDIA_TYPES)))
     if len(medium.content) > MEDIUM_BYTES:
-        findings.append(
-            _error(
-                "media-too-large",
-                f"“{shown}” has {len(medium.content):,} bytes; at most {MEDIUM_BYTES >> 20} MiB reach a tablet.",
-                f"« {shown} » fait {len(medium.content):,} octets ; au plus {MEDIUM_BYTES >> 20} Mio.",
-                "Make it smaller.",
-                "Réduisez-le.",
-            )
-        )
+        size = f"{len(medium.content):,}"
+        findings.append(finding("media-too-large", name=name, size=size, limit=MEDIUM_BYTES >> 20))
     return findings
+
+
+def _shown(name: str) -> str:
+    return "".join(character if character.isprintable() else "·" for character in name)[:80]
 
 
 def is_plain_name(name: str) -> bool:
@@ -170,7 +136,3 @@ def is_plain_name(name: str) -> bool:
 
 def _suffix(name: str) -> str:
     return PurePosixPath(name).suffix.lower()
-
-
-def _error(code: str, what: str, quoi: str, mend: str, comment: str) -> WorkbookFinding:
-    return WorkbookFinding(code=code, severity="error", what={"en": what, "fr": quoi}, mend={"en": mend, "fr": comment})

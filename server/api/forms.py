@@ -5,13 +5,14 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, request
 
+from forms.evolution.declared import EMPTY_MAP
 from forms.package import PACKAGE_BYTES, Medium
 from server.api.bodies import if_changed, limit, read_body
 from server.api.form_members import event_members, form_members, manifest_members, version_members
 from server.clock import utc_now
 from server.context import caller, current, roles
 from server.errors import BadRequest
-from server.services import deliver_forms, publish_form
+from server.services import compare_versions, deliver_forms, publish_form
 from server.services.publish_form import Prepared
 
 UPLOAD_BYTES: Final = PACKAGE_BYTES + (17 << 20)
@@ -30,7 +31,7 @@ def publish(form_id: str) -> Response:
     with database.read() as session:
         examined = publish_form.examine(session, prepared)
     if request.args.get("dry_run") in ("1", "true"):
-        return _json(examined.members(None))
+        return _json(examined.members(_rehearse(prepared)))
     with database.transaction() as session:
         published = publish_form.publish(
             session, prepared, note=note, user=caller().name, now=utc_now(), examined=examined
@@ -183,6 +184,19 @@ def _multipart() -> tuple[Prepared, str]:
         map_name="map.csv" if declared is None else declared.filename or "map.csv",
     )
     return prepared, request.form.get("note", "")
+
+
+def _rehearse(prepared: Prepared) -> dict[str, Any] | None:
+    """Count what the version would do to the interviews collected so far; None while the key store is locked."""
+    instance = current()
+    if instance.keystore.is_locked:
+        return None
+    declared = prepared.declared or EMPTY_MAP
+    with instance.database.read() as session:
+        rehearsal = compare_versions.rehearse_map(
+            session, instance.microdata, after=prepared.definition, declared=declared
+        )
+    return rehearsal.members()
 
 
 def _object() -> dict[str, Any]:

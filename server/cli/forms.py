@@ -58,7 +58,7 @@ def publish(desk: Desk, /, source: str, **options: Any) -> None:
     language, as_json = chosen_language(options["lang"]), bool(options["as_json"])
     with desk.context() as context, _explained(language, as_json=as_json):
         prepared = _prepare(source, options)
-        examined, rehearsal = _examine(context, prepared)
+        examined, rehearsal = _examine(context, prepared, with_rehearsal=options["dry_run"])
         if options["dry_run"]:
             told = examined.members(rehearsal)
         else:
@@ -205,12 +205,19 @@ def _media(files: tuple[Path, ...], folder: Path | None) -> "list[Medium]":
     return [Medium(name=path.name, content=path.read_bytes()) for path in paths]
 
 
-def _examine(context: "Context", prepared: "Prepared") -> "tuple[Examined, object]":
-    """Compare with what is published, and rehearse on the interviews collected so far."""
-    from server.services import publish_form
+def _examine(context: "Context", prepared: "Prepared", *, with_rehearsal: bool) -> "tuple[Examined, object]":
+    """Compare with what is published; on a dry run, rehearse on the interviews collected so far too."""
+    from forms.evolution.declared import EMPTY_MAP
+    from server.services import compare_versions, publish_form
 
     with context.database.read() as session:
-        return publish_form.examine(session, prepared), None
+        examined = publish_form.examine(session, prepared)
+        if not with_rehearsal or examined.difference is None or context.keystore.is_locked:
+            return examined, None
+        rehearsal = compare_versions.rehearse_map(
+            session, context.microdata, after=prepared.definition, declared=prepared.declared or EMPTY_MAP
+        )
+    return examined, rehearsal.members()
 
 
 def _publish(context: "Context", examined: "Examined", note: str) -> "PublishedVersion":

@@ -7,15 +7,16 @@ what stands in the way.
 from functools import partial
 from typing import Any, Final
 
-from flask import Blueprint, Response, g, redirect, request, url_for
+from flask import Blueprint, Response, current_app, g, redirect, request, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from forms.evolution.declared import EMPTY_MAP
 from forms.package import PACKAGE_BYTES, Medium
 from server.clock import utc_now
 from server.context import caller, current, roles
 from server.db.queries.forms import StoredVersion
 from server.errors import BadRequest, FormChangeBreaks, NotFound, WorkbookInvalid
-from server.services import deliver_forms, publish_form
+from server.services import compare_versions, deliver_forms, publish_form
 from server.services.publish_form import Examined
 from server.web.form_messages import form_word
 from server.web.form_tokens import is_ours
@@ -26,6 +27,9 @@ UPLOAD_BYTES: Final = PACKAGE_BYTES + (17 << 20)
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 OFFICE: Final = ("supervisor", "manager", "statistician")
 DECIDERS: Final = frozenset({"manager", "administrator"})
+
+DOCUMENTS: Final = {"codebook": "codebooks.of_version", "questionnaire": "codebooks.questionnaire"}
+"""What is written about a version for people to read, by the view that serves it."""
 
 blueprint = Blueprint("form_pages", __name__, template_folder="templates", url_prefix="/forms")
 blueprint.after_request(protect)
@@ -52,7 +56,8 @@ def version(form_id: str, version: str) -> str:
         form = next(one for one in deliver_forms.list_forms(session) if one.form_id == form_id)
         others = {one.hash: one.version for one in deliver_forms.list_versions(session, form_id)}
     previous = others.get(package.version.previous_hash or b"")
-    return _page("form_version.html", documents=(), package=package, events=events, form=form, previous=previous)
+    documents = [name for name, endpoint in DOCUMENTS.items() if endpoint in current_app.view_functions]
+    return _page("form_version.html", documents=documents, package=package, events=events, form=form, previous=previous)
 
 
 @blueprint.get("/check")
@@ -188,7 +193,21 @@ def _publish(upload: Upload, note: str) -> tuple[str, int] | WerkzeugResponse:
 
 
 def _checked(examined: Examined, upload: Upload, note: str) -> str:
-    return _page("form_check.html", told=examined.members(None), carried=upload.carried(), note=note, name="")
+    told = examined.members(_rehearse(examined))
+    return _page("form_check.html", told=told, carried=upload.carried(), note=note, name="")
+
+
+def _rehearse(examined: Examined) -> dict[str, Any] | None:
+    """Count what the version would do to the interviews collected so far; None while the key store is locked."""
+    instance = current()
+    if examined.difference is None or instance.keystore.is_locked:
+        return None
+    declared = examined.prepared.declared or EMPTY_MAP
+    with instance.database.read() as session:
+        rehearsal = compare_versions.rehearse_map(
+            session, instance.microdata, after=examined.prepared.definition, declared=declared
+        )
+    return rehearsal.members()
 
 
 def _refused(refused: WorkbookInvalid, upload: Upload) -> str:

@@ -1,7 +1,7 @@
 """Compare a prepared version with what is published: what it would break, and whether its map mends that."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -10,6 +10,7 @@ from forms.evolution.check import check_map
 from forms.evolution.declared import EMPTY_MAP
 from forms.evolution.difference import compare
 from forms.workbook.findings import WorkbookFinding
+from forms.workbook.lint.catalogue import finding
 from server.db.queries import definitions, forms
 from server.db.queries.forms import DRAFT, StoredVersion, VersionLink
 from server.errors import FormVersionExists
@@ -128,7 +129,7 @@ def _compare(
 ) -> tuple[Difference | None, tuple[WorkbookFinding, ...]]:
     declared = prepared.declared
     if previous is None:
-        return None, () if declared is None else (_IDLE_MAP,)
+        return None, () if declared is None else (finding("map-without-previous", sheet="map"),)
     before = definitions.definition(session, previous.hash)
     if before is None:
         raise LookupError("a version of the chain has no XForm")
@@ -142,15 +143,3 @@ def _compare(
         indicators=RESTING.get(prepared.definition.form_id),
     )
     return difference, remarks
-
-
-_IDLE_MAP: Final = WorkbookFinding(
-    code="map-without-previous",
-    severity="warning",
-    sheet="map",
-    what={
-        "en": "There is a migration map, but no version was published before this one.",
-        "fr": "Il y a un plan de passage, mais aucune version n’a été publiée avant celle-ci.",
-    },
-    mend={"en": "It is not stored.", "fr": "Il n’est pas enregistré."},
-)

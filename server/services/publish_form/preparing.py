@@ -11,6 +11,7 @@ from forms.evolution.declared import MigrationMap, map_of_sheet, read_map
 from forms.media_references import asked_files, check_references
 from forms.package import Medium, check_media, lists_of, package_hash
 from forms.workbook.findings import WorkbookError, WorkbookFinding
+from forms.workbook.lint.catalogue import finding
 from forms.xlsform import Conversion, convert
 from server.errors import WorkbookInvalid
 from server.services.publish_form.members import finding_members
@@ -83,16 +84,12 @@ def _prepare(
     """Find all that can be found: a bad medium does not hide what is wrong with the workbook."""
     errors = list(check_media(media))
     try:
-        conversion = convert(workbook, filename)
-        errors += _check_size(conversion)
+        conversion = convert(workbook, filename, media={medium.name: medium.content for medium in media})
     except WorkbookError as error:
         raise WorkbookError((*error.findings, *errors)) from None
+    errors += _check_size(conversion)
     if errors:
         raise WorkbookError((*errors, *conversion.findings))
-    findings = (
-        *conversion.findings,
-        *check_references(asked_files(conversion.xform), (medium.name for medium in media)),
-    )
     return Prepared(
         workbook=workbook,
         filename=filename,
@@ -100,76 +97,38 @@ def _prepare(
         definition=FormDefinition.parse(conversion.xform, lists_of(media)),
         media=tuple(sorted(media, key=lambda medium: medium.name)),
         declared=_declared(conversion, map_content, map_name),
-        findings=findings,
+        findings=(*conversion.findings, *_check_references(conversion, filename, media)),
     )
 
 
+def _check_references(conversion: Conversion, filename: str, media: tuple[Medium, ...]) -> tuple[WorkbookFinding, ...]:
+    """Say which files are missing where the linter does not: in an XForm, and in a workbook that came without any."""
+    if media and PurePath(filename).suffix.lower() != ".xml":
+        return ()
+    return check_references(asked_files(conversion.xform), (medium.name for medium in media))
+
+
 def _declared(conversion: Conversion, map_content: bytes | None, map_name: str) -> MigrationMap | None:
-    sheet = getattr(conversion, "map_sheet", None)
+    sheet = conversion.map_sheet
     if map_content is None:
         return None if sheet is None else map_of_sheet(sheet)
     if sheet is not None:
-        raise WorkbookError(
-            (
-                finding(
-                    "map-twice",
-                    "There is a migration map in the workbook and another in a file.",
-                    "Il y a un plan de passage dans le classeur et un autre dans un fichier.",
-                    mend="Keep one of them.",
-                    comment="N’en gardez qu’un.",
-                    sheet="map",
-                ),
-            )
-        )
+        raise WorkbookError((finding("map-twice", sheet="map"),))
     return read_map(map_content, map_name)
 
 
 def _check_size(conversion: Conversion) -> list[WorkbookFinding]:
     found = []
     if len(conversion.xform) > XFORM_BYTES:
-        found.append(
-            finding(
-                "too-large",
-                f"The form makes an XForm of {len(conversion.xform):,} bytes; at most {XFORM_BYTES:,} reach a tablet in"
-                " one answer.",
-                f"Le formulaire donne un XForm de {len(conversion.xform):,} octets ; une tablette en reçoit au plus"
-                f" {XFORM_BYTES:,} à la fois.",
-                mend="Put long choice lists into files.",
-                comment="Mettez les longues listes de choix dans des fichiers.",
-            )
-        )
-    for what, text, longest in (
+        found.append(finding("xform-too-large", size=f"{len(conversion.xform):,}", limit=f"{XFORM_BYTES:,}"))
+    for setting, text, longest in (
         ("form_id", conversion.form_id, NAME_LENGTH),
         ("version", conversion.version, NAME_LENGTH),
-        ("title", conversion.title, TITLE_LENGTH),
+        ("form_title", conversion.title, TITLE_LENGTH),
     ):
         if len(text) > longest:
-            found.append(
-                finding(
-                    "too-long",
-                    f"The {what} has {len(text)} characters, at most {longest} fit.",
-                    f"« {what} » a {len(text)} caractères, au plus {longest} tiennent.",
-                    mend="Shorten it.",
-                    comment="Raccourcissez-le.",
-                    sheet="settings",
-                    row=2,
-                )
-            )
+            found.append(finding("setting-too-long", sheet="settings", setting=setting, size=len(text), limit=longest))
     return found
-
-
-def finding(
-    code: str, what: str, quoi: str, *, mend: str, comment: str, sheet: str | None = None, row: int | None = None
-) -> WorkbookFinding:
-    """Return an error in both languages."""
-    return WorkbookFinding(
-        code=code,
-        severity="error",
-        sheet=sheet,
-        row=row,
-        what={"en": what, "fr": quoi},
-        mend={"en": mend, "fr": comment},
-    )
 
 
 def invalid(findings: tuple[WorkbookFinding, ...]) -> WorkbookInvalid:

@@ -167,7 +167,7 @@ def test_a_map_without_anything_before_it_is_not_stored(context: Context) -> Non
     published = publish(
         context, workbook("1"), map_content=b"question,change,from,to,rule,note\nage,not-comparable,,,,\n"
     )
-    assert [finding.code for finding in published.findings] == ["map-without-previous"]
+    assert "map-without-previous" in [finding.code for finding in published.findings]
     with context.database.read() as session:
         assert forms.map_document(session, published.hash) is None
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from forms.findings import Severity
 from forms.workbook.findings import WorkbookFinding
-from forms.workbook.lint.catalogue import columns, expressions, files, lists, questions
+from forms.workbook.lint.catalogue import columns, expressions, files, lists, packages, questions
 from forms.workbook.lint.catalogue.entry import Entry
 
 SECTIONS: Final[Mapping[str, tuple[Entry, ...]]] = {
@@ -18,6 +18,7 @@ SECTIONS: Final[Mapping[str, tuple[Entry, ...]]] = {
     "Choices and languages": lists.ENTRIES,
     "References and expressions": expressions.ENTRIES,
     "Columns of the data": columns.ENTRIES,
+    "Packages and maps": packages.ENTRIES,
 }
 CATALOGUE: Final[Mapping[str, Entry]] = {entry.code: entry for entries in SECTIONS.values() for entry in entries}
 

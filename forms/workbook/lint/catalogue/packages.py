@@ -1,0 +1,133 @@
+"""Packages: the files that come with a form, and the map that leads to it."""
+
+from typing import Final
+
+from forms.workbook.lint.catalogue.entry import Entry, entry
+
+ENTRIES: Final[tuple[Entry, ...]] = (
+    entry(
+        "media-name",
+        "error",
+        "`../card.png`",
+        en=(
+            "“{name}” cannot be the name of a media file: it has a path, a control character or no letter.",
+            "Use a plain file name of at most {longest} characters, as the workbook writes it.",
+        ),
+        fr=(
+            "« {name} » ne peut pas nommer un fichier média : chemin, caractère de contrôle ou nom vide.",
+            "Utilisez un simple nom de fichier de {longest} caractères au plus, celui du classeur.",
+        ),
+    ),
+    entry(
+        "media-name-twice",
+        "error",
+        "`card.png` and `Card.PNG`",
+        en=(
+            "Two media files are called “{first}” and “{name}”, which a tablet takes for one.",
+            "Rename one of them, here and in the workbook.",
+        ),
+        fr=(
+            "Deux fichiers s'appellent « {first} » et « {name} » : une tablette les confond.",
+            "Renommez l'un des deux, ici et dans le classeur.",
+        ),
+    ),
+    entry(
+        "media-type",
+        "error",
+        "`card.exe`",
+        en=("“{name}” is of no type that a form can show or read.", "Use one of {types}."),
+        fr=("« {name} » n'est d'aucun type qu'un formulaire sache montrer ou lire.", "Utilisez l'un de {types}."),
+    ),
+    entry(
+        "media-too-large",
+        "error",
+        "a video of 40 MiB",
+        en=(
+            "“{name}” has {size} bytes; at most {limit} MiB reach a tablet.",
+            "Make it smaller, or leave it out.",
+        ),
+        fr=(
+            "« {name} » fait {size} octets ; au plus {limit} Mio parviennent à une tablette.",
+            "Réduisez ou retirez-le.",
+        ),
+    ),
+    entry(
+        "package-too-large",
+        "error",
+        "2000 pictures",
+        en=(
+            "There are {count} files of {size} bytes; at most {most} of {limit} MiB together fit.",
+            "Make pictures and recordings smaller, or leave some out.",
+        ),
+        fr=(
+            "Il y a {count} fichiers, {size} octets en tout ; au plus {most} fichiers et {limit} Mio tiennent.",
+            "Réduisez les images et les enregistrements, ou retirez-en.",
+        ),
+    ),
+    entry(
+        "not-a-package",
+        "error",
+        "a .zip that was cut",
+        en=(
+            "The .zip file is damaged or protected by a password.",
+            "Pack the workbook and its media again, without a password.",
+        ),
+        fr=(
+            "Le fichier .zip est endommagé ou protégé par un mot de passe.",
+            "Recréez l'archive avec le classeur et ses médias, sans mot de passe.",
+        ),
+    ),
+    entry(
+        "package-workbooks",
+        "error",
+        "a .zip of pictures only",
+        en=(
+            "The .zip file holds {count} workbooks; a package has exactly one.",
+            "Put one workbook ({suffixes}) into it, and its media.",
+        ),
+        fr=(
+            "L'archive contient {count} classeurs ; il en faut exactement un.",
+            "Mettez-y un seul classeur ({suffixes}) et ses médias.",
+        ),
+    ),
+    entry(
+        "xform-too-large",
+        "error",
+        "a list of 40 000 villages on the choices sheet",
+        en=(
+            "The form makes an XForm of {size} bytes; at most {limit} reach a tablet in one answer.",
+            "Put long choice lists into files.",
+        ),
+        fr=(
+            "Le formulaire donne un XForm de {size} octets ; une tablette en reçoit au plus {limit} à la fois.",
+            "Mettez les longues listes de choix dans des fichiers.",
+        ),
+    ),
+    entry(
+        "setting-too-long",
+        "error",
+        "a form_title of 1001 characters",
+        en=("The {setting} has {size} characters; at most {limit} fit.", "Shorten it."),
+        fr=("« {setting} » a {size} caractères ; au plus {limit} tiennent.", "Raccourcissez-le."),
+    ),
+    entry(
+        "map-twice",
+        "error",
+        "a sheet `map` and `--map map.csv`",
+        en=("There is a migration map in the workbook and another in a file.", "Keep one of them."),
+        fr=("Il y a un plan de passage dans le classeur et un autre dans un fichier.", "N'en gardez qu'un."),
+    ),
+    entry(
+        "map-without-previous",
+        "warning",
+        "a map with the first version of a form",
+        en=(
+            "There is a migration map, but no version was published before this one.",
+            "It is not stored; nothing needs to be done.",
+        ),
+        fr=(
+            "Il y a un plan de passage, mais aucune version n'a été publiée avant celle-ci.",
+            "Il n'est pas enregistré ; il n'y a rien à faire.",
+        ),
+    ),
+)
