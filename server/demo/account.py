@@ -89,9 +89,7 @@ def _versions(evidence: Evidence) -> Iterator[AccountLine]:
         f"version {NEWEST} without its migration map", 1, evidence.refused_versions, "refused: it would break"
     )
     told, read, where = evidence.told, evidence.read, f"microdata as of version {NEWEST}"
-    yield AccountLine(
-        "mobile money of version 1, read as 4x", told.mobile_not_split, read.mobile_not_split, where
-    )
+    yield AccountLine("mobile money of version 1, read as 4x", told.mobile_not_split, read.mobile_not_split, where)
     yield AccountLine("education “does not know”, kept as 97", told.level_not_known, read.level_not_known, where)
 
 

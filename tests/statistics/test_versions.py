@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,6 +14,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from forms import library
+from forms.definition import FormDefinition
 from server.app import create_app
 from server.demo.answers import VERSIONS
 from server.demo.cases import Case
@@ -21,7 +23,7 @@ from server.demo.rollout import version_name
 from server.services import estimate, publish_form
 from server.services.estimate import PreparedRelease
 from tests.office import bearer
-from tests.statistics.office import NOW, Made, Office, make_survey
+from tests.statistics.office import NOW, Made, Office, Opened, make_survey, prepared_version
 
 MIXED = "mixed"
 Door: TypeAlias = Callable[..., list[dict[str, str]]]
@@ -99,6 +101,41 @@ def test_every_version_gives_the_same_release_but_for_its_inputs(releases: dict[
     assert first["counts"]["respondents"] > 900
     for name, release in releases.items():
         assert but_inputs(release) == first, name
+
+
+def under_an_older_name(one: Opened, definition: FormDefinition) -> Opened:
+    """Return an interview on a form that calls ``f_amt`` by another name."""
+    row = dict(one.answers.analysis)
+    if row.get("sender"):
+        row["sender"] = [
+            {"f_told" if name == "f_amt" else name: value for name, value in sender.items()} for sender in row["sender"]
+        ]
+    return replace(one, definition=definition, answers=replace(one.answers, analysis=row))
+
+
+def test_amounts_under_another_name_are_read_through_the_map(
+    surveys: dict[Any, Made],
+    releases: dict[str, PreparedRelease],
+    keys_dir: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    newest = prepared_version(3)
+    xform = newest.conversion.xform.replace(b"f_amt", b"f_told").replace(b"2026112403", b"2026112400")
+    older = publish_form.prepare(xform, "older.xml")
+    made = Made(
+        surveys[3].fieldwork, tuple(under_an_older_name(one, older.definition) for one in surveys[3].interviews)
+    )
+    office = Office.found(tmp_path_factory.mktemp("older"), keys_dir, made, ())
+    renamed = publish_form.prepare(
+        newest.workbook, newest.filename, map_content=b"question,change,from,to,rule,note\nf_amt,renamed,f_told,,,\n"
+    )
+    with office.context.database.transaction() as session:
+        for version in (older, renamed):
+            publish_form.publish(session, version, note="", user="manager", now=NOW)
+    office.store(made.interviews)
+    office.finish_fieldwork()
+    assert but_inputs(prepared_by(office)) == but_inputs(releases["on 3"])
+    office.close()
 
 
 def test_versions_and_their_maps_are_inputs(releases: dict[str, PreparedRelease]) -> None:

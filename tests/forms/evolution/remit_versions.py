@@ -31,8 +31,8 @@ c_ret_back,same-meaning,,,,
 
 def _sheets() -> dict[str, Sheet]:
     found = {}
-    for title in library.SHEETS:
-        header, *rows = library.sheet("hh_remit", title)
+    for title in library.sheets("hh_remit@1"):
+        header, *rows = library.sheet("hh_remit@1", title)
         found[title] = [dict(zip(header, row, strict=True)) for row in rows]
     return found
 
