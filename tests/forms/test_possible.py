@@ -74,7 +74,7 @@ def _matters(condition: str, **answers: str) -> bool:
 
 
 @settings(max_examples=80)
-@given(conditions)
+@given(conditions.filter(lambda condition: condition not in ("true()", "false()")))
 def test_a_condition_called_impossible_is_true_for_no_answer(condition: str) -> None:
     form = read_form(read_workbook(workbook(condition), "a.md"))
     (formula,) = [one for one in read_formulas(form) if one.column == "relevant"]
