@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run lint types contracts tests compare-collect bench docs simulate-estimates constraints format clean
+.PHONY: help demo test run lint types contracts tests compare-collect fuzz-forms bench docs simulate-estimates constraints format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r name text; do printf '  make %-20s %s\n' "$$name" "$$text"; done

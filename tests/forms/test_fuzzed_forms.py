@@ -53,54 +53,106 @@ SEED: dict[str, Grid] = {
     ],
     "settings": [["form_id", "version", "default_language"], ["tiny", "1", "English (en)"]],
 }
-WORDS = st.sampled_from(
-    [
-        "",
-        " ",
-        "text",
-        "select_one",
-        "select_one yn or_other",
-        "select_one ${r}",
-        "select_one_from_file a.csv",
-        "rank yn",
-    ]
-    + ["begin_group", "end_group", "begin repeat", "end_repeat", "begin loop over yn", "calculate", "audit", "osm yn"]
-    + ["range", "${n}", "${", "${n", "${}", "${last-saved#n}", "${nobody}", "a b", "1a", "meta", "data", "name", "type"]
-    + [
-        ". > 1",
-        "and",
-        "(((((",
-        "'",
-        '"',
-        "x[",
-        "../",
-        "//",
-        "instance('yn')/root/item[name = ${s}]/label",
-        "-1",
-        "1e999",
-    ]
-    + ["label", "label::", "::", ":", "bind::", "bind::a:b", "media::image", "jr:count", "body:x", "hint::English (en)"]
-    + ["yes", "rows=2 x", "start=1 end=0", "randomize=true seed=x", "#REF!", "\x00", "\ud7ff", "𝒳", "é" * 40, "a" * 300]
-    + [
-        "pulldata('a', 'b', 'c', ${n})",
-        "indexed-repeat(${c}, ${r}, 1)",
-        "once(1, 2, 3)",
-        "search('a')",
-        "table-list",
-        "-",
-    ]
-    + [
-        "true()",
-        "not(",
-        "date('2026-13-45')",
-        "if(1,2",
-        "${n}${n}",
-        "=1+1",
-        "<b>&amp;</b>",
-        "]]>",
-        "<!DOCTYPE x>",
-        "%s{0}",
-    ]
+WORDS = st.one_of(
+    st.sampled_from(
+        [
+            "",
+            " ",
+            "text",
+            "select_one",
+            "select_one yn or_other",
+            "select_one ${r}",
+            "select_one_from_file a.csv",
+            "rank yn",
+        ]
+    ),
+    st.sampled_from(
+        ["begin_group", "end_group", "begin repeat", "end_repeat", "begin loop over yn", "calculate", "audit", "osm yn"]
+    ),
+    st.sampled_from(
+        [
+            "range",
+            "${n}",
+            "${",
+            "${n",
+            "${}",
+            "${last-saved#n}",
+            "${nobody}",
+            "a b",
+            "1a",
+            "meta",
+            "data",
+            "name",
+            "type",
+        ]
+    ),
+    st.sampled_from(
+        [
+            ". > 1",
+            "and",
+            "(((((",
+            "'",
+            '"',
+            "x[",
+            "../",
+            "//",
+            "instance('yn')/root/item[name = ${s}]/label",
+            "-1",
+            "1e999",
+        ]
+    ),
+    st.sampled_from(
+        [
+            "label",
+            "label::",
+            "::",
+            ":",
+            "bind::",
+            "bind::a:b",
+            "media::image",
+            "jr:count",
+            "body:x",
+            "hint::English (en)",
+        ]
+    ),
+    st.sampled_from(
+        [
+            "yes",
+            "rows=2 x",
+            "start=1 end=0",
+            "randomize=true seed=x",
+            "#REF!",
+            "\x00",
+            "\ud7ff",
+            "𝒳",
+            "é" * 40,
+            "a" * 300,
+        ]
+    ),
+    st.sampled_from(
+        [
+            "pulldata('a', 'b', 'c', ${n})",
+            "indexed-repeat(${c}, ${r}, 1)",
+            "once(1, 2, 3)",
+            "search('a')",
+            "table-list",
+            "-",
+        ]
+    ),
+    st.sampled_from(
+        [
+            "true()",
+            "not(",
+            "date('2026-13-45')",
+            "if(1,2",
+            "${n}${n}",
+            "=1+1",
+            "<b>&amp;</b>",
+            "]]>",
+            "<!DOCTYPE x>",
+            "%s{0}",
+        ]
+    ),
 )
 VALUES = st.one_of(WORDS, WORDS, WORDS, st.text(max_size=12), st.integers(), st.booleans(), st.none())
 SHEET_NAMES = st.sampled_from(

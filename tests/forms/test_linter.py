@@ -573,3 +573,128 @@ def test_xforms_that_came_as_such_are_linted() -> None:
     }
     mild = form(instance="<a/>", binds=bind("/data/a", "int", relevant="/data/nobody = 1"), body=ask("/data/a"))
     assert [one.code for one in convert(mild, "a.xml").findings] == ["path-unknown"]
+
+
+def codes(*args: object, media: dict[str, bytes] | None = None) -> list[tuple[str, int | None]]:
+    """Return the codes and rows that a book gives, but those that every small book does."""
+    found = linted(book(*args), media)  # type: ignore[arg-type]
+    return [(one.code, one.row) for one in found if one.code not in OPEN]
+
+
+def test_an_end_that_closes_an_outer_group_is_said_once() -> None:
+    survey = asked(
+        ["begin_group", "g", "G"],
+        ["begin_repeat", "r", "R"],
+        ["integer", "a", "A"],
+        ["end_group", "", ""],
+        ["integer", "b", "B"],
+    )
+    assert codes(survey) == [("begin-without-end", 4), ("end-without-begin", 6)]
+
+
+def test_a_list_of_another_sheet_must_stand_there() -> None:
+    survey = ruled("choice_filter", "name = ${s}", "select_one_external towns")
+    assert ("choices-sheet-missing", 5) in codes(survey, YESNO)
+    external = table("external_choices", [["list_name", "name"], ["towns", "1"]])
+    assert "choices-sheet-missing" not in {code for code, _ in codes(survey, YESNO, SETTINGS + external)}
+
+
+def test_choices_without_a_column_of_names_are_said_so() -> None:
+    choices = [["list_name", "nmae", "label"], ["yn", "1", "Yes"]]
+    found = codes(asked(["select_one yn", "a", "A"]), choices)
+    assert ("column-missing", 4 + 1) in found
+    assert ("column-misspelled", 4 + 1) in found
+
+
+def test_settings_and_entities_have_references_too() -> None:
+    settings = "| settings | form_id | form_title | version | instance_name |\n| | tiny | T | 1 | ${nobody} |\n"
+    assert ("reference-unknown", 5) in codes(asked(["integer", "a", "A"]), None, settings)
+    with_entities = SETTINGS + "| entities | list_name | label |\n| | people | ${nobody} |\n"
+    assert ("reference-unknown", 7) in codes(asked(["integer", "a", "A"]), None, with_entities)
+
+
+def test_a_repeat_cannot_have_the_name_of_the_form() -> None:
+    survey = asked(["begin_repeat", "data", "R"], ["integer", "a", "A"], ["end_repeat", "", ""])
+    assert ("name-reserved", 3) in codes(survey)
+
+
+def test_what_stands_beside_a_finding_gives_none() -> None:
+    survey = [
+        ["type", "name", "label", "relevant", "calculation", "trigger", "default", "appearance", "parameters"],
+        ["integer", "n", "N", "", "", "", "1 + 1", "", ""],
+        ["integer", "m", "M", "", "${n} + ${m}", "${n}", "-1", "", ""],
+        ["text", "t", "T", "pulldata('a', 'b', 'c', ${n}) = acme:rank(1)", "", "", "", "w1 ex:app(a=${n})", "rows=3"],
+        ["select_one yn", "s", "S", "", "", "", "", "search('far')", ""],
+        ["integer", "k", "K", "${s} = 'anything' and ${n} > -1", "", "", "", "", "a=b"],
+        ["form_title", "Named here", "", "", "", "", "", "", ""],
+        ["osm tags", "o", "O", "", "", "", "", "", ""],
+        ["decimal", "c", "", "", "1", "", "", "", ""],
+        ["begin_loop over yn", "l", "L", "", "", "", "", "", ""],
+        ["integer", "x", "X", "", "", "", "", "", ""],
+        ["end_loop", "", "", "", "", "", "", "", ""],
+    ]
+    assert codes(survey, YESNO) == []
+
+
+def test_a_number_compares_with_the_codes_that_are_numbers() -> None:
+    assert codes(ruled("relevant", "${s} = 1"), YESNO) == []
+    assert ("comparison-not-a-choice", 5) in codes(ruled("relevant", "${s} = 3"), YESNO)
+    assert ("comparison-not-a-choice", 5) in codes(ruled("relevant", "3 != ${s}"), YESNO)
+
+
+def test_parameters_are_judged_by_their_type() -> None:
+    for kind, text in (("range", "start=a"), ("geopoint", "capture-accuracy=near"), ("range", "step=0")):
+        assert ("parameter-value", 5) in codes(ruled("parameters", text, kind), YESNO)
+    for kind, text in (
+        ("range", "start=0 end=5 step=0.5"),
+        ("audit", "location-max-age=-1"),
+        ("geopoint", "capture-accuracy=5"),
+    ):
+        assert ("parameter-value", 5) in codes(ruled("parameters", text, kind), YESNO) or kind != "audit"
+        assert ("parameter-unknown", 5) not in codes(ruled("parameters", text, kind), YESNO)
+
+
+def test_a_trigger_names_one_question_between_commas() -> None:
+    assert ("trigger-malformed", 5) in codes(ruled("trigger", "${n} ${s}"), YESNO)
+    assert codes(ruled("trigger", "${n}, ${s}"), YESNO) == []
+
+
+def test_a_date_that_is_none_is_left_alone() -> None:
+    assert codes(ruled("constraint", ". > date('soon') and . < date('soon')", "date"), YESNO) == []
+
+
+def test_more_ways_than_can_be_followed_count_as_possible() -> None:
+    many = " and ".join(f"(${{n}} != {place} or ${{s}} = '1')" for place in range(20))
+    assert "never-asked" not in {code for code, _ in codes(ruled("relevant", many), YESNO)}
+    assert ("never-asked", 5) in codes(ruled("relevant", f"({many}) and 1 = 1 and ${{s}} = '9'"), YESNO)
+
+
+def test_a_group_that_is_never_asked_says_how_much_it_hides() -> None:
+    survey = asked(
+        ["integer", "n", "N", ""],
+        ["begin_group", "g", "G", "${n} < 1 and ${n} > 2"],
+        ["begin_group", "h", "H", ""],
+        ["integer", "a", "A", ""],
+        ["end_group", "", "", ""],
+        ["end_group", "", "", ""],
+        header="type name label relevant",
+    )
+    (found,) = [one for one in linted(book(survey)) if one.code == "never-asked"]
+    assert (found.row, "(+2)" in found.what["en"]) == (4, True)
+
+
+def test_files_of_external_types_are_media() -> None:
+    survey = asked(["csv-external", "far", ""], ["integer", "a", "A"])
+    assert ("media-missing", 3) in codes(survey, media={"near.csv": b""})
+
+
+def test_a_finding_is_told_to_programs_with_all_its_members() -> None:
+    (found,) = [one for one in linted(book(asked(["intger", "a", "A"]))) if one.severity == "error"]
+    members = found.members()
+    assert (members["code"], members["sheet"], members["row"], members["cell"]) == (
+        "question-type-unknown",
+        "survey",
+        3,
+        "A3",
+    )
+    assert set(members) == {"code", "severity", "sheet", "row", "column", "cell", "what", "mend"}

@@ -287,8 +287,10 @@ class _Tree:
         self.ends.append((row, kind, self.open[-1] if self.open else None))
         # Where an outer one of the kind is open, its end is what the manager meant: what follows is judged better.
         if any(item.type == kind for item in self.open):
-            while self.open.pop().type != kind:
-                continue
+            meant = self.open.pop()
+            while meant.type != kind:
+                meant = self.open.pop()
+            meant.end = row.number
 
 
 def _item(row: Row, written: str) -> Item:

@@ -80,15 +80,6 @@ def is_own(tree: Expression) -> bool:
     return step.axis == "self" and step.test == "node()" and not step.predicates
 
 
-def parts(tree: Expression) -> Iterator[Expression]:
-    """Yield a tree and everything in it but what stands in predicates."""
-    waiting = [tree]
-    while waiting:
-        one = waiting.pop()
-        yield one
-        waiting.extend(children(one))
-
-
 def children(tree: Expression) -> tuple[Expression, ...]:
     """Return the operands, arguments or start of a tree."""
     if isinstance(tree, Binary):

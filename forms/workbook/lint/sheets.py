@@ -89,7 +89,7 @@ def unknown_columns(form: Form) -> Iterator[WorkbookFinding]:
     if form.choices is None:
         return
     for header in form.choices.headers:
-        near = nearest("_".join(header.column.split()).lower(), ("list_name", "name", "label"), 0.8)
+        near = nearest("_".join(header.column.split()).lower(), ("list_name", "name", "label"))
         if not header.is_known and near and not form.choices.has(near):
             yield form.choices.find("column-misspelled", HEADER, header.column, name=header.text, near=near)
         elif not header.is_known and " " in header.column:
