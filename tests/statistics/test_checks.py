@@ -30,7 +30,7 @@ Change = Callable[[Answers], object]
 
 @cache
 def definition() -> FormDefinition:
-    return FormDefinition.parse(convert(workbook("hh_remit"), "hh_remit.xlsx").xform)
+    return FormDefinition.parse(convert(workbook("hh_remit@1"), "hh_remit.xlsx").xform)
 
 
 def filled(answers: Answers) -> OpenedAnswers:

@@ -26,7 +26,7 @@ MADE = datetime(2026, 11, 20, 10, tzinfo=UTC)
 
 @cache
 def xform() -> bytes:
-    return convert(workbook("hh_remit"), "hh_remit.xlsx").xform
+    return convert(workbook("hh_remit@1"), "hh_remit.xlsx").xform
 
 
 @cache
