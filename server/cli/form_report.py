@@ -52,7 +52,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "difference": "Ce qui change de la version {before} à la version {after}",
         "same": "Rien ne change de la version {before} à la version {after}, sauf son nom.",
         "breaks": "Casse ce qui a été collecté",
-        "needs-map": "Demande un plan de passage",
+        "needs-map": "Demande une table de passage",
         "safe": "Sans risque",
         "settled": "réglé par le plan",
         "indicators": "chiffres",

@@ -57,7 +57,7 @@ def test_a_breaking_change_is_refused_with_its_changes_by_verdict(shell: Shell, 
         assert len(result.stderr.splitlines()) == 1
     assert [one["version"] for one in shell.json("form", "list")] == ["1"]
     in_french = shell.run("form", "publish", breaking, "--lang", "fr")
-    assert "Demande un plan de passage" in in_french.stdout
+    assert "Demande une table de passage" in in_french.stdout
     as_json = json.loads(shell.run("form", "publish", breaking, "--json").stdout)
     assert as_json["problem"] == "form-change-breaks"
     assert as_json["changes"][0]["name"] == "age"

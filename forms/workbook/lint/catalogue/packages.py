@@ -115,7 +115,7 @@ ENTRIES: Final[tuple[Entry, ...]] = (
         "error",
         "a sheet `map` and `--map map.csv`",
         en=("There is a migration map in the workbook and another in a file.", "Keep one of them."),
-        fr=("Il y a un plan de passage dans le classeur et un autre dans un fichier.", "N'en gardez qu'un."),
+        fr=("Il y a une table de passage dans le classeur et une autre dans un fichier.", "N'en gardez qu'une."),
     ),
     entry(
         "map-without-previous",
@@ -126,8 +126,8 @@ ENTRIES: Final[tuple[Entry, ...]] = (
             "It is not stored; nothing needs to be done.",
         ),
         fr=(
-            "Il y a un plan de passage, mais aucune version n'a été publiée avant celle-ci.",
-            "Il n'est pas enregistré ; il n'y a rien à faire.",
+            "Il y a une table de passage, mais aucune version n'a été publiée avant celle-ci.",
+            "Elle n'est pas enregistrée ; il n'y a rien à faire.",
         ),
     ),
 )
