@@ -90,6 +90,8 @@ def test_what_the_specification_has_and_the_engine_lacks_works_too() -> None:
         "count(/data/r[2]/preceding-sibling::r)": "1",
         "decimal-time('12:00')": "0.5",
         "base64-decode('!')": "",
+        "base64-decode('aGVs bG8=')": "hello",
+        "base64-decode('/w==')": "\ufffd",
         "substring('hello', 0 div 0)": "",
         "substring('hello', 2, 1 div 0)": "ello",
         "substring('hello', 2, 0 div 0)": "",

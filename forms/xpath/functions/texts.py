@@ -90,10 +90,10 @@ def digest(text: Value, algorithm: Value, encoding: Value = "base64") -> str:
 
 
 def base64_decode(text: Value) -> str:
-    """Decode base64 to a text, empty where it is none."""
+    """Decode base64 to a text, empty where it is none; passes over white space and marks broken UTF-8, as Collect."""
     try:
-        return base64.b64decode(to_text(text), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return base64.b64decode("".join(to_text(text).split()), validate=True).decode(errors="replace")
+    except (binascii.Error, ValueError):
         return ""
 
 
