@@ -34,7 +34,6 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "breaks": "Breaks what was collected",
         "needs-map": "Needs a map",
         "safe": "Safe",
-        "settled": "settled by the map",
         "indicators": "figures",
         "rehearsal": "What it would do to the interviews collected so far",
     },
@@ -54,7 +53,6 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "breaks": "Casse ce qui a été collecté",
         "needs-map": "Demande une table de passage",
         "safe": "Sans risque",
-        "settled": "réglé par le plan",
         "indicators": "chiffres",
         "rehearsal": "Ce que deviendraient les entretiens déjà collectés",
     },
@@ -116,7 +114,7 @@ def print_difference(difference: Members | None, language: str) -> None:
     for verdict in ("breaks", "needs-map", "safe"):
         changes = [change for change in difference["changes"] if change["verdict"] == verdict]
         if changes:
-            _print(Text(f"  {words[verdict]}: {len(changes)}", style=COLOURS[verdict]))
+            _print(Text(f"  {words[verdict]} ({len(changes)})", style=COLOURS[verdict]))
         for change in sorted(changes, key=lambda one: one["is_settled"]):
             _print(_change(change, language))
 
@@ -158,8 +156,6 @@ def _change(change: Members, language: str) -> Any:
     line.append(spoken(change["words"], language))
     if change["indicators"]:
         line.append(f" [{words['indicators']}: {', '.join(change['indicators'])}]", style="yellow")
-    if change["is_settled"]:
-        line.append(f" ({words['settled']})", style="green")
     return line
 
 

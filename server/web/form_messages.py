@@ -97,7 +97,7 @@ FORM_MESSAGES: Final[dict[str, dict[str, str]]] = {
         "difference": "Ce qui change de la version {before} à la version {after}",
         "same": "Rien ne change, sauf la version.",
         "breaks": "Casse ce qui a été collecté", "needs-map": "Demande une table de passage", "safe": "Sans risque",
-        "settled": "réglé par le plan", "figures": "Chiffres qui en dépendent : {ids}",
+        "settled": "réglé par la table de passage", "figures": "Chiffres qui en dépendent : {ids}",
         "rehearsal": "Ce que deviendraient les entretiens déjà collectés",
         "too_large": "Les fichiers sont trop gros pour rester dans cette page. Choisissez-les de nouveau et publiez aussitôt, ou passez par la ligne de commande.",
         "at_once": "Publier aussitôt si rien ne s'y oppose",
