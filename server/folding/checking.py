@@ -19,7 +19,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from forms.definition import FormDefinition
-from forms.program import ProgramError
 from forms.structure import read_answers
 from forms.validation import check
 from server.db.engine import Database
@@ -44,7 +43,6 @@ BATCH: Final = 50
 QUEUE: Final = 1000
 """Interviews of which the stage makes a list at once; their envelopes are read a batch at a time."""
 KEPT_FINDINGS: Final = 200
-NOT_EVALUATED: Final = "rule-not-evaluated"
 UNREADABLE: Final = "unreadable"
 UNFORESEEN: Final = "unforeseen"
 _CONTEXT: Final = b"check:"
@@ -217,11 +215,8 @@ class Checker:
         # Where the tablet told no time at all, the door's stamp stands in: it is part of the envelope, and for ever.
         now = device_time or moment_of(read.manifest.device_time) or datetime.fromtimestamp(0, UTC)
         found = [CheckFinding(one.code, _SEVERITIES[one.severity], one.path) for one in answers.findings]
-        try:
-            rules = check(read.definition, read.instance, now=now)
-            found += [CheckFinding(one.code, _SEVERITIES[one.severity], one.path) for one in rules]
-        except ProgramError:
-            found.append(CheckFinding(NOT_EVALUATED, "error", ""))
+        rules = check(read.definition, read.instance, now=now)
+        found += [CheckFinding(one.code, _SEVERITIES[one.severity], one.path) for one in rules]
         if revision.form_id == FORM_ID:
             around = self.office.around(
                 revision.household_tag,

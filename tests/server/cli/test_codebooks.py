@@ -40,8 +40,10 @@ def test_a_file_needs_no_office_either(empty_shell: Shell, write: Write) -> None
 
 
 def test_published_versions_are_shown_one_by_one_and_together(shell: Shell, write: Write) -> None:
-    for version, kind in (("1", "text"), ("2", "integer")):
-        shell.succeeds("form", "publish", write(f"s{version}.md", FORM.format(kind=kind, version=version)))
+    declared = write("map.csv", "question,change,from,to,rule,note\nq2,retyped,,,,\nq2,not-comparable,,,,\n")
+    for version, kind, options in (("1", "text", ()), ("2", "integer", ("--map", declared))):
+        content = FORM.format(kind=kind, version=version)
+        shell.succeeds("form", "publish", write(f"s{version}.md", content), *options)
     first = json.loads(shell.succeeds("form", "codebook", "small", "1"))
     latest = json.loads(shell.succeeds("form", "codebook", "small"))
     assert (first["version"], latest["version"]) == ("1", "2")

@@ -32,7 +32,10 @@ def reader(sqlite_client: FlaskClient, sqlite_context: Context) -> dict[str, str
     manager = bearer(sqlite_context, "manager")
     for version, more in (("1", ""), ("2", "| | integer | age | Age? | Âge ? | |")):
         body = FORM.format(version=version, more=more).encode()
-        assert sqlite_client.post("/api/v1/forms?filename=f.md", data=body, headers=manager).status_code == 201
+        assert (
+            sqlite_client.post("/api/v1/forms/visit/versions?filename=f.md", data=body, headers=manager).status_code
+            == 201
+        )
     return bearer(sqlite_context, "statistician")
 
 
