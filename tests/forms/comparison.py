@@ -185,6 +185,8 @@ def _explain(verdicts: Verdicts, program: Program, problems: list[dict[str, str]
     short = {path for code, path in verdicts.ours if code == "missing-row"}
     if short:
         added = {place for place in verdicts.only_theirs if any(_is_below(place[1], path) for path in short)}
+        counted = _touched(program, {plain(path) for path in short})
+        added |= {place for place in verdicts.ours ^ verdicts.theirs if plain(place[1]) in counted}
         drop(ADDED_ROWS, added | {("missing-row", path) for path in short})
     # An answer that the engine would write otherwise.
     drop(WRITTEN_OTHERWISE, {("calculation", path) for path in _rewritten(problems, program)} - verdicts.ours)

@@ -18,10 +18,6 @@ REASONS = (CLOCK, NOT_EVALUATED, DROPPED_CODE, DROPPED_VALUE, ABSENT_NODE, ADDED
 FORMS = {
     "forms_validate.xml": "the years 0 to 1582: the engine counts days by the Julian calendar",
     "5-select-types.xml": "the engine does not find the codes of a select whose node is a number, and drops the answer",
-    "child_vaccination_VOL_tool_v12-alt.xml": (
-        "the engine first gives a repeat the rows that its count asks for, and then counts them; "
-        "we count those that came"
-    ),
 }
 """Forms in which findings differ beside that."""
 
