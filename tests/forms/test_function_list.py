@@ -2,8 +2,13 @@
 
 import pytest
 
+from forms.definition import FormDefinition
+from forms.filling import fill
+from forms.instance import canonical_leaves, parse_instance
+from forms.validation import check
 from forms.xpath.functions import FUNCTIONS, SELECTORS
-from tests.forms.small import probe
+from tests.forms.conftest import NOW
+from tests.forms.small import ask, bind, form, probe
 from tests.forms.test_expressions import filled_leaves
 
 SPECIFIED = (
@@ -47,3 +52,32 @@ def test_functions_of_places_and_of_the_device_give_what_collect_gives() -> None
     }
     leaves = filled_leaves(probe(expressions=list(cases)))
     assert {expression: leaves[f"/data/x{place}"] for place, expression in enumerate(cases)} == cases
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "label"),
+    [("concat('/data/', 'q')", "1", "Yes"), ("'/data/q'", "1", "Yes"), ("../where", "1", "Yes"), ("'../q'", "2", "No")],
+)
+def test_the_question_of_a_label_may_be_named_by_an_expression(path: str, code: str, label: str) -> None:
+    items = "".join(
+        f"<item><label>{text}</label><value>{value}</value></item>" for value, text in (("1", "Yes"), ("2", "No"))
+    )
+    xform = form(
+        instance="<q/><where>/data/q</where><l/>",
+        binds=bind("/data/l", calculate=f"jr:choice-name(/data/q, {path})"),
+        body=f'<select1 ref="/data/q"><label>?</label>{items}</select1>',
+    )
+    filled = fill(FormDefinition.parse(xform), {"q": code}, now=NOW, new_uuid=lambda: "x", device_id="")
+    assert dict(canonical_leaves(parse_instance(filled.xml)))["/data/l"] == label
+
+
+@pytest.mark.parametrize("text", ["/data/none", "1 +", "count(1)", "none"])
+def test_a_label_of_a_question_that_does_not_exist_is_not_evaluated(text: str) -> None:
+    xform = form(
+        instance="<q/><where/><l/>",
+        binds=bind("/data/l", calculate="jr:choice-name(/data/q, /data/where)"),
+        body=ask("/data/q"),
+    )
+    instance = parse_instance(f'<data id="small"><q>1</q><where>{text}</where><l>x</l></data>'.encode())
+    findings = check(FormDefinition.parse(xform), instance, now=NOW)
+    assert [(finding.code, finding.path) for finding in findings] == [("not-evaluated", "/data/l")]

@@ -119,3 +119,25 @@ def test_the_clock_of_the_interview_goes_before_that_of_the_tablet() -> None:
     xform = form(instance="<d/><end/>", binds=binds, body=ask("/data/d"))
     assert codes(xform, "<d>2027-01-01</d><end>2027-01-01T00:30:00.000+01:00</end>") == []
     assert codes(xform, "<d>2027-01-01</d><end>soon</end>") == [("constraint", "/data/d"), ("bad-type", "/data/end")]
+
+
+def test_an_interview_with_another_root_has_nothing_else_to_say() -> None:
+    definition = FormDefinition.parse(form(instance="<q/>", body=ask("/data/q")))
+    findings = check(definition, parse_instance(b'<other id="small"><q>1</q></other>'), now=NOW)
+    assert [(finding.code, finding.path) for finding in findings] == [("unknown-node", "/other")]
+
+
+def test_a_number_of_rows_that_cannot_be_evaluated_is_named() -> None:
+    body = ask("/data/q") + '<repeat nodeset="/data/r" jr:count="number(regex(/data/q, \'(a|aa)+[^a]\'))">'
+    xform = form(instance='<q/><r jr:template=""><v/></r>', body=body + ask("/data/r/v") + "</repeat>")
+    assert codes(xform, f"<q>{'a' * 60}</q><r><v/></r>") == [("not-evaluated", "/data/r")]
+
+
+def test_relevances_in_a_long_chain_are_settled_too() -> None:
+    length = 300
+    nodes = "".join(f"<n{place}/>" for place in reversed(range(length)))
+    binds = "".join(bind(f"/data/n{place}", relevant=f"/data/n{place - 1} = 1") for place in range(1, length))
+    xform = form(instance=nodes, binds=binds, body="".join(ask(f"/data/n{place}") for place in range(length)))
+    assert codes(xform, "".join(f"<n{place}>1</n{place}>" for place in reversed(range(length)))) == []
+    broken = "".join(f"<n{place}>{int(place != 0)}</n{place}>" for place in reversed(range(length)))
+    assert len(codes(xform, broken)) == length - 1
