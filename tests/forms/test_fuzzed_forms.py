@@ -167,13 +167,12 @@ def broken_books(draw: st.DrawFn) -> dict[str, Grid]:
         name = draw(st.sampled_from(sorted(book)))
         rows = book[name]
         kind = draw(st.sampled_from(["cell", "cell", "cell", "header", "swap", "drop", "double", "rename", "cut"]))
-        row = draw(st.integers(0, max(len(rows) - 1, 0)))
+        row = 0 if kind == "header" else draw(st.integers(0, max(len(rows) - 1, 0)))
         if kind == "rename":
             book[draw(SHEET_NAMES)] = book.pop(name)
         elif not rows or not rows[row]:
             continue
         elif kind in ("cell", "header"):
-            row = 0 if kind == "header" else row
             rows[row][draw(st.integers(0, len(rows[row]) - 1))] = draw(VALUES)
         elif kind == "swap":
             rows[row], rows[-1] = rows[-1], rows[row]

@@ -51,8 +51,8 @@ def test_a_breaking_change_is_refused_with_its_changes_by_verdict(shell: Shell, 
     for more in ((), ("--dry-run",)):
         result = shell.run("form", "publish", breaking, "--lang", "en", *more)
         assert result.exit_code == 1
-        assert "Needs a map: 1" in result.stdout
-        assert "Safe: 1" in result.stdout
+        assert "Needs a map (1)" in result.stdout
+        assert "Safe (1)" in result.stdout
         assert result.stdout.index("Needs a map") < result.stdout.index("Safe")
         assert len(result.stderr.splitlines()) == 1
     assert [one["version"] for one in shell.json("form", "list")] == ["1"]
