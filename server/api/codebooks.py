@@ -41,10 +41,13 @@ def of_all_versions(form_id: str) -> Response:
     """Return the codebook over all versions: `?format=json|csv|html`, `?lang=en|fr` for the page."""
     with current().database.read() as session:
         definitions = document_form.read_definitions(session, form_id)
+        renames = document_form.read_renames(session, form_id)
     if not definitions:
         raise NotFound(f"no version of a form {form_id!r} is published here")
     return _response(
-        document_form.describe_all_versions(definitions, form=_wanted_format(), language=_wanted_language())
+        document_form.describe_all_versions(
+            definitions, form=_wanted_format(), language=_wanted_language(), renames=renames
+        )
     )
 
 

@@ -1,6 +1,6 @@
 """``passerelle form codebook`` and ``form questionnaire``: what a form means, for readers and on paper."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -59,7 +59,10 @@ def codebook(desk: Desk, /, form: str, version: str | None, **options: Any) -> N
         return
     if version is not None:
         raise Refusal("give a version or --all-versions, not both.")
-    _write(document_form.describe_all_versions(_definitions(desk, form, None), **wanted), options["out"])
+    described = document_form.describe_all_versions(
+        _definitions(desk, form, None), renames=_renames(desk, form), **wanted
+    )
+    _write(described, options["out"])
 
 
 @click.command(
@@ -103,17 +106,31 @@ def _definitions(desk: Desk, form: str, version: str | None) -> "list[FormDefini
 
 
 def _published(desk: Desk, form: str) -> "list[FormDefinition]":
-    from server.config import ConfigError
     from server.services import document_form
 
-    try:
-        config = desk.config()
-    except ConfigError:
+    if not _has_office(desk, form):
         return []
-    if Path(form).suffix or not config.keys_dir.exists():
-        return []  # a file, or no office yet: the library needs none
     with desk.context() as context, context.database.read() as session:
         return list(document_form.read_definitions(session, form))
+
+
+def _renames(desk: Desk, form: str) -> "Mapping[str, Mapping[str, str]]":
+    from server.services import document_form
+
+    if not _has_office(desk, form):
+        return {}
+    with desk.context() as context, context.database.read() as session:
+        return document_form.read_renames(session, form)
+
+
+def _has_office(desk: Desk, form: str) -> bool:
+    """Say whether published versions may be meant: not by a file, nor where there is no office yet."""
+    from server.config import ConfigError
+
+    try:
+        return not Path(form).suffix and desk.config().keys_dir.exists()
+    except ConfigError:
+        return False
 
 
 def _write(document: "FormDocument", out: Path | None) -> None:

@@ -14,10 +14,11 @@ from forms.codebook.questionnaire import questionnaire_page
 from forms.codebook.tables import codebook_csv, codebook_json, harmonised_csv
 from forms.codebook.variables import read_codebook
 from forms.definition import FormDefinition
+from forms.evolution.declared import read_map
 from server.db.queries import forms
 from server.errors import BadRequest, NotFound
 
-DRAFT: Final = "draft"
+RENAMED: Final = "renamed"
 FORMATS: Final = ("json", "csv", "ddi", "html")
 """Of a version's codebook; that of all versions has no ``ddi``, which describes one set of files."""
 
@@ -40,9 +41,17 @@ class FormDocument:
 
 def read_definitions(session: Session, form_id: str) -> Sequence[FormDefinition]:
     """Return the definitions of all versions of a form that were ever published, in the order of publication."""
-    versions = [version for version in forms.versions(session, form_id) if version.state != DRAFT]
-    xforms = (forms.xform(session, version.hash) for version in versions)
+    xforms = (forms.xform(session, link.hash) for link in forms.chain(session, form_id))
     return [FormDefinition.parse(xform) for xform in xforms if xform is not None]
+
+
+def read_renames(session: Session, form_id: str) -> Mapping[str, Mapping[str, str]]:
+    """Return what the maps of a form's versions say of names: by version, the name before → the name in it."""
+    return {
+        link.version: {row.old: row.question for row in read_map(link.map_document).rows if row.change == RENAMED}
+        for link in forms.chain(session, form_id)
+        if link.map_document is not None
+    }
 
 
 def read_definition(session: Session, *, form_id: str, version: str) -> FormDefinition:

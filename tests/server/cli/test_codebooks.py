@@ -68,3 +68,12 @@ def test_what_cannot_be_meant_is_refused_in_one_line(shell: Shell, write: Write)
     assert "choose one of en, fr" in shell.refuses("form", "codebook", "small", "--lang", "sw")
     assert "library" in shell.refuses("form", "codebook", "nothing")
     assert "no file nothing.xlsx" in shell.refuses("form", "questionnaire", "nothing.xlsx")
+
+
+def test_a_name_that_a_map_has_changed_is_one_variable_over_all_versions(shell: Shell, write: Write) -> None:
+    renamed = FORM.replace("q2", "q3")
+    declared = write("map.csv", "question,change,from,to,rule,note\nq3,renamed,q2,,,\n")
+    shell.succeeds("form", "publish", write("s1.md", FORM.format(kind="integer", version="1")))
+    shell.succeeds("form", "publish", write("s2.md", renamed.format(kind="integer", version="2")), "--map", declared)
+    both = json.loads(shell.succeeds("form", "codebook", "small", "--all-versions"))
+    assert [one["latest"]["name"] for one in both["variables"]] == ["q1", "q3"]
