@@ -5,6 +5,7 @@ Folders inside mean nothing; a name counts once. What operating systems add by t
 
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
@@ -12,6 +13,7 @@ from typing import Final
 from forms.package import MEDIUM_BYTES, PACKAGE_BYTES, PACKAGE_FILES, Medium, too_large
 from forms.workbook.findings import WorkbookError
 from forms.workbook.lint.catalogue import finding
+from forms.workbook.spreadsheets import PLAIN_COMPRESSION
 
 SUFFIX: Final = ".zip"
 WORKBOOKS: Final = (".xlsx", ".xlsm", ".xls", ".md")
@@ -37,7 +39,7 @@ def unpack(content: bytes) -> Unpacked:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _unpack(archive)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, ValueError):
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, ValueError, zlib.error):
         raise WorkbookError((finding("not-a-package"),)) from None
 
 
@@ -60,6 +62,8 @@ def _unpack(archive: zipfile.ZipFile) -> Unpacked:
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, at_most: int) -> bytes:
     """Read no more than an entry says it has: a header may lie."""
+    if entry.compress_type not in PLAIN_COMPRESSION:
+        raise zipfile.BadZipFile
     with archive.open(entry) as file:
         return file.read(min(entry.file_size, at_most) + 1)
 

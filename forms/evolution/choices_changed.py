@@ -41,7 +41,7 @@ def _codes(olds: Labels, news: Labels) -> Iterator[Draft]:
         code: twin for code in removed if (twin := _twin(olds[code], {other: news[other] for other in added}))
     }
     gone = [code for code in removed if code not in renumbered]
-    changed = [code for code in olds if code in news and not is_same_label(olds[code], news[code])]
+    changed = [code for code in olds if code in news and _means_another(code, olds, news)]
     reworded = [
         code for code in olds if code in news and code not in changed and changed_languages(olds[code], news[code])
     ]
@@ -56,6 +56,15 @@ def _codes(olds: Labels, news: Labels) -> Iterator[Draft]:
         yield _draft("choices-recoded", "needs-map", recoded)
     if reworded:
         yield _draft("choice-labels", "safe", [(code, _relabelled(code, olds, news)) for code in reworded])
+
+
+def _means_another(code: str, olds: Labels, news: Labels) -> bool:
+    """Say whether a code has another label than before: an unlike one, or that of another code (Male and Female)."""
+    before, after = olds[code], news[code]
+    if not is_same_label(before, after):
+        return True
+    others = {other: olds[other] for other in olds if other != code}
+    return not is_equal_label(before, after) and bool(_twin(after, others))
 
 
 def _twin(label: Texts, others: Labels) -> str:

@@ -139,6 +139,7 @@ class _Planner:
             column=place.column.name,
             type=place.column.type,
             codes=None if codes is None else frozenset(codes),
+            is_many=self.after.questions[place.node.path].control in MANY,
             evaluate=compiled.evaluate,
             needs=needs_of(compiled, tree, scope),
         )

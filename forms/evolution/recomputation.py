@@ -61,6 +61,7 @@ class Recomputation:
     column: str
     type: ColumnType
     codes: frozenset[str] | None
+    is_many: bool
     evaluate: Evaluate
     needs: frozenset[str]
 

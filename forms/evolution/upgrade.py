@@ -163,7 +163,8 @@ class _Walk:
             answer = typed(text, rule.type) if text else None
         except UnconvertibleError:
             value = None
-        if value is None or (answer is not None and rule.codes is not None and str(answer) not in rule.codes):
+        codes = str(answer).split() if rule.is_many else [str(answer)]
+        if value is None or (answer is not None and rule.codes is not None and not rule.codes.issuperset(codes)):
             self.remarks.append(Remark("unconvertible", column))
         elif answer is not None:
             found[rule.column] = answer

@@ -14,7 +14,7 @@ SIMILAR: Final = 0.6
 _WORD: Final = re.compile(r"\d+(?:[.,  ]\d+)*|[^\W\d_]+(?=['’]?)|[%$€£]")
 _OUTPUT: Final = re.compile(r"\$?\{[^}]*\}")
 _NUMBER_WORDS: Final[Mapping[str, str]] = {
-    "one": "1", "two": "2", "deux": "2", "three": "3", "trois": "3", "four": "4", "quatre": "4", "five": "5",
+    "two": "2", "deux": "2", "three": "3", "trois": "3", "four": "4", "quatre": "4", "five": "5",
     "cinq": "5", "six": "6", "seven": "7", "sept": "7", "eight": "8", "huit": "8", "nine": "9", "neuf": "9",
     "ten": "10", "dix": "10", "eleven": "11", "onze": "11", "twelve": "12", "douze": "12", "twice": "2",
     "half": "1/2", "moitié": "1/2", "demi": "1/2", "dozen": "12", "douzaine": "12", "fifteen": "15", "quinze": "15",
@@ -31,14 +31,14 @@ _UNITS: Final[Mapping[str, str]] = {
         ("week", "weeks", "semaine", "semaines", "weekly"),
         ("month", "months", "mois", "monthly", "mensuel", "mensuelle"),
         ("quarter", "quarters", "trimestre", "trimestres"),
-        ("year", "years", "an", "ans", "année", "années", "yearly", "annual", "annuel", "annuelle"),
+        ("year", "years", "ans", "année", "années", "yearly", "annual", "annuel", "annuelle"),
         ("metre", "metres", "meter", "meters", "mètre", "mètres"),
         ("kilometre", "kilometres", "kilometer", "kilometers", "km", "kilomètre", "kilomètres"),
         ("hectare", "hectares", "ha"),
         ("acre", "acres"),
         ("gram", "grams", "gramme", "grammes"),
         ("kilogram", "kilograms", "kg", "kilo", "kilos", "kilogramme", "kilogrammes"),
-        ("tonne", "tonnes", "ton", "tons"),
+        ("tonne", "tonnes", "tons"),
         ("litre", "litres", "liter", "liters"),
         ("percent", "%", "percentage", "pourcent", "pourcentage"),
         ("unit", "units", "unité", "unités"),
@@ -63,7 +63,7 @@ _CURRENCIES: Final[Mapping[str, str]] = {
     for name in names
 }
 _NEGATIONS: Final[Mapping[str, str]] = dict.fromkeys(
-    ("not", "no", "never", "none", "without", "except", "excluding", "cannot", "t",
+    ("not", "no", "never", "none", "without", "except", "excluding", "cannot",
      "pas", "non", "jamais", "aucun", "aucune", "sans", "sauf", "excepté", "hors"),
     "not",
 )  # fmt: skip
@@ -73,6 +73,8 @@ SIGNALS: Final[Mapping[str, Mapping[str, str]]] = {
     "currency": _CURRENCIES,
     "negation": _NEGATIONS,
 }
+_NOT: Final = re.compile(r"n['’]t\b")
+"""Of don’t and isn’t, but not the t of “a-t-il”."""
 
 
 def signals(before: str, after: str) -> tuple[str, ...]:
@@ -82,7 +84,7 @@ def signals(before: str, after: str) -> tuple[str, ...]:
 
 
 def _signals(text: str) -> Mapping[str, Counter[str]]:
-    words = _WORD.findall(_OUTPUT.sub(" ", text).casefold())
+    words = _WORD.findall(_NOT.sub(" not", _OUTPUT.sub(" ", text).casefold()))
     found: dict[str, Counter[str]] = {
         name: Counter(known[word] for word in words if word in known) for name, known in SIGNALS.items()
     }

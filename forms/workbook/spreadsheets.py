@@ -28,6 +28,10 @@ _DOCTYPES: Final = (b"<!DOCTYPE", "<!DOCTYPE".encode("utf-16-le"))
 _EXCEL_ERRORS: Final = {0: "#NULL!", 7: "#DIV/0!", 15: "#VALUE!", 23: "#REF!", 29: "#NAME?", 36: "#NUM!", 42: "#N/A"}
 
 
+PLAIN_COMPRESSION: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""What spreadsheet programs and zip tools write; the other ways to compress cannot be read a little at a time."""
+
+
 def read_xlsx(content: bytes, is_wanted: Callable[[str], bool]) -> tuple[Sheet, ...]:
     """Read the wanted sheets of an .xlsx or .xlsm file; the others keep their names only.
 
@@ -147,14 +151,21 @@ def _check_archive(content: bytes) -> None:
             if sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
                 raise WorkbookError((finding("unpacks-too-large", limit=MAX_UNPACKED_BYTES >> 20),))
             for entry in entries:
-                if entry.filename.lower().endswith((".xml", ".rels")):
-                    text = archive.read(entry)
-                    if any(mark in text for mark in _DOCTYPES):
-                        raise WorkbookError((finding("doctype"),))
+                text = _read_entry(archive, entry)
+                if entry.filename.lower().endswith((".xml", ".rels")) and any(mark in text for mark in _DOCTYPES):
+                    raise WorkbookError((finding("doctype"),))
     except WorkbookError:
         raise
     except Exception:  # noqa: BLE001 - zipfile and its decompressors fail with many types on damaged archives
         raise _damaged(".xlsx") from None
+
+
+def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """Read an entry, never more than it says it has: a header may lie, and only deflate can be held to it."""
+    if entry.compress_type not in PLAIN_COMPRESSION:
+        raise zipfile.BadZipFile
+    with archive.open(entry) as file:
+        return file.read(entry.file_size + 1)
 
 
 def _damaged(kind: str) -> WorkbookError:

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 from forms.definition import FormDefinition
 from server.api.bodies import if_changed
 from server.api.forms import READERS
-from server.context import current, roles
+from server.context import caller, current, roles
 from server.errors import NotFound
 from server.services import document_form
 from server.services.document_form import FormDocument
@@ -53,7 +53,8 @@ def of_all_versions(form_id: str) -> Response:
 
 def _definition(form_id: str, version: str) -> FormDefinition:
     with current().database.read() as session:
-        return document_form.read_definition(session, form_id=form_id, version=version)
+        with_drafts = caller().role != "enumerator"
+        return document_form.read_definition(session, form_id=form_id, version=version, with_drafts=with_drafts)
 
 
 def _wanted_format() -> str:

@@ -11,7 +11,8 @@ from server.api.bodies import if_changed, limit, read_body
 from server.api.form_members import event_members, form_members, manifest_members, version_members
 from server.clock import utc_now
 from server.context import caller, current, roles
-from server.errors import BadRequest
+from server.db.queries.forms import DRAFT, StoredVersion
+from server.errors import BadRequest, NotFound
 from server.services import compare_versions, deliver_forms, publish_form
 from server.services.publish_form import Prepared
 
@@ -71,6 +72,7 @@ def set_policy(form_id: str) -> Response:
     needs_approval = _object().get("needs_approval")
     if not isinstance(needs_approval, bool):
         raise BadRequest("`needs_approval` is true or false")
+    publish_form.refuse_lone_hand(needs_approval=needs_approval, role=caller().role)
     with current().database.transaction() as session:
         publish_form.set_policy(
             session, form_id=form_id, needs_approval=needs_approval, user=caller().name, now=utc_now()
@@ -88,7 +90,7 @@ def list_all() -> Response:
     return _json(
         {
             "forms": [form_members(form) for form in forms],
-            "versions": [version_members(version) for version in versions],
+            "versions": [version_members(version) for version in versions if _may_see(version)],
         }
     )
 
@@ -99,7 +101,7 @@ def list_one(form_id: str) -> Response:
     """List every version of one form."""
     with current().database.read() as session:
         versions = deliver_forms.list_versions(session, form_id)
-    return _json({"versions": [version_members(version) for version in versions]})
+    return _json({"versions": [version_members(version) for version in versions if _may_see(version)]})
 
 
 @blueprint.get("/<form_id>/versions/<version>")
@@ -108,10 +110,10 @@ def show(form_id: str, version: str) -> Response:
     """Describe one version; with `.xml` or `.xlsx` after its name, return its XForm or workbook."""
     stem, dot, suffix = version.rpartition(".")
     wanted = stem if dot and suffix in ("xml", "xlsx") else version
+    found = _visible(form_id, wanted)
+    if wanted is version:
+        return _json(version_members(found))
     with current().database.read() as session:
-        found = deliver_forms.find_version(session, form_id=form_id, version=wanted)
-        if wanted is version:
-            return _json(version_members(found))
         if suffix == "xml":
             return _file(deliver_forms.read_xform(session, found.hash), f"{form_id}.xml", "application/xml")
         workbook = deliver_forms.read_workbook(session, found.hash)
@@ -123,6 +125,7 @@ def show(form_id: str, version: str) -> Response:
 @roles(*READERS)
 def events(form_id: str, version: str) -> Response:
     """List what people did to a version, oldest first."""
+    _visible(form_id, version)
     with current().database.read() as session:
         found = deliver_forms.list_events(session, form_id=form_id, version=version)
     return _json({"events": [event_members(event) for event in found]})
@@ -132,6 +135,7 @@ def events(form_id: str, version: str) -> Response:
 @roles(*READERS)
 def manifest(form_id: str, version: str) -> Response:
     """List the files of a version, by name and hash."""
+    _visible(form_id, version)
     with current().database.read() as session:
         package = deliver_forms.find_package(session, form_id=form_id, version=version)
     response = _json(manifest_members(package))
@@ -143,8 +147,8 @@ def manifest(form_id: str, version: str) -> Response:
 @roles(*READERS)
 def medium(form_id: str, version: str, name: str) -> Response:
     """Return a file of a version, byte for byte."""
+    found = _visible(form_id, version)
     with current().database.read() as session:
-        found = deliver_forms.find_version(session, form_id=form_id, version=version)
         blob = deliver_forms.read_medium(session, found.hash, name)
     return _file(blob.content, name, blob.media_type)
 
@@ -199,6 +203,23 @@ def _rehearse(prepared: Prepared) -> dict[str, Any] | None:
     return rehearsal.members()
 
 
+def _visible(form_id: str, version: str) -> StoredVersion:
+    """Return a version that the caller may see: drafts are the office's business.
+
+    Raises:
+        NotFound: there is none.
+    """
+    with current().database.read() as session:
+        found = deliver_forms.find_version(session, form_id=form_id, version=version)
+    if not _may_see(found):
+        raise NotFound(f"no version {version!r} of a form {form_id!r} is published here")
+    return found
+
+
+def _may_see(version: StoredVersion) -> bool:
+    return version.state != DRAFT or caller().role != "enumerator"
+
+
 def _object() -> dict[str, Any]:
     """Return the JSON object of the body, empty without a body.
 
@@ -208,7 +229,7 @@ def _object() -> dict[str, Any]:
     body = read_body(at_most=64 << 10)
     try:
         document = json.loads(body) if body else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise BadRequest("the body must be a JSON object")
@@ -219,6 +240,8 @@ def _text(document: dict[str, Any], name: str, *, default: str | None = None) ->
     value = document.get(name, default)
     if not isinstance(value, str):
         raise BadRequest(f"`{name}` is a text")
+    if "\0" in value or (not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value)):
+        raise BadRequest(f"`{name}` has a character that cannot be stored")
     return value
 
 

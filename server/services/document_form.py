@@ -54,14 +54,15 @@ def read_renames(session: Session, form_id: str) -> Mapping[str, Mapping[str, st
     }
 
 
-def read_definition(session: Session, *, form_id: str, version: str) -> FormDefinition:
-    """Return the definition of one version.
+def read_definition(session: Session, *, form_id: str, version: str, with_drafts: bool) -> FormDefinition:
+    """Return the definition of one version, of a draft only where that is wanted.
 
     Raises:
         NotFound: when there is none of this name.
     """
     found = forms.version(session, form_id=form_id, version=version)
-    xform = None if found is None else forms.xform(session, found.hash)
+    is_hidden = found is None or (found.state == forms.DRAFT and not with_drafts)
+    xform = None if found is None or is_hidden else forms.xform(session, found.hash)
     if xform is None:
         raise NotFound(f"no version {version!r} of a form {form_id!r} is published here")
     return FormDefinition.parse(xform)

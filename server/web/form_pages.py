@@ -129,6 +129,7 @@ def set_policy(form_id: str) -> WerkzeugResponse:
     """Set whether a second person publishes."""
     _refuse_foreign()
     needs_approval = request.form.get("needs_approval") == "yes"
+    publish_form.refuse_lone_hand(needs_approval=needs_approval, role=caller().role)
     with current().database.transaction() as session:
         publish_form.set_policy(
             session, form_id=form_id, needs_approval=needs_approval, user=caller().name, now=utc_now()

@@ -71,7 +71,7 @@ def read_carried(text: str) -> Upload:
             map_content=None if declared is None else base64.b64decode(declared[1]),
             map_name="map.csv" if declared is None else str(declared[0]),
         )
-    except (ValueError, TypeError, LookupError):
+    except (ValueError, TypeError, LookupError, RecursionError):
         raise BadRequest("the page's files are torn: choose them again") from None
 
 

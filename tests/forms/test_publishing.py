@@ -4,6 +4,7 @@ import contextlib
 import io
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 
 import openpyxl
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forms import library
+from forms.archive import unpack
 from forms.columns import Column
 from forms.definition import FormDefinition, XFormError
 from forms.instance import parse_instance
@@ -160,6 +162,23 @@ def test_a_workbook_that_unpacks_to_very_much_or_declares_entities_is_refused() 
         with pytest.raises(WorkbookError) as refusal:
             convert(content.getvalue(), "a.xlsx")
         assert [finding.code for finding in refusal.value.findings] == [code]
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("filename", ["a.xlsx", "a.zip"])
+def test_an_archive_that_lies_about_its_size_is_refused_before_it_fills_the_memory(
+    compression: int, filename: str
+) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", compression) as archive:
+        archive.writestr("xl/workbook.xml" if filename == "a.xlsx" else "survey.xlsx", b" " * (64 << 20))
+    lying = content.getvalue().replace((64 << 20).to_bytes(4, "little"), (100).to_bytes(4, "little"))
+    tracemalloc.start()
+    with pytest.raises(WorkbookError):
+        unpack(lying) if filename == "a.zip" else convert(lying, filename)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 << 20
 
 
 @given(st.binary(max_size=200), st.sampled_from(["a.xlsx", "a.xls", "a.csv", "a.md", "a.xml"]))

@@ -13,6 +13,7 @@ import pytest
 from server.statistics.complete import recruitment_costs
 from server.statistics.design import DesignError
 from server.statistics.hh_remit import Derived, Drawn, Rates, choose, derive
+from server.statistics.hh_remit.answers import whole
 from server.statistics.hh_remit.rates import last_occurrences
 from server.statistics.hh_remit.senders import is_nonresident
 from server.statistics.sample import (
@@ -323,3 +324,8 @@ def test_inputs_are_named_by_interviews_and_answers_in_any_order() -> None:
     assert choose(rows[::-1], received, now).fingerprint == first
     rows[2]["_answers_hash"] = "other"
     assert choose(rows, received, now).fingerprint != first
+
+
+def test_a_code_of_thirty_digits_counts_as_not_asked() -> None:
+    assert whole({"j_result": "9" * 30, "c_sex": "2"}, "j_result", 318) == 318
+    assert whole({"c_sex": "2"}, "c_sex") == 2

@@ -5,7 +5,7 @@ transaction in which `publish` stores. What is published is stored once and serv
 them its MD5 and SHA-256, never change. `approve`, `change_state` and `set_policy` are what people decide afterwards.
 """
 
-from server.services.publish_form.approving import approve, set_policy
+from server.services.publish_form.approving import approve, refuse_lone_hand, set_policy
 from server.services.publish_form.changing import change_state
 from server.services.publish_form.examining import Examined, examine
 from server.services.publish_form.preparing import XFORM_BYTES, Prepared, prepare
@@ -25,5 +25,6 @@ __all__ = [
     "prepare",
     "publish",
     "publish_form",
+    "refuse_lone_hand",
     "set_policy",
 ]

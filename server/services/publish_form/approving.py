@@ -46,6 +46,16 @@ def set_policy(session: Session, *, form_id: str, needs_approval: bool, user: st
     audit.write(session, at=now, actor=user, action="set-form-policy", subject=form_id, detail=detail)
 
 
+def refuse_lone_hand(*, needs_approval: bool, role: str) -> None:
+    """Let an administrator alone drop the second person: a manager who could would be both persons.
+
+    Raises:
+        Forbidden: by anybody else.
+    """
+    if not needs_approval and role != "administrator":
+        raise Forbidden("an administrator drops the second person of a form; a manager may only ask for one")
+
+
 def find(session: Session, *, form_id: str, version: str) -> StoredVersion:
     """Return a version.
 

@@ -171,7 +171,7 @@ def _store(session: Session, examined: Examined, *, note: str, user: str, now: d
         published_by=None,
         published_position=None,
         retired_at=None,
-        workbook_name=prepared.filename[-NAME_LENGTH:],
+        workbook_name="".join(filter(str.isprintable, prepared.filename))[-NAME_LENGTH:],
         feed_position=None,
     )
     is_mapped = prepared.declared is not None and examined.previous_hash is not None

@@ -14,6 +14,8 @@ Answers: TypeAlias = Mapping[str, Any]
 #: Powers of ten that an amount can have; a calculated answer is a text, and 1E999999999 is a bomb as a whole number.
 MAX_EXPONENT: Final = 30
 
+#: Codes and counts go into arrays of 64 bits; no real one comes near.
+_TOO_LARGE = 2**63
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -45,7 +47,7 @@ def number(answers: Answers, name: str) -> Decimal | None:
 def whole(answers: Answers, name: str, default: int = 0) -> int:
     """Return a whole number; the default if not asked."""
     found = number(answers, name)
-    return default if found is None else int(found)
+    return default if found is None or abs(found) >= _TOO_LARGE else int(found)
 
 
 def day(answers: Answers, name: str) -> date | None:

@@ -136,6 +136,32 @@ def test_one_code_with_another_label_is_not_the_same_choice() -> None:
     assert both.is_settled
 
 
+@pytest.mark.parametrize(
+    "labels", [("Male", "Female"), ("Formal", "Informal"), ("Legal", "Illegal"), ("North region", "South region")]
+)
+def test_labels_that_look_alike_and_change_places_are_a_recoding(labels: tuple[str, str]) -> None:
+    before, after = (tuple(zip("12", order, strict=True)) for order in (labels, labels[::-1]))
+    swapped = one(Q("b", "one", choices=before), Q("b", "one", choices=after))
+    assert (swapped.kind, swapped.verdict, swapped.codes) == ("choices-recoded", "needs-map", ("1", "2"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("Do you own a animal?", "Do you own an animal?"),
+        ("Quel est votre nom ?", "Quel est ton nom ?"),
+        ("Quel âge a Paul ?", "Quel âge a-t-il ?"),
+        ("Which of these?", "Which one of these?"),
+    ],
+)
+def test_small_words_are_no_units_numbers_or_negations(before: str, after: str) -> None:
+    assert one(Q("b", label=before), Q("b", label=after)).verdict == "safe"
+
+
+def test_not_said_shortly_is_a_negation() -> None:
+    assert one(Q("b", label="Does he send money?"), Q("b", label="Doesn't he send money?")).verdict == "needs-map"
+
+
 def test_one_label_with_another_code_is_a_recoding() -> None:
     found = changed(made(Q("b", "one", choices=YES_NO)), made(Q("b", "one", choices=(("1", "Yes"), ("0", "no.")))))
     assert found["choices-recoded"].codes == ("2",)

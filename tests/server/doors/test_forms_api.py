@@ -170,6 +170,23 @@ def test_the_life_of_a_version_over_http(client: FlaskClient, context: Context, 
     assert listed["forms"] == [{"form_id": "visit", "title": "Visit", "needs_approval": True}]
 
 
+def test_a_manager_cannot_be_both_persons_and_an_enumerator_sees_no_draft(
+    sqlite_client: FlaskClient, sqlite_context: Context, sqlite_manager: dict[str, str]
+) -> None:
+    enumerator = bearer(sqlite_context, "enumerator")
+    upload(sqlite_client, sqlite_manager, MARKDOWN.encode(), "visit.md")
+    policy = "/api/v1/forms/visit/policy"
+    assert sqlite_client.put(policy, json={"needs_approval": True}, headers=sqlite_manager).status_code == 200
+    upload(sqlite_client, sqlite_manager, MARKDOWN.replace("| 7 |", "| 8 |").encode(), "visit.md")
+    assert sqlite_client.put(policy, json={"needs_approval": False}, headers=sqlite_manager).status_code == 403
+    for path in ("", ".xml", "/events", "/manifest", "/codebook", "/questionnaire"):
+        assert sqlite_client.get(f"{URL}/8{path}", headers=enumerator).status_code == 404, path
+        assert sqlite_client.get(f"{URL}/8{path}", headers=sqlite_manager).status_code == 200, path
+    for path in ("/api/v1/forms", "/api/v1/forms/visit"):
+        versions = sqlite_client.get(path, headers=enumerator).get_json()["versions"]
+        assert [one["version"] for one in versions] == ["7"]
+
+
 def test_a_breaking_change_is_a_problem_with_its_changes(client: FlaskClient, manager: dict[str, str]) -> None:
     number = MARKDOWN.replace("| text | who", "| integer | who")
     assert upload(client, manager, number.encode(), "visit.md").status_code == 201
