@@ -56,11 +56,12 @@ def change_state(form_id: str, version: str) -> Response:
 @blueprint.post("/<form_id>/versions/<version>/approval")
 @roles("manager")
 def approve(form_id: str, version: str) -> Response:
-    """Publish what another person has submitted: `{"note": …}`."""
-    note = _text(_object(), "note", default="")
+    """Publish what another person has submitted: `{"note": …, "submitted_at": …}`, the latter as it was looked at."""
+    asked = _object()
+    note, seen = _text(asked, "note", default=""), asked.get("submitted_at")
     with current().database.transaction() as session:
         approved = publish_form.approve(
-            session, form_id=form_id, version=version, note=note, user=caller().name, now=utc_now()
+            session, form_id=form_id, version=version, note=note, user=caller().name, now=utc_now(), seen=seen
         )
     return _json(version_members(approved))
 

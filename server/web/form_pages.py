@@ -119,6 +119,7 @@ def approve(form_id: str, version: str) -> WerkzeugResponse:
             note=request.form.get("note", ""),
             user=caller().name,
             now=utc_now(),
+            seen=request.form.get("seen", ""),
         )
     return _to_version(form_id, version)
 

@@ -15,12 +15,20 @@ from server.services.publish_form.states import APPROVED
 from server.services.publish_form.storing import make_public, record
 
 
-def approve(session: Session, *, form_id: str, version: str, note: str, user: str, now: datetime) -> StoredVersion:
+def approve(
+    session: Session, *, form_id: str, version: str, note: str, user: str, now: datetime, seen: str | None = None
+) -> StoredVersion:
     """Publish what another person has submitted; return it as it is now.
+
+    Args:
+        session: of the transaction.
+        form_id, version: which.
+        note, user, now: why, who, when.
+        seen: when the draft was submitted that this person has looked at (ISO 8601); None where nobody can say.
 
     Raises:
         NotFound: there is no such version.
-        Conflict: it is no draft, or another version was published since it was compared.
+        Conflict: it is no draft, was submitted anew since, or another version was published since it was compared.
         Forbidden: by whoever submitted it.
     """
     draft = find_for_change(session, form_id=form_id, version=version)
@@ -28,6 +36,8 @@ def approve(session: Session, *, form_id: str, version: str, note: str, user: st
         raise Conflict(f"{form_id} version {version} is {draft.state}: only a draft is approved")
     if user == draft.submitted_by:
         raise Forbidden(f"{user} submitted {form_id} version {version}: a second person approves it")
+    if seen is not None and seen != draft.submitted_at.isoformat():
+        raise Conflict(f"{form_id} version {version} was submitted anew since you looked at it: look at it again")
     refuse_stale(session, draft)
     record(session, draft, action=APPROVED, user=user, note=note, now=now)
     make_public(session, draft, previous_hash=draft.previous_hash, user=user, note=note, now=now)

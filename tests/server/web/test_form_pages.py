@@ -105,7 +105,12 @@ def test_a_second_person_approves_and_the_first_cannot(
     assert f"{page}/approval" not in amina.get(page).text
     assert amina.post(f"{page}/approval", data={"form_token": token}).status_code == 403
     assert "Approve and publish" in second.get(page).text
-    approved = second.post(f"{page}/approval", data={"form_token": token_of(second.get(page)), "note": "read"})
+    seen = re.findall(r'name="seen" value="([^"]+)"', second.get(page).text)[0]
+    assert check(amina, workbook("2", questions=QUESTIONS + AGE), at_once="yes").status_code == 303
+    form = {"form_token": token_of(second.get(page)), "note": "read", "seen": seen}
+    assert second.post(f"{page}/approval", data=form).status_code == 409  # another draft than the one that was read
+    form["seen"] = re.findall(r'name="seen" value="([^"]+)"', second.get(page).text)[0]
+    approved = second.post(f"{page}/approval", data=form)
     assert (approved.status_code, states(surveyed)[-1]) == (303, ("2", "published"))
 
 
