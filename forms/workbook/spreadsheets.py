@@ -20,16 +20,14 @@ from forms.workbook.lint.catalogue import finding
 from forms.workbook.sheets import Sheet, SheetRow, column_letters
 
 MAX_UNPACKED_BYTES: Final = 128 << 20
+PLAIN_COMPRESSION: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""What spreadsheet programs and zip tools write; the other ways to compress cannot be read a little at a time."""
 EMPTY_COLUMNS: Final = 20
 EMPTY_ROWS: Final = 60
 
 _SPACES: Final = re.compile(r" +")
 _DOCTYPES: Final = (b"<!DOCTYPE", "<!DOCTYPE".encode("utf-16-le"))
 _EXCEL_ERRORS: Final = {0: "#NULL!", 7: "#DIV/0!", 15: "#VALUE!", 23: "#REF!", 29: "#NAME?", 36: "#NUM!", 42: "#N/A"}
-
-
-PLAIN_COMPRESSION: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""What spreadsheet programs and zip tools write; the other ways to compress cannot be read a little at a time."""
 
 
 def read_xlsx(content: bytes, is_wanted: Callable[[str], bool]) -> tuple[Sheet, ...]:
