@@ -25,7 +25,6 @@ from server.web import form_pages, pages
 
 DOORS = (
     sync,
-    openrosa,
     forms,
     codebooks,
     evolution,
@@ -70,4 +69,6 @@ def create_app(config: Config, context: Context | None = None) -> Flask:
     problems.register(app)
     for door in DOORS:
         app.register_blueprint(door.blueprint)
+    for blueprint in openrosa.blueprints:
+        app.register_blueprint(blueprint)
     return app

@@ -64,6 +64,11 @@ class Config:
         """Where the encrypted Parquet parts lie."""
         return self.data_dir / "microdata"
 
+    @property
+    def blobs_dir(self) -> Path:
+        """Where sealed media lie."""
+        return self.data_dir / "blobs"
+
 
 def _sqlite_url(data_dir: Path) -> str:
     return f"sqlite:///{data_dir / DATABASE_FILE}"

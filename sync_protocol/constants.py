@@ -44,6 +44,7 @@ LABEL_CONTENT_KEY: Final = b"passerelle/1 cek"
 LABEL_NEXT_KEY: Final = b"passerelle/1 next"
 LABEL_EPOCH: Final = b"passerelle/1 epoch"
 LABEL_ENVELOPE: Final = b"passerelle/1 envelope"
+LABEL_MEDIUM: Final = b"passerelle/1 medium"
 LABEL_STATE: Final = b"passerelle/1 state"
 
 RATCHET_STEPS: Final = 4096

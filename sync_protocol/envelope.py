@@ -162,6 +162,18 @@ def seal_interview(
     return _seal(header, content_key, signer, plaintext.pack(manifest, instance_xml))
 
 
+def seal_attachment(*, header: Header, content_key: bytes, signer: Signer, manifest: Manifest) -> bytes:
+    """Seal an attachment: its manifest names one medium, its header the instance that the medium belongs to.
+
+    Raises:
+        LocalError: ``malformed`` when the manifest does not name exactly one medium; otherwise as `seal_interview`.
+    """
+    _check_kind(header, Kind.ATTACHMENT)
+    if len(manifest.media) != 1:
+        raise LocalError("malformed", "an attachment names one medium")
+    return _seal(header, content_key, signer, plaintext.pack(manifest, b""))
+
+
 def seal_decision(
     *, header: Header, content_key: bytes, signer: Signer, manifest: Manifest, decision: Mapping[str, Any]
 ) -> bytes:

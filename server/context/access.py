@@ -9,6 +9,8 @@ from typing import Any, Final, TypeVar
 
 from flask import g
 
+from server.db.scope import EVERYTHING, Scope
+
 ROLES: Final = ("enumerator", "supervisor", "manager", "statistician", "administrator")
 ADMINISTRATOR: Final = "administrator"
 
@@ -29,11 +31,12 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The account that asks."""
+    """The account that asks, and the rows that it may see."""
 
     user_id: int
     name: str
     role: str
+    scope: Scope = EVERYTHING
 
 
 def roles(*names: str) -> Callable[[View], View]:

@@ -7,6 +7,7 @@ from typing import Final, Self
 from flask import current_app
 
 from forms.definition import FormDefinition
+from server.blobs import Blobs
 from server.config import Config
 from server.db.engine import Database
 from server.db.queries import definitions, devices
@@ -26,6 +27,7 @@ class Context:
         self.database = database
         self.keystore = keystore
         self.microdata = microdata
+        self.blobs = Blobs(config.blobs_dir)
         self.door = DoorSealer(keystore)
         self._definitions: OrderedDict[bytes, FormDefinition] = OrderedDict()
         self._signing_keys: dict[str, bytes] = {}

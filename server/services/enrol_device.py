@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from server.db.queries import audit, devices
 from server.db.queries.devices import StoredAppUser, StoredDevice, StoredToken
+from server.db.tables.accounts import FIRST_PROJECT
 from server.errors import BadRequest, Conflict, NotFound, TokenInvalid
 from sync_protocol.constants import MODES
 from sync_protocol.documents import DeviceCertificate, document_hash, key_id
@@ -133,6 +134,9 @@ def create_app_user(
     user: str,
     now: datetime,
     mode: str = "survey",
+    project_id: int = FIRST_PROJECT,
+    team: str = "",
+    language: str = "",
     randomness: Callable[[int], str] = secrets.token_urlsafe,
 ) -> str:
     """Make an app user for ODK Collect and return the token of the path.
@@ -143,12 +147,21 @@ def create_app_user(
     """
     if mode not in MODES:
         raise BadRequest(f"a mode is one of {', '.join(MODES)}, not {mode}")
-    _check_names(name=name, enumerator=enumerator)
+    _check_names(name=name, enumerator=enumerator, team=team)
     if not name.strip() or devices.app_user_by_name(session, name) is not None:
         raise Conflict(f"an app user needs a name that no other has; {name!r} is empty or taken")
     token = randomness(APP_TOKEN_BYTES)
-    app_user = StoredAppUser(name=name, enumerator=enumerator, mode=mode, created_at=now, revoked_at=None)
-    devices.add_app_user(session, token_hash=token_hash(token), user=app_user)
+    devices.add_app_user(
+        session,
+        token_hash=token_hash(token),
+        name=name,
+        project_id=project_id,
+        enumerator=enumerator,
+        team=team,
+        mode=mode,
+        language=language,
+        now=now,
+    )
     audit.write(session, at=now, actor=user, action="create-app-user", subject=name, detail=mode)
     return token
 

@@ -1,32 +1,18 @@
 """Settle a hold: a person's decision becomes an envelope like any other, sealed and signed by the office."""
 
-import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import audit, envelopes, interviews, opening
-from server.db.queries.envelopes import NewEnvelope
+from server.db.queries import audit, interviews, opening
 from server.db.queries.interviews import OpenHold, StoredRevision
-from server.db.tables.envelopes import RECEIVED
 from server.errors import BadRequest, NotFound
+from server.folding.deciding import NOTE_CHARACTERS, store_sealed_decision
 from server.folding.decisions import SETTLE_HOLD
 from server.folding.holds import REASSIGN, VERDICTS
 from server.keystore import KeyStore
 from server.microdata import Standing
-from sync_protocol import envelope as envelope_layout
-from sync_protocol import epoch as epochs
-from sync_protocol import ratchet
-from sync_protocol.constants import Kind
-from sync_protocol.documents import document_hash
-from sync_protocol.envelope import Header
-from sync_protocol.plaintext import Manifest
-
-NO_HASH: Final = bytes(32)
-CARRIER: Final = "office"
-NOTE_CHARACTERS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +23,6 @@ class HeldInterview:
     household_key: str | None
     enumerator: str | None
     outcome: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
-    """A decision before it is sealed."""
-
-    instance_id: bytes
-    mode: str
-    form_version_hash: bytes
-    decision: dict[str, Any]
 
 
 def list_holds(session: Session, *, keystore: KeyStore, mode: str | None = None) -> tuple[HeldInterview, ...]:
@@ -109,16 +85,17 @@ def settle(
         "note": note[:NOTE_CHARACTERS],
         "user": user,
     }
-    wanted = _Wanted(
-        instance_id=current.instance_id,
+    envelope_id = store_sealed_decision(
+        session,
+        keystore=keystore,
+        decision=decision,
+        about=(current.instance_id,),
         mode=current.mode,
         form_version_hash=current.form_version_hash,
-        decision=decision,
+        now=now,
     )
-    made = _seal(session, keystore, wanted, now)
-    envelopes.store(session, made, carrier=CARRIER, received_at=now)
     audit.write(session, at=now, actor=user, action=f"settle-hold-{verdict}", subject=interview_id.hex())
-    return made[-1].envelope_id
+    return envelope_id
 
 
 def _current_revision(session: Session, interview_id: bytes) -> StoredRevision:
@@ -138,62 +115,3 @@ def release_quarantined(session: Session, *, envelope_id: bytes, user: str, now:
     if not opening.release(session, envelope_id):
         raise NotFound(f"no envelope {envelope_id.hex()} is in quarantine: passerelle quarantine list shows what is")
     audit.write(session, at=now, actor=user, action="release-from-quarantine", subject=envelope_id.hex())
-
-
-def _seal(session: Session, keystore: KeyStore, wanted: _Wanted, now: datetime) -> list[NewEnvelope]:
-    """Seal under an epoch of its own: decisions are few, and no ratchet state is kept for them."""
-    office = keystore.office
-    survey_key = keystore.keyring.survey_key(wanted.mode)
-    if survey_key is None:
-        raise BadRequest(f"the keyring has no active key for the mode {wanted.mode}")
-    sequence, previous = _chain_end(session)
-    epoch_key = os.urandom(32)
-    epoch = epochs.make_epoch(
-        survey_key=survey_key,
-        certificate_hash=office.certificate_hash,
-        signer=office.signer,
-        sequence=sequence + 1,
-        previous=previous,
-        nonce=os.urandom(32),
-        epoch_key=epoch_key,
-    )
-    header = Header(
-        kind=Kind.DECISION,
-        suite=survey_key.suite,
-        epoch_hash=document_hash(epoch),
-        index=0,
-        sequence=sequence + 2,
-        previous=document_hash(epoch),
-        instance_id=os.urandom(16),
-        parents=(wanted.instance_id,),
-        form_version_hash=wanted.form_version_hash,
-        dictionary_hash=NO_HASH,
-        certificate_hash=office.certificate_hash,
-    )
-    body = envelope_layout.seal_decision(
-        header=header,
-        content_key=ratchet.content_key(epoch_key, header.epoch_hash, 0),
-        signer=office.signer,
-        manifest=Manifest(device_time=now.astimezone(UTC).isoformat(timespec="seconds")),
-        decision=wanted.decision,
-    )
-    return [_stored(epoch, Kind.EPOCH, header), _stored(body, Kind.DECISION, header)]
-
-
-def _chain_end(session: Session) -> tuple[int, bytes]:
-    last = opening.last_decision(session)
-    return (0, NO_HASH) if last is None else (envelope_layout.peek(last).sequence, document_hash(last))
-
-
-def _stored(body: bytes, kind: Kind, header: Header) -> NewEnvelope:
-    is_decision = kind == Kind.DECISION
-    return NewEnvelope(
-        envelope_id=document_hash(body),
-        kind=int(kind),
-        body=body,
-        epoch_hash=header.epoch_hash if is_decision else None,
-        instance_id=header.instance_id if is_decision else None,
-        certificate_hash=header.certificate_hash,
-        form_version_hash=header.form_version_hash if is_decision else None,
-        state=RECEIVED,
-    )

@@ -51,11 +51,17 @@ class StoredToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAppUser:
-    """A person who uses ODK Collect, as stored."""
+    """A person who uses ODK Collect, as stored; see `server.db.tables.devices` for what each member means."""
 
+    app_user_id: int
     name: str
+    project_id: int
     enumerator: str
+    team: str
     mode: str
+    language: str
+    is_for_every_form: bool
+    username: str | None
     created_at: datetime
     revoked_at: datetime | None
 
@@ -181,24 +187,37 @@ def use_token(session: Session, *, token_hash: bytes, device_id: str, now: datet
     session.execute(used.values(used_at=now, device_id=device_id))
 
 
-def add_app_user(session: Session, *, token_hash: bytes, user: StoredAppUser) -> None:
-    """Store a new app user with the hash of the token."""
-    session.add(
-        AppUser(
-            token_hash=token_hash,
-            name=user.name,
-            enumerator=user.enumerator,
-            mode=user.mode,
-            created_at=user.created_at,
-            revoked_at=None,
-        )
+def add_app_user(
+    session: Session,
+    *,
+    token_hash: bytes,
+    name: str,
+    project_id: int,
+    enumerator: str,
+    team: str,
+    mode: str,
+    language: str,
+    now: datetime,
+) -> int:
+    """Store a new app user with the hash of the token, and return its number."""
+    added = AppUser(
+        token_hash=token_hash,
+        name=name,
+        project_id=project_id,
+        enumerator=enumerator,
+        team=team,
+        mode=mode,
+        language=language,
+        created_at=now,
     )
+    session.add(added)
     session.flush()
+    return added.app_user_id
 
 
 def app_user_by_token(session: Session, token_hash: bytes) -> StoredAppUser | None:
     """Return the app user of a token, revoked or not."""
-    found = session.get(AppUser, token_hash)
+    found = session.scalar(select(AppUser).where(AppUser.token_hash == token_hash))
     return None if found is None else _stored_app_user(found)
 
 
@@ -236,10 +255,4 @@ def _stored_device(found: Device) -> StoredDevice:
 
 
 def _stored_app_user(found: AppUser) -> StoredAppUser:
-    return StoredAppUser(
-        name=found.name,
-        enumerator=found.enumerator,
-        mode=found.mode,
-        created_at=found.created_at,
-        revoked_at=found.revoked_at,
-    )
+    return StoredAppUser(**{name: getattr(found, name) for name in StoredAppUser.__dataclass_fields__})

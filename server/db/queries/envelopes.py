@@ -32,6 +32,9 @@ STORED: Final = (
     "state",
     "reason",
     "door_tag",
+    "app_user_id",
+    "form_named",
+    "blob_sha256",
 )
 RECEIVED_AT: Final = STORED.index("received_at")
 SQLITE_MOMENT: Final = "%Y-%m-%d %H:%M:%S.%f"
@@ -60,6 +63,9 @@ class NewEnvelope:
     state: str = RECEIVED
     reason: str | None = None
     door_tag: bytes | None = None
+    app_user_id: int | None = None
+    form_named: str | None = None
+    blob_sha256: bytes | None = None
 
     @classmethod
     def read(cls, body: bytes) -> Self:
@@ -136,6 +142,9 @@ def store(
             envelope.state,
             envelope.reason,
             envelope.door_tag,
+            envelope.app_user_id,
+            envelope.form_named,
+            envelope.blob_sha256,
         )
         for envelope in wanted.values()
     ]

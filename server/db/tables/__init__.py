@@ -1,10 +1,18 @@
 """All tables, one module an aggregate."""
 
-from server.db.tables.accounts import ApiToken, User
+from server.db.tables.accounts import ApiToken, FailedLogin, Project, ProjectMember, User
 from server.db.tables.audit import Audit
 from server.db.tables.base import Base
 from server.db.tables.checks import CheckScore, InterviewCheck
-from server.db.tables.devices import AppUser, Certificate, Device, EnrolmentToken, FeedHead, KeyringDocument
+from server.db.tables.devices import (
+    AppUser,
+    AppUserForm,
+    Certificate,
+    Device,
+    EnrolmentToken,
+    FeedHead,
+    KeyringDocument,
+)
 from server.db.tables.envelopes import Envelope
 from server.db.tables.fieldwork import (
     CalibrationTotal,
@@ -15,12 +23,23 @@ from server.db.tables.fieldwork import (
     ListingClass,
 )
 from server.db.tables.forms import Form, FormEvent, FormMedium, FormMediumContent, FormVersion
-from server.db.tables.interviews import Decision, Interview, MicrodataPart, Revision, RevisionParent, Verdict
+from server.db.tables.interviews import (
+    Attachment,
+    Decision,
+    Interview,
+    MicrodataPart,
+    Revision,
+    RevisionParent,
+    Verdict,
+    WantedMedium,
+)
 from server.db.tables.statistics import EstimateRun, Release, Schedule
 
 __all__ = [
     "ApiToken",
     "AppUser",
+    "AppUserForm",
+    "Attachment",
     "Audit",
     "Base",
     "CalibrationTotal",
@@ -34,6 +53,7 @@ __all__ = [
     "Envelope",
     "EstimateRun",
     "ExchangeRate",
+    "FailedLogin",
     "FeedHead",
     "Form",
     "FormEvent",
@@ -46,10 +66,13 @@ __all__ = [
     "KeyringDocument",
     "ListingClass",
     "MicrodataPart",
+    "Project",
+    "ProjectMember",
     "Release",
     "Revision",
     "RevisionParent",
     "Schedule",
     "User",
     "Verdict",
+    "WantedMedium",
 ]

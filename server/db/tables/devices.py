@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, LargeBinary, String
+from sqlalchemy import BigInteger, ForeignKey, LargeBinary, String, true
 from sqlalchemy.orm import Mapped, mapped_column
 
+from server.db.tables.accounts import FIRST_PROJECT
 from server.db.tables.base import Base, Instant
 
 
@@ -20,7 +21,7 @@ class Certificate(Base):
 
 
 class Device(Base):
-    """An enrolled tablet; `counter` is that of its last exchange."""
+    """An enrolled tablet of one project; `counter` is that of its last exchange."""
 
     __tablename__ = "device"
 
@@ -35,6 +36,7 @@ class Device(Base):
     enrolled_at: Mapped[datetime] = mapped_column(Instant)
     revoked_at: Mapped[datetime | None] = mapped_column(Instant)
     last_seen_at: Mapped[datetime | None] = mapped_column(Instant)
+    project_id: Mapped[int] = mapped_column(default=FIRST_PROJECT, server_default=str(FIRST_PROJECT))
 
 
 class EnrolmentToken(Base):
@@ -53,19 +55,45 @@ class EnrolmentToken(Base):
     expires_at: Mapped[datetime] = mapped_column(Instant)
     used_at: Mapped[datetime | None] = mapped_column(Instant)
     device_id: Mapped[str | None] = mapped_column(ForeignKey("device.device_id"))
+    project_id: Mapped[int] = mapped_column(default=FIRST_PROJECT, server_default=str(FIRST_PROJECT))
 
 
 class AppUser(Base):
-    """A person who uses ODK Collect, by the SHA-256 of the token in the path; mode survey | training | pilot."""
+    """A person who uses ODK Collect in one project.
+
+    Attributes:
+        token_hash: SHA-256 of the token in the path of the server's address.
+        username, secret: for HTTP authentication in the place of the token: the name, and what Digest needs of the
+            generated password, sealed under a key of the door; None for an app user that has a token only.
+        mode: survey | training | pilot.
+        language: of the messages that Collect shows; empty for both.
+        is_for_every_form: otherwise `app_user_form` says which forms are given out to it. Submissions of any are taken.
+    """
 
     __tablename__ = "app_user"
 
-    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    app_user_id: Mapped[int] = mapped_column(primary_key=True)
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.project_id"), index=True)
     enumerator: Mapped[str] = mapped_column(String(200))
+    team: Mapped[str] = mapped_column(String(200))
     mode: Mapped[str] = mapped_column(String(20))
+    language: Mapped[str] = mapped_column(String(10))
+    is_for_every_form: Mapped[bool] = mapped_column(default=True, server_default=true())
+    username: Mapped[str | None] = mapped_column(String(64), unique=True)
+    secret: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(Instant)
     revoked_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class AppUserForm(Base):
+    """A form that is given out to an app user."""
+
+    __tablename__ = "app_user_form"
+
+    app_user_id: Mapped[int] = mapped_column(ForeignKey("app_user.app_user_id"), primary_key=True)
+    form_id: Mapped[str] = mapped_column(ForeignKey("form.form_id"), primary_key=True)
 
 
 class FeedHead(Base):

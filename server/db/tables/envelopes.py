@@ -24,7 +24,11 @@ class Envelope(Base):
         kind: `sync_protocol.constants.Kind`, 0 for bytes that nobody here can read.
         carrier: the device id that brought it, or `door` for the OpenRosa door.
         state: one of the constants of this module; `reason` says why it waits or is quarantined.
-        door_tag: HMAC over (form, instanceID, answers), so that a repeat at the OpenRosa door is found.
+        door_tag: HMAC over (form, instanceID, answers), or over (instanceID, file name, content) of a medium, so that a
+            repeat at the OpenRosa door is found.
+        app_user_id: who sent it to that door.
+        form_named: form_id and version, as a submission names them for which no version is published.
+        blob_sha256: of an attachment: SHA-256 of the sealed medium in the blob store.
     """
 
     __tablename__ = "envelope"
@@ -42,6 +46,9 @@ class Envelope(Base):
     state: Mapped[str] = mapped_column(String(20))
     reason: Mapped[str | None] = mapped_column(String(200))
     door_tag: Mapped[bytes | None] = mapped_column(LargeBinary(32), unique=True)
+    app_user_id: Mapped[int | None]
+    form_named: Mapped[str | None] = mapped_column(String(420))
+    blob_sha256: Mapped[bytes | None] = mapped_column(LargeBinary(32))
 
     __table_args__ = (
         # Only what is still to be done is indexed: a few rows, whatever the size of the survey.
@@ -51,6 +58,12 @@ class Envelope(Base):
             "sequence",
             sqlite_where=text("state != 'opened'"),
             postgresql_where=text("state != 'opened'"),
+        ),
+        Index(
+            "ix_envelope_blob",
+            "blob_sha256",
+            sqlite_where=text("blob_sha256 IS NOT NULL"),
+            postgresql_where=text("blob_sha256 IS NOT NULL"),
         ),
         {"sqlite_autoincrement": True},  # a number that was in a receipt is never given twice
     )

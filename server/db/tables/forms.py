@@ -5,17 +5,19 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
+from server.db.tables.accounts import FIRST_PROJECT
 from server.db.tables.base import Base, Instant, Sequence
 
 
 class Form(Base):
-    """A questionnaire, by its form_id; `needs_approval`: a second person publishes what one has submitted."""
+    """A questionnaire of one project, by its form_id; `needs_approval`: a second person publishes what one wrote."""
 
     __tablename__ = "form"
 
     form_id: Mapped[str] = mapped_column(String(200), primary_key=True)
     title: Mapped[str] = mapped_column(String(1000))
     needs_approval: Mapped[bool] = mapped_column(default=False, server_default=false())
+    project_id: Mapped[int] = mapped_column(default=FIRST_PROJECT, server_default=str(FIRST_PROJECT))
 
 
 class FormVersion(Base):

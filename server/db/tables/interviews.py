@@ -5,7 +5,7 @@ Answers are never here in clear: `sealed` columns are AES-GCM under the projecti
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db.tables.base import Base, Instant, Sequence
@@ -69,6 +69,7 @@ class Interview(Base):
 
     `state` is that of `sync_protocol.reconcile`; `holds` is e.g. `K1,K3`, empty for none;
     `household_tag` is equal for equal household keys and shows nothing else; `sealed` holds findings and outcome.
+    `review` is the office's last word on it: empty | approved | rejected.
     """
 
     __tablename__ = "interview"
@@ -82,6 +83,43 @@ class Interview(Base):
     holds: Mapped[str] = mapped_column(String(40), default="")
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     updated_at: Mapped[datetime] = mapped_column(Instant)
+    review: Mapped[str] = mapped_column(String(20), default="", server_default="")
+
+
+class Attachment(Base):
+    """A medium that has come, of the instance that it belongs to; `sealed` holds name, type, key and content hash.
+
+    `name_tag` is an HMAC of instanceID and file name; two attachments with one tag differ in content, and both stay.
+    """
+
+    __tablename__ = "attachment"
+
+    envelope_id: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    instance_id: Mapped[bytes] = mapped_column(LargeBinary(16), index=True)
+    name_tag: Mapped[bytes] = mapped_column(LargeBinary(32))
+    blob_sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
+    length_bytes: Mapped[int] = mapped_column(BigInteger)
+    received_at: Mapped[datetime] = mapped_column(Instant)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class WantedMedium(Base):
+    """A medium that an opened instance names; `is_here` when an attachment of this name has come."""
+
+    __tablename__ = "wanted_medium"
+
+    instance_id: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True)
+    name_tag: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    is_here: Mapped[bool] = mapped_column(default=False, server_default=false())
+
+    __table_args__ = (
+        Index(
+            "ix_wanted_medium_missing",
+            "instance_id",
+            sqlite_where=text("NOT is_here"),
+            postgresql_where=text("NOT is_here"),
+        ),
+    )
 
 
 class Verdict(Base):

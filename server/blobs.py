@@ -1,0 +1,131 @@
+"""The blob store: sealed media by the SHA-256 of their ciphertext, each a file that is written once and never changed.
+
+A blob is on disk, and its name too, before `Incoming.keep` returns. What was kept and then not named in a transaction
+that committed is a stray, removed after a day. Only ciphertext ever comes here.
+"""
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from server.errors import StorageFull
+
+INCOMING: Final = "incoming"
+CHUNK_BYTES: Final = 1 << 18
+STRAY_SECONDS: Final = 24 * 3600.0
+
+
+class Incoming:
+    """A blob that is being written: a context that removes it unless it was kept."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._path = directory / INCOMING / secrets.token_hex(16)
+        self._file = self._path.open("xb")
+
+    def write(self, sealed: bytes) -> None:
+        """Append ciphertext.
+
+        Raises:
+            StorageFull: when the disk is full.
+        """
+        with _full_disk_said():
+            self._file.write(sealed)
+
+    def keep(self, sha256: bytes) -> None:
+        """Put the blob on disk under its name; one that is there already is the same.
+
+        Raises:
+            StorageFull: when the disk is full.
+        """
+        target = _path(self._directory, sha256)
+        with _full_disk_said():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            self._path.replace(target)
+            _sync_directory(target.parent)
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Close the file; what was not kept is removed."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+class Blobs:
+    """A folder of blobs, for all threads and processes that share it."""
+
+    def __init__(self, directory: Path) -> None:
+        """Take the folder; it is made when the first blob comes."""
+        self._directory = directory
+
+    def incoming(self) -> Incoming:
+        """Begin a blob."""
+        (self._directory / INCOMING).mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Incoming(self._directory)
+
+    def has(self, sha256: bytes) -> bool:
+        """Say whether a blob is here."""
+        return _path(self._directory, sha256).is_file()
+
+    def chunks(self, sha256: bytes) -> Iterator[bytes]:
+        """Yield the bytes of a blob, a few hundred kilobytes at a time.
+
+        Raises:
+            FileNotFoundError: when it is not here.
+        """
+        with _path(self._directory, sha256).open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+
+    def remove(self, sha256: bytes) -> None:
+        """Remove a blob, if it is here."""
+        _path(self._directory, sha256).unlink(missing_ok=True)
+
+    def old(self, now: float | None = None) -> Iterator[bytes]:
+        """Yield the blobs that have been here for a day: those of them that nothing names are strays."""
+        before = (time.time() if now is None else now) - STRAY_SECONDS
+        for path in self._directory.glob("??/*"):
+            if path.stat().st_mtime < before:
+                yield bytes.fromhex(path.parent.name + path.name)
+
+    def remove_unfinished(self, now: float | None = None) -> None:
+        """Remove what was begun a day ago and never kept: its writer was killed."""
+        before = (time.time() if now is None else now) - STRAY_SECONDS
+        for path in (self._directory / INCOMING).glob("*"):
+            if path.stat().st_mtime < before:
+                path.unlink(missing_ok=True)
+
+
+def _path(directory: Path, sha256: bytes) -> Path:
+    name = sha256.hex()
+    return directory / name[:2] / name[2:]
+
+
+def _sync_directory(directory: Path) -> None:
+    """Put the entries of a folder on disk, and its own entry in its parent."""
+    for folder in (directory, directory.parent):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def _full_disk_said() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageFull(f"a file could not be written: {error.strerror}") from error
