@@ -10,6 +10,8 @@ from forms.model import Texts
 
 SIMILAR: Final = 0.6
 """From this ratio of equal characters on, two texts count as one text reworded: tried on the choices of hh_remit."""
+SHORT: Final = 3
+"""Words up to this length are mostly articles and prepositions, in which wordings differ and meanings do not."""
 
 _WORD: Final = re.compile(r"\d+(?:[.,  ]\d+)*|[^\W\d_]+(?=['’]?)|[%$€£]")
 _OUTPUT: Final = re.compile(r"\$?\{[^}]*\}")
@@ -67,6 +69,7 @@ _NEGATIONS: Final[Mapping[str, str]] = dict.fromkeys(
      "pas", "non", "jamais", "aucun", "aucune", "sans", "sauf", "excepté", "hors"),
     "not",
 )  # fmt: skip
+_NEGATING: Final = ("in", "im", "ir", "il", "un", "non", "dis", "dés", "mal")
 SIGNALS: Final[Mapping[str, Mapping[str, str]]] = {
     "number": _NUMBER_WORDS,
     "unit": _UNITS,
@@ -118,7 +121,23 @@ def is_same_label(before: Texts, after: Texts) -> bool:
     pairs = text_pairs(before, after)
     if len(changed_pairs(before, after)) < len(pairs) or not pairs:
         return True
-    return not text_signals(before, after) and all(likeness(old, new) >= SIMILAR for old, new in pairs)
+    return not text_signals(before, after) and all(
+        likeness(old, new) >= SIMILAR and not _swaps_a_word(old, new) for old, new in pairs
+    )
+
+
+def _swaps_a_word(before: str, after: str) -> bool:
+    """Say whether a word gave way to one unlike it (primary, nursery); more or fewer words are no swap."""
+    olds, news = _bare(before).split(), _bare(after).split()
+    gone = [word for word in olds if word not in news and len(word) > SHORT]
+    come = [word for word in news if word not in olds and len(word) > SHORT]
+    return bool(come) and any(all(_is_unlike(word, other) for other in come) for word in gone)
+
+
+def _is_unlike(word: str, other: str) -> bool:
+    long, short = (word, other) if len(word) > len(other) else (other, word)
+    is_negated = any(long == prefix + short for prefix in _NEGATING)  # formal, informal
+    return is_negated or likeness(word, other) < SIMILAR
 
 
 def is_equal_label(before: Texts, after: Texts) -> bool:

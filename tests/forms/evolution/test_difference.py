@@ -171,6 +171,12 @@ def test_one_label_with_another_code_is_a_recoding() -> None:
     assert "choices-removed" not in found
 
 
+@pytest.mark.parametrize(("old", "new"), [("Primary school", "Nursery school"), ("Formal job", "Informal job")])
+def test_a_choice_of_which_a_word_gave_way_to_another_is_another_choice(old: str, new: str) -> None:
+    change = one(Q("b", "one", choices=(("1", old),)), Q("b", "one", choices=(("1", new),)))
+    assert (change.kind, change.verdict) == ("choices-recoded", "needs-map")
+
+
 def test_a_choice_reworded_a_little_is_a_label_only() -> None:
     before = Q("b", "one", choices=(("1", "Bank or post office"),))
     assert one(before, Q("b", "one", choices=(("1", "Bank, or post office"),))).kind == "choice-labels"
