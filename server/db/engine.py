@@ -204,10 +204,11 @@ class Database:
 
     def _write(self, engine: Engine) -> None:
         """Be the writer thread: take what waits, run it, commit, and only then let the callers go on."""
+        writing = engine.execution_options(**{WRITE_OPTION: True})
         while True:
             group, is_last = self._next_group()
             if group:
-                self._commit_group(engine, group)
+                self._commit_group(writing, group)
             if is_last:
                 return
 
@@ -224,9 +225,8 @@ class Database:
             group.append(call)
         return group, False
 
-    def _commit_group(self, engine: Engine, group: list[_Call]) -> None:
+    def _commit_group(self, writing: Engine, group: list[_Call]) -> None:
         try:
-            writing = engine.execution_options(**{WRITE_OPTION: True})
             with self._write_lock, _translated(), writing.connect() as connection, connection.begin():
                 for call in group:
                     (_run_bare if call.is_bare else _run_in_savepoint)(connection, call)
@@ -271,20 +271,21 @@ def _run_in_savepoint(connection: Connection, call: _Call) -> None:
 
 
 def _run_bare(connection: Connection, call: _Call) -> None:
-    """Do as `_run_in_savepoint` does, on the connection itself.
+    """Do as `_run_in_savepoint` does, on the connection itself; the savepoint's words go straight to the driver.
 
     Raises:
         Exception: when the database ended the whole transaction.
     """
-    connection.exec_driver_sql("SAVEPOINT bare")
+    driver: Any = connection.connection.driver_connection
+    driver.execute("SAVEPOINT bare")
     try:
         call.result = call.work(connection)
-    except Exception as error:  # noqa: BLE001 -- as above
+    except Exception as error:
         if not _is_in_transaction(connection):
             raise
-        connection.exec_driver_sql("ROLLBACK TO bare")
+        driver.execute("ROLLBACK TO bare")
         call.future.set_exception(error)
-    connection.exec_driver_sql("RELEASE bare")
+    driver.execute("RELEASE bare")
 
 
 def _first(error: BaseException) -> BaseException:
