@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from flask import Flask
+from flask import Flask, Request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from server.api import (
     auth,
@@ -39,10 +40,21 @@ DOORS = (
 SESSION_HOURS = 12
 
 
+class ConsoleSessions(SecureCookieSessionInterface):
+    """Sessions of the console: a request without a cookie, as tablets send them, makes nobody read one."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return the session of a request."""
+        if "HTTP_COOKIE" not in request.environ:
+            return self.session_class()
+        return super().open_session(app, request)
+
+
 class PasserelleApp(Flask):
     """A Flask app whose requests stay in memory."""
 
     request_class = MemoryRequest
+    session_interface = ConsoleSessions()
 
 
 def create_app(config: Config, context: Context | None = None) -> Flask:

@@ -68,6 +68,7 @@ class Database:
         self._pid = 0
         self._guard = threading.Lock()
         self._engine: Engine | None = None
+        self._glancing: Engine | None = None
         self._writer: threading.Thread | None = None
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._write_lock: threading.Lock | _NoLock = _NoLock()
@@ -105,6 +106,17 @@ class Database:
             finally:
                 session.rollback()
 
+    def glance(self, look: Callable[[Connection], T]) -> T:
+        """Read with single statements, each on its own, without a transaction around them.
+
+        Raises:
+            Maintenance: when the database cannot be reached.
+        """
+        try:
+            return self._glance(look)
+        except Maintenance:  # the connection had died since its last use, which nobody checks before each glance
+            return self._glance(look)
+
     def submit(self, work: Callable[[Session], T]) -> T:
         """Run one call in a transaction, with others that wait; return its result after COMMIT.
 
@@ -129,12 +141,23 @@ class Database:
         if self._writer is not None:
             self._calls.put(None)
             self._writer.join()
-        if self._engine is not None:
-            self._engine.dispose()
+        for engine in (self._engine, self._glancing):
+            if engine is not None:
+                engine.dispose()
         self._forget()
+
+    def _glance(self, look: Callable[[Connection], T]) -> T:
+        if self._pid != os.getpid():
+            self._adopt_process()
+        glancing = self._glancing
+        if glancing is None:
+            glancing = self._glancing = _make_glancing(self.url, is_sqlite=self.is_sqlite)  # twice, at worst
+        with _translated(), glancing.connect() as connection:
+            return look(connection)
 
     def _forget(self) -> None:
         self._engine = None
+        self._glancing = None
         self._writer = None
         self._calls = queue.SimpleQueue()
         self._write_lock = threading.Lock() if self.is_sqlite else _NoLock()
@@ -144,8 +167,9 @@ class Database:
         with self._guard:
             if self._pid == os.getpid():
                 return
-            if self._engine is not None:
-                self._engine.dispose(close=False)
+            for engine in (self._engine, self._glancing):
+                if engine is not None:
+                    engine.dispose(close=False)
             self._forget()
             self._pid = os.getpid()
 
@@ -277,6 +301,32 @@ def _refuse_old_sqlite() -> None:
         )
 
 
+_SQLITE: Final[dict[str, Any]] = {
+    "module": pysqlite3.dbapi2,
+    "pool_size": 16,
+    "max_overflow": 64,
+    "hide_parameters": True,  # an error message must not carry what was being stored
+    "connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False},
+}
+
+
+def _make_glancing(url: str, *, is_sqlite: bool) -> Engine:
+    """Make an engine without transactions: no BEGIN, no ROLLBACK and no ping around a statement."""
+    if is_sqlite:
+        engine = create_engine(url, pool_reset_on_return=None, **_SQLITE)
+        event.listen(engine, "connect", _set_pragmas)
+        return engine
+    return create_engine(
+        url,
+        pool_size=8,
+        max_overflow=24,
+        pool_reset_on_return=None,
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
+        connect_args={"options": "-c timezone=UTC -c default_transaction_read_only=on"},
+    )
+
+
 def _make_engine(url: str, *, is_sqlite: bool) -> Engine:
     if not is_sqlite:
         return create_engine(
@@ -287,14 +337,7 @@ def _make_engine(url: str, *, is_sqlite: bool) -> Engine:
             hide_parameters=True,
             connect_args={"options": "-c synchronous_commit=on -c timezone=UTC"},
         )
-    engine = create_engine(
-        url,
-        module=pysqlite3.dbapi2,
-        pool_size=16,
-        max_overflow=64,
-        hide_parameters=True,  # an error message must not carry what was being stored
-        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
-    )
+    engine = create_engine(url, **_SQLITE)
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return engine

@@ -21,9 +21,8 @@ from server.db.queries.envelopes import NewEnvelope
 from server.db.queries.forms import DRAFT
 from server.db.queries.opening import AFTER_REVOCATION, UNKNOWN_FORM_VERSION
 from server.db.tables.envelopes import QUARANTINED
-from server.errors import NotFound, SubmissionUnreadable
+from server.errors import SubmissionUnreadable
 from server.keystore import DOOR_ID, SealedSubmission, Sealer, Submission
-from sync_protocol.enrolment import token_hash
 from sync_protocol.envelope import NO_HASH, envelope_id
 
 NO_INSTANCE_ID: Final = "no-instance-id"
@@ -43,18 +42,6 @@ class Prepared:
     door_tag: bytes
     reason: str | None
     is_known: bool
-
-
-def find_app_user(session: Session, token: str) -> StoredAppUser:
-    """Return the app user of a token in the path, revoked or not.
-
-    Raises:
-        NotFound: when the token is nobody's.
-    """
-    found = devices.app_user_by_token(session, token_hash(token))
-    if found is None:
-        raise NotFound("no app user has this token: check the server's address in the settings, or scan its code again")
-    return found
 
 
 def prepare(session: Session, *, xml: bytes, app_user: StoredAppUser, door_tag: Callable[[bytes], bytes]) -> Prepared:
