@@ -108,18 +108,15 @@ class Database:
                 session.rollback()
 
     def glance(self, look: Callable[[Connection], T]) -> T:
-        """Read with single statements, each on its own: on PostgreSQL one journey there and back for each.
+        """Read with single statements, each on its own, without a transaction around them.
 
         Raises:
             Maintenance: when the database cannot be reached.
         """
-        if self.is_sqlite:
-            with _translated(), self.engine.connect() as connection:
-                return look(connection)
         try:
-            return self._glance_at_postgresql(look)
+            return self._glance(look)
         except Maintenance:  # the connection had died since its last use, which nobody checks before each glance
-            return self._glance_at_postgresql(look)
+            return self._glance(look)
 
     def submit(self, work: Callable[[Session], T]) -> T:
         """Run one call in a transaction, with others that wait; return its result after COMMIT.
@@ -157,12 +154,13 @@ class Database:
                 engine.dispose()
         self._forget()
 
-    def _glance_at_postgresql(self, look: Callable[[Connection], T]) -> T:
-        self.engine  # noqa: B018 -- adopts the process, after a fork
-        if self._glancing is None:
-            with self._guard:
-                self._glancing = self._glancing or _make_glancing(self.url)
-        with _translated(), self._glancing.connect() as connection:
+    def _glance(self, look: Callable[[Connection], T]) -> T:
+        if self._pid != os.getpid():
+            self._adopt_process()
+        glancing = self._glancing
+        if glancing is None:
+            glancing = self._glancing = _make_glancing(self.url, is_sqlite=self.is_sqlite)  # twice, at worst
+        with _translated(), glancing.connect() as connection:
             return look(connection)
 
     def _forget(self) -> None:
@@ -332,8 +330,21 @@ def _refuse_old_sqlite() -> None:
         )
 
 
-def _make_glancing(url: str) -> Engine:
+_SQLITE: Final[dict[str, Any]] = {
+    "module": pysqlite3.dbapi2,
+    "pool_size": 16,
+    "max_overflow": 64,
+    "hide_parameters": True,  # an error message must not carry what was being stored
+    "connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False},
+}
+
+
+def _make_glancing(url: str, *, is_sqlite: bool) -> Engine:
     """Make an engine without transactions: no BEGIN, no ROLLBACK and no ping around a statement."""
+    if is_sqlite:
+        engine = create_engine(url, pool_reset_on_return=None, **_SQLITE)
+        event.listen(engine, "connect", _set_pragmas)
+        return engine
     return create_engine(
         url,
         pool_size=8,
@@ -355,14 +366,7 @@ def _make_engine(url: str, *, is_sqlite: bool) -> Engine:
             hide_parameters=True,
             connect_args={"options": "-c synchronous_commit=on -c timezone=UTC"},
         )
-    engine = create_engine(
-        url,
-        module=pysqlite3.dbapi2,
-        pool_size=16,
-        max_overflow=64,
-        hide_parameters=True,  # an error message must not carry what was being stored
-        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
-    )
+    engine = create_engine(url, **_SQLITE)
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return engine
