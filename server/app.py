@@ -17,6 +17,7 @@ from server.api import (
     openrosa,
     problems,
     sync,
+    tablet_settings,
 )
 from server.api.bodies import MemoryRequest
 from server.config import Config
@@ -32,6 +33,7 @@ DOORS = (
     fieldwork,
     findings,
     estimates,
+    tablet_settings,
     health,
     problems,
     pages,
