@@ -42,12 +42,13 @@ class DatabaseUnusable(Exception):
 
 
 class _Call:
-    """One queued call and the promise of its result."""
+    """One queued call, on a session or on the bare connection, and the promise of its result."""
 
-    __slots__ = ("future", "result", "work")
+    __slots__ = ("future", "is_bare", "result", "work")
 
-    def __init__(self, work: Callable[[Session], Any]) -> None:
+    def __init__(self, work: Callable[..., Any], *, is_bare: bool) -> None:
         self.work = work
+        self.is_bare = is_bare
         self.future: Future[Any] = Future()
         self.result: Any = None
 
@@ -124,10 +125,17 @@ class Database:
             Maintenance, StorageFull: when the commit fails; nothing of the call is stored.
             Exception: whatever the call raises; it alone is rolled back.
         """
+        return self._submit(work, is_bare=False)
+
+    def submit_bare(self, work: Callable[[Connection], T]) -> T:
+        """Do as `submit` does, without a session: for few statements whose time counts."""
+        return self._submit(work, is_bare=True)
+
+    def _submit(self, work: Callable[..., T], *, is_bare: bool) -> T:
         if not self.is_sqlite:
-            return self._submit_alone(work)
+            return self._submit_alone(work, is_bare=is_bare)
         engine = self.engine
-        call = _Call(work)
+        call = _Call(work, is_bare=is_bare)
         self._calls.put(call)
         if self._writer is None:
             self._start_writer(engine)
@@ -179,10 +187,13 @@ class Database:
                 self._writer = threading.Thread(target=self._write, args=(engine,), name="writer", daemon=True)
                 self._writer.start()
 
-    def _submit_alone(self, work: Callable[[Session], T]) -> T:
+    def _submit_alone(self, work: Callable[..., T], *, is_bare: bool) -> T:
         """Run a call in its own transaction; again when the database chose it to break a deadlock."""
         for _ in range(RETRIES):
             try:
+                if is_bare:
+                    with _translated(), self.engine.begin() as connection:
+                        return work(connection)
                 with self.transaction() as session:
                     return work(session)
             except _Again:
@@ -191,10 +202,11 @@ class Database:
 
     def _write(self, engine: Engine) -> None:
         """Be the writer thread: take what waits, run it, commit, and only then let the callers go on."""
+        writing = engine.execution_options(**{WRITE_OPTION: True})
         while True:
             group, is_last = self._next_group()
             if group:
-                self._commit_group(engine, group)
+                self._commit_group(writing, group)
             if is_last:
                 return
 
@@ -211,12 +223,11 @@ class Database:
             group.append(call)
         return group, False
 
-    def _commit_group(self, engine: Engine, group: list[_Call]) -> None:
+    def _commit_group(self, writing: Engine, group: list[_Call]) -> None:
         try:
-            writing = engine.execution_options(**{WRITE_OPTION: True})
             with self._write_lock, _translated(), writing.connect() as connection, connection.begin():
                 for call in group:
-                    _run_in_savepoint(connection, call)
+                    (_run_bare if call.is_bare else _run_in_savepoint)(connection, call)
         except BaseException as error:  # noqa: BLE001 -- every caller must hear of it; the thread lives on
             for call in group:
                 if not call.future.done():
@@ -255,6 +266,24 @@ def _run_in_savepoint(connection: Connection, call: _Call) -> None:
         session.rollback()
         call.future.set_exception(error)
     session.close()
+
+
+def _run_bare(connection: Connection, call: _Call) -> None:
+    """Do as `_run_in_savepoint` does, on the connection itself; the savepoint's words go straight to the driver.
+
+    Raises:
+        Exception: when the database ended the whole transaction.
+    """
+    driver: Any = connection.connection.driver_connection
+    driver.execute("SAVEPOINT bare")
+    try:
+        call.result = call.work(connection)
+    except Exception as error:
+        if not _is_in_transaction(connection):
+            raise
+        driver.execute("ROLLBACK TO bare")
+        call.future.set_exception(error)
+    driver.execute("RELEASE bare")
 
 
 def _first(error: BaseException) -> BaseException:

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Final
 from xml.sax.saxutils import escape
 
-from flask import Response, request
+from flask import Response, g, request
 from werkzeug.http import http_date
 
+from server.api.openrosa import texts
 from server.api.problems import problem_for
 
 ACCEPT_BYTES: Final = 250_000
@@ -115,7 +116,7 @@ def conditional(body: Body) -> Response:
 def problem(error: Exception) -> Response:
     """Say what went wrong in the XML that Collect shows."""
     known = problem_for(error)
-    response = message(known.detail, known.status)
+    response = message(texts.refusal(known, g.get("language", "")), known.status)
     response.headers["Link"] = f'</problems/{known.slug}>; rel="type"'
     for challenge in known.members.get("challenges", ()):
         response.headers.add("WWW-Authenticate", challenge)

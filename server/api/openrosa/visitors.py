@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Final
 
-from flask import Response, request
+from flask import Response, g, request
 
 from server.api.openrosa import credentials
 from server.api.openrosa.credentials import Asked, Verdict
@@ -118,6 +118,7 @@ def _by_password(project_id: int | None) -> Visitor:
 
 
 def _visitor(found: StoredVisitor, prefix: str) -> Visitor:
+    g.language = found.app_user.language
     base_url = current().config.base_url or f"{request.scheme}://{request.host}"
     return Visitor(found.app_user, f"{base_url}{prefix}", is_archived=found.is_archived, mark=found.mark)
 
