@@ -1,9 +1,8 @@
-"""Who gets in at the OpenRosa door, and under which addresses: tokens, Digest and Basic, as OkHttp in Collect sends them."""
+"""Who gets in at the OpenRosa door, and under which address: tokens, Digest and Basic, as OkHttp sends them."""
 
 import base64
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,7 +17,7 @@ from server.api.openrosa import credentials, visitors
 from server.api.openrosa.credentials import Asked, Verdict
 from server.context import Context
 from server.db.engine import Database
-from server.db.queries import projects, visitors as visitor_queries
+from server.db.queries import visitors as visitor_queries
 from server.keystore import DigestSecret, KeyStore, TabletSecrets
 from server.services import admit_tablet, app_users, collect_settings
 from tests.office import MULTIPART, NOW, multipart, publish, stored
