@@ -9,6 +9,7 @@ from flask import current_app
 from forms.definition import FormDefinition
 from server.blobs import Blobs
 from server.config import Config
+from server.context.verified import VerifiedPasswords
 from server.db.engine import Database
 from server.db.queries import definitions, devices
 from server.keystore import DoorSealer, KeyStore
@@ -29,6 +30,7 @@ class Context:
         self.microdata = microdata
         self.blobs = Blobs(config.blobs_dir)
         self.door = DoorSealer(keystore)
+        self.verified = VerifiedPasswords()
         self._definitions: OrderedDict[bytes, FormDefinition] = OrderedDict()
         self._signing_keys: dict[str, bytes] = {}
         self._guard = threading.Lock()
