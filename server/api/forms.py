@@ -30,7 +30,7 @@ def publish(form_id: str) -> Response:
     prepared, note = _uploaded(form_id)
     database = current().database
     with database.read() as session:
-        examined = publish_form.examine(session, prepared)
+        examined = publish_form.examine(session, prepared, project_id=_project(), scope=caller().scope)
     if request.args.get("dry_run") in ("1", "true"):
         return _json(examined.members(_rehearse(prepared)))
     with database.transaction() as session:
@@ -86,8 +86,8 @@ def set_policy(form_id: str) -> Response:
 def list_all() -> Response:
     """List every form and every version of every form."""
     with current().database.read() as session:
-        forms = deliver_forms.list_forms(session)
-        versions = deliver_forms.list_versions(session)
+        forms = deliver_forms.list_forms(session, caller().scope)
+        versions = deliver_forms.list_versions(session, scope=caller().scope)
     return _json(
         {
             "forms": [form_members(form) for form in forms],
@@ -189,6 +189,16 @@ def _multipart() -> tuple[Prepared, str]:
         map_name="map.csv" if declared is None else declared.filename or "map.csv",
     )
     return prepared, request.form.get("note", "")
+
+
+def _project() -> int | None:
+    """Return the number of the project that a new form shall be in: `project`, in the address or in the body."""
+    text = request.args.get("project") or request.form.get("project")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise BadRequest("`project` is the number of a project, as /api/v1/projects lists them")
+    return int(text)
 
 
 def _rehearse(prepared: Prepared) -> dict[str, Any] | None:
