@@ -51,14 +51,6 @@ def challenges(secrets: TabletSecrets, *, now: int, is_encrypted: bool, is_stale
     return [*offered, f'Basic realm="{REALM}", charset="UTF-8"'] if is_encrypted else offered
 
 
-def read_header(header: str | None) -> Authorization | None:
-    """Return what an Authorization header gives; None when there is none, or nothing to be read."""
-    try:
-        return Authorization.from_header(header)
-    except ValueError:  # werkzeug's, for Basic with letters that base64 has not
-        return None
-
-
 def username_of(given: Authorization | None, *, is_encrypted: bool) -> str | None:
     """Return the name that is claimed; None when no proof is given in a way that counts here."""
     if given is None or not (given.type == "digest" or (given.type == "basic" and is_encrypted)):

@@ -95,7 +95,7 @@ def _by_password(project_id: int | None) -> Visitor:
         NotFound: when the app user is of another project.
     """
     context, now = current(), utc_now()
-    given = credentials.read_header(request.environ.get("HTTP_AUTHORIZATION"))
+    given = request.authorization
     username = credentials.username_of(given, is_encrypted=request.is_secure)
     if given is None or username is None:
         raise _challenge("This address needs the user name and the password of an app user.")
