@@ -6,6 +6,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from server.api import (
+    app_users,
     auth,
     codebooks,
     estimates,
@@ -16,7 +17,9 @@ from server.api import (
     health,
     openrosa,
     problems,
+    projects,
     sync,
+    users,
 )
 from server.api.bodies import MemoryRequest
 from server.config import Config
@@ -32,6 +35,9 @@ DOORS = (
     fieldwork,
     findings,
     estimates,
+    users,
+    projects,
+    app_users,
     health,
     problems,
     pages,
