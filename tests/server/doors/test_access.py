@@ -36,13 +36,13 @@ def test_every_route_declares_who_may_call_it(sqlite_app: Flask) -> None:
     assert len(list(calls(sqlite_app))) > 20
 
 
-def test_only_the_two_device_doors_check_for_themselves(sqlite_app: Flask) -> None:
+def test_only_the_doors_of_devices_and_tablets_check_for_themselves(sqlite_app: Flask) -> None:
     own = {
         rule.rule.split("/")[1]
         for _, _, rule in calls(sqlite_app)
         if (access := access_of(sqlite_app.view_functions[rule.endpoint])) and access.kind == "own"
     }
-    assert own == {"sync", "key"}
+    assert own == {"sync", "key", "v1", "projects"}
 
 
 def test_nobody_without_an_account_gets_into_a_route_of_roles(sqlite_app: Flask, sqlite_client: FlaskClient) -> None:

@@ -1,0 +1,43 @@
+"""Let a tablet with ODK Collect in: by the token in its address, or by a name and a password that the office made.
+
+Tokens are kept as hashes, passwords as what Digest needs of them, sealed. Whoever is revoked is still found here: what
+it has finished is taken.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection
+from sqlalchemy.orm import Session
+
+from server.db.queries import visitors
+from server.db.queries.visitors import StoredVisitor
+from server.errors import NotFound
+from sync_protocol.enrolment import token_hash
+
+FAILURES: Final = 10
+"""Within `WINDOW`, of one name at one address; then nothing is looked at until the window has passed."""
+WINDOW: Final = timedelta(minutes=1)
+
+
+def by_token(connection: Connection, token: str) -> StoredVisitor:
+    """Return whose token it is.
+
+    Raises:
+        NotFound: nobody's.
+    """
+    found = visitors.by_token(connection, token_hash(token))
+    if found is None:
+        raise NotFound("no app user has this token: check the server's address in the settings, or scan its code again")
+    return found
+
+
+def by_username(connection: Connection, username: str) -> StoredVisitor | None:
+    """Return who has this name and a password; None when nobody has."""
+    found = visitors.by_username(connection, username)
+    return found if found is not None and found.secret is not None else None
+
+
+def note_failure(session: Session, attempt_key: bytes, *, now: datetime) -> int:
+    """Write a failed attempt down; return how many there were lately, with this one."""
+    return visitors.count_failure(session, attempt_key, now=now, since=now - WINDOW)
