@@ -9,6 +9,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from server.api import (
+    app_users,
     auth,
     codebooks,
     estimates,
@@ -19,8 +20,10 @@ from server.api import (
     health,
     openrosa,
     problems,
+    projects,
     sync,
     tablet_settings,
+    users,
 )
 from server.api.bodies import MemoryRequest
 from server.config import Config
@@ -36,6 +39,9 @@ DOORS = (
     fieldwork,
     findings,
     estimates,
+    users,
+    projects,
+    app_users,
     tablet_settings,
     health,
     problems,

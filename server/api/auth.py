@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 from flask import Flask, current_app, g, redirect, request, session
 from werkzeug.wrappers import Response
 
+from server.api.bodies import is_storable
 from server.clock import utc_now
 from server.context import Caller, access_of, current
 from server.context.login import caller_of, is_proof, log_in
@@ -40,7 +41,7 @@ def check() -> Response | None:
         Internal: when the view declared nothing; it stays closed.
         NotFound, BadRequest: the address has what no name has.
     """
-    if not _is_storable(request.path):
+    if not is_storable(request.path):
         raise NotFound
     endpoint = request.endpoint
     if endpoint is None or endpoint.rpartition(".")[2] == "static":
@@ -155,12 +156,8 @@ def _refuse_unstorable() -> None:
     Raises:
         BadRequest: correct the address.
     """
-    if not all(_is_storable(text) for pair in request.args.items(multi=True) for text in pair):
+    if not all(is_storable(text) for pair in request.args.items(multi=True) for text in pair):
         raise BadRequest("the address has a character that no name has")
-
-
-def _is_storable(text: str) -> bool:
-    return "\0" not in text and (text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text))
 
 
 def _is_page() -> bool:

@@ -50,3 +50,21 @@ def session_proof(context: Context, user: StoredUser) -> str:
 def is_proof(context: Context, user: StoredUser, proof: object) -> bool:
     """Say whether a session's cookie was begun under the present password and epoch."""
     return isinstance(proof, str) and hmac.compare_digest(proof.encode(), session_proof(context, user).encode())
+
+
+def own_password(context: Context, person: Caller, *, present: str, chosen: str, address: str) -> None:
+    """Give somebody another password who knows the present one; wrong ones count as at the login.
+
+    Raises:
+        LoginInvalid: the present one is wrong.
+        RateLimited: too many attempts failed lately.
+        BadRequest: a short password.
+    """
+    now, key = utc_now(), context.keystore.session_secret
+    with context.database.transaction() as session:
+        attempt = limit_logins.begin(session, name=person.name, address=address, key=key, now=now)
+    with context.database.read() as session:
+        accounts.log_in(session, name=person.name, password=present)
+    with context.database.transaction() as session:
+        accounts.set_password(session, name=person.name, password=chosen, actor=person.name, now=now)
+        limit_logins.succeed(session, attempt)

@@ -190,20 +190,6 @@ def set_password(session: Session, *, name: str, password: str, actor: str, now:
     audit.write(session, at=now, actor=actor, action="set-password", subject=name)
 
 
-def change_own_password(session: Session, *, user_id: int, present: str, chosen: str, now: datetime) -> None:
-    """Give oneself another password; whoever knows the present one may.
-
-    Raises:
-        LoginInvalid: the present one is wrong.
-        BadRequest: a short password.
-    """
-    user = accounts.user_by_id(session, user_id)
-    if user is None or not passwords.is_right(user.password_hash, present):
-        raise LoginInvalid("The present password is wrong.")
-    _change(session, user, {"password_hash": passwords.hash_password(chosen)})
-    audit.write(session, at=now, actor=user.name, action="change-own-password", subject=user.name)
-
-
 def log_in(session: Session, *, name: str, password: str) -> StoredUser:
     """Return the person to whom name and password belong.
 

@@ -23,7 +23,7 @@ def add_project(session: Session, *, name: str, user: str, now: datetime) -> Sto
     """
     project_id = projects.add(session, name=_free(session, name), now=now)
     audit.write(session, at=now, actor=user, action="add-project", subject=name.strip(), detail=str(project_id))
-    return _known(session, project_id)
+    return show_project(session, project_id)
 
 
 def list_projects(session: Session, scope: Scope = EVERYTHING) -> Sequence[StoredProject]:
@@ -43,6 +43,18 @@ def find_project(session: Session, name: str) -> StoredProject:
     return found
 
 
+def show_project(session: Session, project_id: int) -> StoredProject:
+    """Return a project by its number.
+
+    Raises:
+        NotFound: there is none of this number.
+    """
+    found = projects.project(session, project_id)
+    if found is None:
+        raise NotFound(f"There is no project number {project_id}; `passerelle project list` shows them.")
+    return found
+
+
 def rename_project(session: Session, *, project_id: int, name: str, user: str, now: datetime) -> StoredProject:
     """Give a project another name.
 
@@ -51,11 +63,11 @@ def rename_project(session: Session, *, project_id: int, name: str, user: str, n
         BadRequest: an empty name.
         Conflict: when the name is taken.
     """
-    before = _known(session, project_id)
+    before = show_project(session, project_id)
     if name.strip() != before.name:
         projects.change(session, project_id, name=_free(session, name))
         audit.write(session, at=now, actor=user, action="rename-project", subject=before.name, detail=name.strip())
-    return _known(session, project_id)
+    return show_project(session, project_id)
 
 
 def archive_project(session: Session, *, project_id: int, user: str, now: datetime) -> StoredProject:
@@ -65,12 +77,12 @@ def archive_project(session: Session, *, project_id: int, user: str, now: dateti
         NotFound: no such project.
         Conflict: it was archived before.
     """
-    before = _known(session, project_id)
+    before = show_project(session, project_id)
     if before.archived_at is not None:
         raise Conflict(f"The project “{before.name}” is archived already.")
     projects.change(session, project_id, archived_at=now)
     audit.write(session, at=now, actor=user, action="archive-project", subject=before.name)
-    return _known(session, project_id)
+    return show_project(session, project_id)
 
 
 def reopen_project(session: Session, *, project_id: int, user: str, now: datetime) -> StoredProject:
@@ -80,19 +92,12 @@ def reopen_project(session: Session, *, project_id: int, user: str, now: datetim
         NotFound: no such project.
         Conflict: it is not archived.
     """
-    before = _known(session, project_id)
+    before = show_project(session, project_id)
     if before.archived_at is None:
         raise Conflict(f"The project “{before.name}” is not archived.")
     projects.change(session, project_id, archived_at=None)
     audit.write(session, at=now, actor=user, action="reopen-project", subject=before.name)
-    return _known(session, project_id)
-
-
-def _known(session: Session, project_id: int) -> StoredProject:
-    found = projects.project(session, project_id)
-    if found is None:
-        raise NotFound(f"There is no project number {project_id}; `passerelle project list` shows them.")
-    return found
+    return show_project(session, project_id)
 
 
 def _free(session: Session, name: str) -> str:
