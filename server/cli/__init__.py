@@ -10,6 +10,7 @@ import click
 
 from server.cli import (
     accounts,
+    app_users,
     codebooks,
     demonstration,
     devices,
@@ -62,7 +63,7 @@ evolution.register(forms.form)
 for group in (
     forms.form,
     devices.device,
-    devices.app_user,
+    app_users.app_user,
     fieldwork.frame,
     fieldwork.psu,
     holds.hold,

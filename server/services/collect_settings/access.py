@@ -7,10 +7,9 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import app_users, audit, projects, visitors
+from server.db.queries import audit, visitors
 from server.db.queries.devices import StoredAppUser
-from server.db.scope import EVERYTHING, Scope
-from server.errors import Conflict, NotFound
+from server.errors import Conflict
 from server.keystore import TabletSecrets, new_password
 from sync_protocol.enrolment import token_hash
 
@@ -28,24 +27,6 @@ class Reach:
 
     def __repr__(self) -> str:
         return "Reach(…)"
-
-
-def find_app_user(session: Session, app_user_id: int, scope: Scope = EVERYTHING) -> StoredAppUser:
-    """Return an app user that somebody may see.
-
-    Raises:
-        NotFound: there is none.
-    """
-    found = app_users.app_user(session, app_user_id, scope)
-    if found is None:
-        raise NotFound(f"there is no app user {app_user_id} here")
-    return found
-
-
-def project_name(session: Session, app_user: StoredAppUser) -> str:
-    """Return the name of an app user's project, which Collect shows."""
-    project = projects.project(session, app_user.project_id)
-    return "" if project is None else project.name
 
 
 def give_access(
