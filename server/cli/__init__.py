@@ -10,6 +10,7 @@ import click
 
 from server.cli import (
     accounts,
+    app_users,
     codebooks,
     demonstration,
     devices,
@@ -19,6 +20,7 @@ from server.cli import (
     findings,
     forms,
     holds,
+    projects,
     serving,
     setup,
     store,
@@ -61,7 +63,7 @@ evolution.register(forms.form)
 for group in (
     forms.form,
     devices.device,
-    devices.app_user,
+    app_users.app_user,
     fieldwork.frame,
     fieldwork.psu,
     holds.hold,
@@ -70,6 +72,7 @@ for group in (
     estimates.estimate,
     estimates.release,
     accounts.user,
+    projects.project,
 ):
     main.add_command(group)
 for command in (fieldwork.progress, store.verify, store.rebuild, demonstration.demo):
