@@ -43,8 +43,8 @@ INSERT_ON_SQLITE: Final = (
     f"INSERT INTO envelope ({', '.join(STORED)}) VALUES ({', '.join('?' * len(STORED))}) ON CONFLICT DO NOTHING"  # noqa: S608 -- names of our own columns
 )
 UNREADABLE: Final = 0
-UNDERSTOOD: Final = frozenset({Kind.EPOCH, Kind.INTERVIEW, Kind.DECISION})
-"""Kinds that this version opens; drafts and attachments are kept in quarantine until one does."""
+UNDERSTOOD: Final = frozenset({Kind.EPOCH, Kind.INTERVIEW, Kind.ATTACHMENT, Kind.DECISION})
+"""Kinds that this version opens; drafts are kept in quarantine until one does."""
 
 _LAST: Final = select(func.max(Envelope.__table__.c.sequence))
 
