@@ -29,7 +29,7 @@ from server.api.bodies import MemoryRequest
 from server.config import Config
 from server.context import Context
 from server.context.instance import EXTENSION
-from server.web import form_pages, pages
+from server.web import account_pages, app_user_pages, form_pages, pages, people_pages
 
 DOORS = (
     sync,
@@ -47,6 +47,9 @@ DOORS = (
     problems,
     pages,
     form_pages,
+    account_pages,
+    people_pages,
+    app_user_pages,
 )
 SESSION_HOURS = 12
 
