@@ -14,6 +14,7 @@ import openpyxl
 
 from forms.definition import FormDefinition
 from forms.filling import fill
+from server.folding.profile import HOUSEHOLD_KEY
 
 QUESTIONS: Final = 60
 FORM_ID: Final = "labour_visit"
@@ -21,24 +22,27 @@ VERSION: Final = "2026112401"
 WORKBOOK: Final = f"{FORM_ID}.xlsx"
 USER_AGENT: Final = "org.odk.collect.android/v2026.3.1 Dalvik/2.1.0 (Linux; U; Android 14)"
 BOUNDARY: Final = "8f4b0a2e-6a39-4f1c-9a30-1f6a5a0f3a11"
+NAMESPACES: Final = 'passerelle="https://passerelle.example/xforms"'
 TEMPLATES: Final = 40
 GROUPS: Final = ("household", "member", "work", "migration", "money", "closing")
 _INSTANCE: Final = re.compile(rb"uuid:[0-9a-f-]{36}")
-_PLACE: Final = re.compile(rb"<place_0>[^<]*<")
+_HOUSEHOLD: Final = re.compile(rb"<household_key>[^<]*<")
 
 
 def made_workbook() -> bytes:
     """Make the workbook: numbers, choices, dates, texts and sums, with conditions, constraints and two languages."""
     head = ["type", "name", "label::English (en)", "label::Français (fr)", "relevant", "constraint", "calculation"]
-    survey = [head]
+    survey = [[*head, "bind::passerelle:pii"]]
     for place, group in enumerate(GROUPS):
-        survey.append(["begin_group", group, f"Part {place + 1}", f"Partie {place + 1}", "", "", ""])
-        survey += [_question(place, kind) for kind in range(10)]
-        survey.append(["end_group", "", "", "", "", "", ""])
+        survey.append(["begin_group", group, f"Part {place + 1}", f"Partie {place + 1}", "", "", "", ""])
+        survey += [[*_question(place, kind), ""] for kind in range(10)]
+        if place == 0:  # folding looks for others of the same household
+            survey[-1] = ["text", HOUSEHOLD_KEY, "Key of the household", "Clé du ménage", "", "", "", "key"]
+        survey.append(["end_group", *[""] * 7])
     choices = [["list_name", "name", "label::English (en)", "label::Français (fr)"]]
     choices += [["yes_no", "1", "Yes", "Oui"], ["yes_no", "2", "No", "Non"]]
     choices += [["sector", str(code), f"Sector {code}", f"Secteur {code}"] for code in range(1, 13)]
-    settings = [["form_id", "version", "form_title"], [FORM_ID, VERSION, "Labour and remittances: a visit"]]
+    settings = [["form_id", "version", "form_title", "namespaces"], [FORM_ID, VERSION, "Labour: a visit", NAMESPACES]]
     return _written({"survey": survey, "choices": choices, "settings": settings})
 
 
@@ -76,11 +80,11 @@ def _written(sheets: dict[str, list[list[str]]]) -> bytes:
 
 
 def filled(definition: FormDefinition, count: int, *, seed: int) -> list[bytes]:
-    """Fill in so many interviews of their own: templates with new instanceIDs and one answer of each."""
+    """Fill in so many interviews, each with an instanceID and a household of its own."""
     templates = [_template(definition, random.Random(f"{seed} {number}")) for number in range(TEMPLATES)]
     return [
-        _PLACE.sub(
-            f"<place_0>Quartier {seed}-{number}<".encode(),
+        _HOUSEHOLD.sub(
+            f"<household_key>{uuid.uuid4().int % 10**11:011d}<".encode(),
             _INSTANCE.sub(f"uuid:{uuid.uuid4()}".encode(), templates[number % TEMPLATES]),
         )
         for number in range(count)
@@ -99,8 +103,9 @@ def _template(definition: FormDefinition, rng: random.Random) -> bytes:
             f"place_{place}": rng.choice(_WORDS),
             f"reasons_{place}": sorted(rng.sample([str(code) for code in range(1, 13)], 3)),
             f"sent_home_{place}": rng.randint(0, 500_000),
-            f"remarks_{place}": " ".join(rng.choices(_WORDS, k=rng.randint(1, 4))),
+            f"remarks_{place}": " ".join(rng.choices(_WORDS, k=rng.randint(9, 18))),
         }
+    answers[HOUSEHOLD_KEY] = answers.pop("remarks_0")
     made = fill(
         definition,
         answers,
