@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from forms.definition import FormDefinition
+from forms.entities import EntityWrite, entity_writes
 from forms.instance import Instance, InstanceError, answers_hash, canonical_leaves, instance_id_bytes, parse_instance
 from forms.package import LISTS
 from forms.structure import OpenedAnswers, read_answers
@@ -73,6 +74,7 @@ class OpenedInterview:
     summary: Summary
     source: str
     device_time: str
+    entities: tuple[EntityWrite, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,7 +296,8 @@ class Opener:
             role=read.certificate.role,
             mode=read.mode,
         )
-        findings = tuple((finding.code, finding.path) for finding in answers.findings[:KEPT_FINDINGS])
+        entities, remarks = entity_writes(read.definition, instance)
+        findings = tuple((finding.code, finding.path) for finding in (*answers.findings, *remarks)[:KEPT_FINDINGS])
         return OpenedInterview(
             envelope=stored,
             revision=revision,
@@ -303,6 +306,7 @@ class Opener:
             summary=Summary.of(answers.analysis, findings),
             source=(read.manifest.app_user if read.is_from_door else None) or read.certificate.device_id,
             device_time=read.manifest.device_time,
+            entities=entities,
         )
 
     def _certificate(self, digest: bytes) -> DeviceCertificate:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import devices, form_events, form_media, forms
+from server.db.queries import devices, entity_lists, form_events, form_media, forms
 from server.db.queries.form_events import StoredEvent
 from server.db.queries.form_media import StoredMedium
 from server.db.queries.forms import DRAFT, PUBLISHED, StoredForm, StoredVersion, Workbook
@@ -49,7 +49,7 @@ def list_versions(session: Session, form_id: str | None = None) -> Sequence[Stor
 def current_versions(session: Session) -> Sequence[Offered]:
     """Return the last published version of each form: what a tablet should fill in today."""
     latest = {version.form_id: version for version in forms.versions(session) if version.state == PUBLISHED}
-    with_media = form_media.versions_with_media(session)
+    with_media = form_media.versions_with_media(session) | entity_lists.versions_with_lists(session)
     return [
         Offered(version, has_media=version.hash in with_media)
         for version in sorted(latest.values(), key=lambda version: version.form_id)

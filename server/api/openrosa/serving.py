@@ -6,11 +6,12 @@ from xml.sax.saxutils import escape
 
 from flask import Response
 
+from server.api.openrosa import entities
 from server.api.openrosa.answers import conditional, xml
 from server.api.openrosa.visitors import Visitor, served
 from server.context import current
 from server.errors import NotFound
-from server.services import deliver_forms
+from server.services import deliver_entities, deliver_forms
 from server.services.deliver_forms import Offered
 
 LIST_NAMESPACE: Final = "http://openrosa.org/xforms/xformsList"
@@ -38,14 +39,17 @@ def form(_visitor: Visitor, *, digest: str) -> Response:
 @served
 def manifest(visitor: Visitor, *, digest: str) -> Response:
     """List the files of a form, each with its MD5: Collect fetches those that it has not."""
-    with current().database.read() as session:
-        media = deliver_forms.media_for_tablets(session, _hash(digest))
+    context, form = current(), _hash(digest)
+    with context.database.read() as session:
+        media = deliver_forms.media_for_tablets(session, form)
+        lists = deliver_entities.offered_lists(session, form, tablet=visitor.app_user, keystore=context.keystore)
     base = escape(f"{visitor.address}/forms/{digest}/media")
     files = "".join(
         f"<mediaFile><filename>{escape(medium.name)}</filename><hash>md5:{medium.md5}</hash>"
         f"<downloadUrl>{base}/{quote(medium.name)}</downloadUrl></mediaFile>"
         for medium in media
     )
+    files += entities.entries(lists, f"{visitor.address}/forms/{digest}")
     return conditional(xml(f'<manifest xmlns="{MANIFEST_NAMESPACE}">{files}</manifest>'))
 
 

@@ -16,6 +16,7 @@ class EntityList(Base):
     """A list of entities of one project.
 
     Attributes:
+        mode: of the interviews whose changes count; those of training never mix with the survey's.
         needs_approval: changes count when the office has approved the interview that they stand in.
         properties: their names as a JSON list, in the order of the columns that tablets get.
         assigned_property: the property that says whose an entity is; empty where everybody gets all.
@@ -28,6 +29,7 @@ class EntityList(Base):
     list_id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("project.project_id"))
     name: Mapped[str] = mapped_column(String(100))
+    mode: Mapped[str] = mapped_column(String(20))
     needs_approval: Mapped[bool] = mapped_column(default=False, server_default=false())
     properties: Mapped[str] = mapped_column(Text)
     assigned_property: Mapped[str] = mapped_column(String(100))

@@ -24,6 +24,7 @@ def _add_lists() -> None:
         sa.Column("list_id", sa.Integer(), nullable=False),
         sa.Column("project_id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("mode", sa.String(length=20), nullable=False),
         sa.Column("needs_approval", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("properties", sa.Text(), nullable=False),
         sa.Column("assigned_property", sa.String(length=100), nullable=False),

@@ -13,6 +13,7 @@ from server.db.queries.form_events import StoredEvent
 from server.db.queries.form_media import StoredMedium
 from server.db.queries.forms import DRAFT, PUBLISHED, NewVersion, StoredVersion
 from server.errors import FormChangeBreaks
+from server.folding.entity_lists import declare_lists
 from server.services.publish_form.examining import Examined, examine
 from server.services.publish_form.members import difference_members, finding_members, plain
 from server.services.publish_form.preparing import NAME_LENGTH, Prepared, prepare
@@ -94,6 +95,7 @@ def make_public(
     """Offer a stored draft to tablets from now on; what waited at the door for this form is tried again."""
     record(session, version, action=PUBLISHED, user=user, note=note, now=now)
     opening.retry_unknown_forms(session)
+    declare_lists(session, version, user=user, now=now)
     forms.set_published(
         session,
         version.hash,
