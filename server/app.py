@@ -7,6 +7,7 @@ from flask import Flask
 from server.api import (
     auth,
     codebooks,
+    entities,
     estimates,
     evolution,
     fieldwork,
@@ -30,6 +31,7 @@ DOORS = (
     evolution,
     fieldwork,
     findings,
+    entities,
     estimates,
     health,
     problems,

@@ -103,12 +103,22 @@ def fold_batch(
     """
     shelf = _Lists(session, now)
     rows = [row for item in filed if item.opened.entities for row in _of_interview(item, shelf, keystore)]
-    rows += [row for decision in decisions for row in _of_decision(decision, shelf, keystore)]
+    for opened in decisions:
+        rows += _of_decision(opened.envelope.envelope_id, opened.decision, shelf, keystore)
     queries.add_changes(session, rows)
     keys = {(row["list_id"], row["entity_id"]) for row in rows}
     if rows or entity_lists.has_lists(session):
         keys |= queries.entities_of_instances(session, touched)
     refold(session, keys, keystore=keystore)
+
+
+def fold_decision(
+    session: Session, envelope_id: bytes, decision: Mapping[str, Any], *, keystore: KeyStore, now: datetime
+) -> None:
+    """Fold a decision in the transaction that stores it, so that the next one sees it; the worker does it again."""
+    rows = _of_decision(envelope_id, decision, _Lists(session, now), keystore)
+    queries.add_changes(session, rows)
+    refold(session, {(row["list_id"], row["entity_id"]) for row in rows}, keystore=keystore)
 
 
 def refold(session: Session, keys: Iterable[Key], *, keystore: KeyStore) -> None:
@@ -278,9 +288,10 @@ def _action(write: EntityWrite) -> Action:
     return Action.UPDATE
 
 
-def _of_decision(opened: OpenedDecision, shelf: _Lists, keystore: KeyStore) -> list[dict[str, Any]]:
+def _of_decision(
+    envelope_id: bytes, decision: Mapping[str, Any], shelf: _Lists, keystore: KeyStore
+) -> list[dict[str, Any]]:
     """Read the rows of a decision; what cannot be meant is left out: after its commit nobody is there to be told."""
-    decision = opened.decision
     name, project_id, given = decision.get("list"), decision.get("project"), decision.get("rows")
     if decision.get("action") != ENTITIES or not isinstance(name, str) or not is_list_name(name):
         return []
@@ -293,7 +304,7 @@ def _of_decision(opened: OpenedDecision, shelf: _Lists, keystore: KeyStore) -> l
             continue
         entity_id, action, values, parents = read
         list_id, spelling = shelf.find(project_id, name, [one for one in values if one != LABEL])
-        change_id = _id_of([opened.envelope.envelope_id.hex(), number])
+        change_id = _id_of([envelope_id.hex(), number])
         spelt = {name if name == LABEL else spelling[name.casefold()]: value for name, value in values.items()}
         rows.append(
             {
@@ -301,7 +312,7 @@ def _of_decision(opened: OpenedDecision, shelf: _Lists, keystore: KeyStore) -> l
                 "list_id": list_id,
                 "entity_id": entity_id,
                 "action": action.value,
-                "envelope_id": opened.envelope.envelope_id,
+                "envelope_id": envelope_id,
                 "instance_id": None,
                 "answers_hash": None,
                 "row": number,

@@ -26,6 +26,15 @@ class OfferedList:
     needs_approval: bool
 
 
+@dataclass(frozen=True, slots=True)
+class TabletFile:
+    """The file of a list that one tablet gets: all of it, or the part that is assigned to it."""
+
+    of: StoredList
+    tag: bytes
+    md5: str
+
+
 def offered_lists(
     session: Session, form_version_hash: bytes, *, tablet: StoredAppUser, keystore: KeyStore
 ) -> Sequence[OfferedList]:
@@ -36,19 +45,29 @@ def offered_lists(
     ]
 
 
-def read_list(
+def find_list(
     session: Session, form_version_hash: bytes, name: str, *, tablet: StoredAppUser, keystore: KeyStore
-) -> bytes:
-    """Return a list as a CSV file, or the part of it that is assigned to this tablet.
+) -> TabletFile:
+    """Return which file a tablet gets of a list, and its hash; also with a locked key store.
 
     Raises:
         NotFound: the form version uses no list of this name.
-        KeyStoreLocked: without the vault.
     """
     found = _used(session, form_version_hash, name)
     tag = _tag(found, tablet, keystore)
-    sealed = entity_lists.sealed_snapshot(session, found.list_id, tag)
-    return entity_csv(found.properties, ()) if sealed is None else open_file(sealed, found.list_id, tag, keystore)
+    return TabletFile(found, tag, _md5(session, found, tag))
+
+
+def read_list(session: Session, file: TabletFile, *, keystore: KeyStore) -> bytes:
+    """Return a list as a CSV file, or the part of it that is assigned to a tablet.
+
+    Raises:
+        KeyStoreLocked: without the vault.
+    """
+    sealed = entity_lists.sealed_snapshot(session, file.of.list_id, file.tag)
+    if sealed is None:
+        return entity_csv(file.of.properties, ())
+    return open_file(sealed, file.of.list_id, file.tag, keystore)
 
 
 def deleted_states(

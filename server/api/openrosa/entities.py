@@ -41,8 +41,12 @@ def entity_list(visitor: Visitor, *, digest: str, name: str) -> Response:
     context, form = current(), _hash(digest)
     with context.database.read() as session:
         deliver_forms.media_for_tablets(session, form)
-        content = deliver_entities.read_list(session, form, name, tablet=visitor.app_user, keystore=context.keystore)
-    return conditional(Response(content, mimetype="text/csv"))
+        file = deliver_entities.find_list(session, form, name, tablet=visitor.app_user, keystore=context.keystore)
+        is_there = request.if_none_match.contains(file.md5)  # told without opening anything
+        content = b"" if is_there else deliver_entities.read_list(session, file, keystore=context.keystore)
+    response = Response(content, 304 if is_there else 200, mimetype="text/csv")
+    response.set_etag(file.md5)
+    return conditional(response)
 
 
 @served
