@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from forms.attached import attached_names
 from forms.definition import FormDefinition
+from forms.entities import EntityWrite, entity_writes
 from forms.instance import Instance, InstanceError, answers_hash, canonical_leaves, instance_id_bytes, parse_instance
 from forms.package import LISTS
 from forms.structure import OpenedAnswers, read_answers
@@ -76,6 +77,7 @@ class OpenedInterview:
     source: str
     device_time: str
     wanted: tuple[Wanted, ...] = ()
+    entities: tuple[EntityWrite, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,7 +329,8 @@ class Opener:
             role=read.certificate.role,
             mode=read.mode,
         )
-        findings = tuple((finding.code, finding.path) for finding in answers.findings[:KEPT_FINDINGS])
+        entities, remarks = entity_writes(read.definition, instance)
+        findings = tuple((finding.code, finding.path) for finding in (*answers.findings, *remarks)[:KEPT_FINDINGS])
         return OpenedInterview(
             envelope=stored,
             revision=revision,
@@ -337,6 +340,7 @@ class Opener:
             source=(read.manifest.app_user if read.is_from_door else None) or read.certificate.device_id,
             device_time=read.manifest.device_time,
             wanted=tuple(map(Wanted, attached_names(read.definition, instance))),
+            entities=entities,
         )
 
     def _certificate(self, digest: bytes) -> DeviceCertificate:

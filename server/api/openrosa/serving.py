@@ -13,13 +13,15 @@ from xml.sax.saxutils import escape
 from flask import Response, request
 
 from server.api.bodies import if_changed
+from server.api.openrosa import entities
 from server.api.openrosa.answers import XML_TYPE, Body, conditional, document, is_known
+from server.api.openrosa.catalogue import catalogue, given, known_version
 from server.api.openrosa.visitors import Visitor, served
 from server.context import current
 from server.db.queries.form_media import StoredMedium
 from server.errors import NotFound
-from server.services import offer_forms
-from server.services.offer_forms import Catalogue, Offered
+from server.services import deliver_entities, offer_forms
+from server.services.offer_forms import Offered
 
 LIST_NAMESPACE: Final = "http://openrosa.org/xforms/xformsList"
 MANIFEST_NAMESPACE: Final = "http://openrosa.org/xforms/xformsManifest"
@@ -44,23 +46,25 @@ class Files:
 @served
 def form_list(visitor: Visitor) -> Response:
     """List the forms that are given out to the app user."""
-    given = _given(visitor)
-    key = ("list", visitor.mark, visitor.app_user.project_id, given, visitor.is_archived, visitor.address)
-    return conditional(current().shelf.get(key, lambda: _list(visitor, given)))
+    form_ids = given(visitor)
+    key = ("list", visitor.mark, visitor.app_user.project_id, form_ids, visitor.is_archived, visitor.address)
+    return conditional(current().shelf.get(key, lambda: _list(visitor, form_ids)))
 
 
 @served
 def form(visitor: Visitor, *, digest: str) -> Response:
     """Return an XForm, byte for byte: its MD5 is in the list, its SHA-256 in the address."""
-    offered = _known(visitor, digest)
+    offered = known_version(visitor, digest)
     return conditional(current().shelf.get(("form", offered.hash), lambda: _form(offered)))
 
 
 @served
 def manifest(visitor: Visitor, *, digest: str) -> Response:
     """List the files of a form, each with its MD5: Collect fetches those that it has not."""
-    offered = _known(visitor, digest)
+    offered = known_version(visitor, digest)
     base = f"{visitor.address}/forms/{digest}"
+    if offered.has_lists:  # they change with every interview
+        return conditional(_manifest([*_media_files(_files(offered).media, base), *_lists(visitor, offered, base)]))
     key = ("manifest", offered.hash, base)
     return conditional(current().shelf.get(key, lambda: _manifest(_media_files(_files(offered).media, base))))
 
@@ -68,7 +72,7 @@ def manifest(visitor: Visitor, *, digest: str) -> Response:
 @served
 def medium(visitor: Visitor, *, digest: str, name: str) -> Response:
     """Return a file of a form, byte for byte."""
-    offered = _known(visitor, digest)
+    offered = known_version(visitor, digest)
     found = next((medium for medium in _files(offered).media if medium.name == name), None)
     if found is None:
         raise NotFound("the form version has no file of this name")
@@ -77,42 +81,8 @@ def medium(visitor: Visitor, *, digest: str, name: str) -> Response:
     return response
 
 
-def _given(visitor: Visitor) -> frozenset[str] | None:
-    app_user_id = visitor.app_user.app_user_id
-    if visitor.app_user.is_for_every_form:
-        return None
-    with current().database.read() as session:
-        return offer_forms.forms_given(session, app_user_id)
-
-
-def _known(visitor: Visitor, digest: str) -> Offered:
-    """Return a version that the app user may have.
-
-    Raises:
-        NotFound: when there is none of this hash in its project and among the forms that it is given.
-    """
-    try:
-        offered = _catalogue(visitor).known.get(bytes.fromhex(digest))
-    except ValueError:
-        raise NotFound("a form is named by the 64 hexadecimal digits of its SHA-256") from None
-    given = _given(visitor)
-    is_given = given is None or (offered is not None and offered.form_id in given)
-    if offered is None or offered.project_id != visitor.app_user.project_id or not is_given:
-        raise NotFound("no published form version has this hash, or it is not given out to this app user")
-    return offered
-
-
-def _catalogue(visitor: Visitor) -> Catalogue:
-    def read() -> Catalogue:
-        with current().database.read() as session:
-            return offer_forms.read_catalogue(session, current().checked_versions)
-
-    found: Catalogue = current().shelf.get(("catalogue", visitor.mark), read)
-    return found
-
-
-def _list(visitor: Visitor, given: frozenset[str] | None) -> Body:
-    listed = [] if visitor.is_archived else _catalogue(visitor).listed_for(visitor.app_user.project_id, given)
+def _list(visitor: Visitor, form_ids: frozenset[str] | None) -> Body:
+    listed = [] if visitor.is_archived else catalogue(visitor).listed_for(visitor.app_user.project_id, form_ids)
     base = escape(f"{visitor.address}/forms")
     entries = "".join(_entry(offered, base) for offered in listed)
     return Body.of(document(f'<xforms xmlns="{LIST_NAMESPACE}">{entries}</xforms>'), content_type=XML_TYPE)
@@ -148,6 +118,15 @@ def _manifest(files: Iterable[str]) -> Body:
     """Put a manifest together from its `mediaFile` elements."""
     content = document(f'<manifest xmlns="{MANIFEST_NAMESPACE}">{"".join(files)}</manifest>')
     return Body.of(content, content_type=XML_TYPE)
+
+
+def _lists(visitor: Visitor, offered: Offered, base: str) -> Iterable[str]:
+    context = current()
+    with context.database.read() as session:
+        lists = deliver_entities.offered_lists(
+            session, offered.hash, tablet=visitor.app_user, keystore=context.keystore
+        )
+    return entities.entries(lists, base)
 
 
 def _media_files(media: Iterable[StoredMedium], base: str) -> Iterable[str]:
