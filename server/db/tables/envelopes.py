@@ -65,5 +65,40 @@ class Envelope(Base):
             sqlite_where=text("blob_sha256 IS NOT NULL"),
             postgresql_where=text("blob_sha256 IS NOT NULL"),
         ),
+        Index(
+            "ix_envelope_unopened_instance",
+            "instance_id",
+            sqlite_where=text("state != 'opened'"),
+            postgresql_where=text("state != 'opened'"),
+        ),
+        # What arrived, newest first, by whom it came, by its form and by its day: few entries, each at an end of its own.
+        Index(
+            "ix_envelope_of_app_user",
+            "app_user_id",
+            "sequence",
+            sqlite_where=text("kind = 2 AND app_user_id IS NOT NULL"),
+            postgresql_where=text("kind = 2 AND app_user_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_envelope_of_device",
+            "carrier",
+            "sequence",
+            sqlite_where=text("kind = 2 AND app_user_id IS NULL"),
+            postgresql_where=text("kind = 2 AND app_user_id IS NULL"),
+        ),
+        Index(
+            "ix_envelope_of_form",
+            "form_version_hash",
+            "sequence",
+            sqlite_where=text("kind = 2"),
+            postgresql_where=text("kind = 2"),
+        ),
+        Index(
+            "ix_envelope_arrived",
+            "received_at",
+            "sequence",
+            sqlite_where=text("kind = 2"),
+            postgresql_where=text("kind = 2"),
+        ),
         {"sqlite_autoincrement": True},  # a number that was in a receipt is never given twice
     )
