@@ -12,7 +12,8 @@ from server.db.queries.intake_rows import Sender
 from server.db.scope import Scope
 from server.db.tables.envelopes import QUARANTINED
 from server.errors import BadRequest
-from server.folding.arrivals import Arrival, read_arrivals
+from server.folding.arrivals import MEDIA_MISSING, Arrival, read_arrivals
+from server.folding.reasons import REASONS, reason_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,14 @@ class SenderDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """How many arrivals are not simply opened, by why, and what each person sent today."""
+    """How many arrivals are not simply opened, by state and by reason, and what each person sent today."""
 
     waiting: int
     media: int
     held: int
     conflict: int
     quarantine: int
+    reasons: Mapping[str, int]
     today: tuple[SenderDay, ...]
 
     @property
@@ -84,6 +86,7 @@ def count_pending(session: Session, scope: Scope, *, now: datetime) -> Pending:
         held=unsettled[intake.HELD],
         conflict=unsettled[intake.CONFLICT],
         quarantine=unopened.get(QUARANTINED, 0),
+        reasons=_with_media(intake.reason_counts(session, scope), unsettled[intake.MEDIA]),
         today=_today(session, scope, now),
     )
 
@@ -99,6 +102,16 @@ def choices(session: Session, scope: Scope) -> Choices:
         forms=intake_rows.visible_form_ids(session, scope),
         projects=intake_rows.visible_project_names(session, scope),
     )
+
+
+def _with_media(reasons: Mapping[str, int], missing: int) -> Mapping[str, int]:
+    counts = dict(reasons) | ({MEDIA_MISSING: missing} if missing else {})
+    order = list(REASONS)
+    return dict(sorted(counts.items(), key=lambda pair: (reason_of(pair[0]).ends_by_itself, _place(order, pair[0]))))
+
+
+def _place(order: list[str], code: str) -> int:
+    return order.index(code) if code in order else len(order)
 
 
 def _today(session: Session, scope: Scope, now: datetime) -> tuple[SenderDay, ...]:

@@ -66,6 +66,11 @@ class Submission:
         return next((one for one in self.arrivals if one.is_current), self.arrivals[-1])
 
     @property
+    def quarantined(self) -> tuple[Arrival, ...]:
+        """The arrivals that a person may let in."""
+        return tuple(one for one in self.arrivals if one.state == intake.QUARANTINE)
+
+    @property
     def interview_id(self) -> bytes | None:
         """Of the interview that it became part of."""
         return self.history[0].interview_id if self.history else None

@@ -10,11 +10,17 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, exists, func, literal_column, or_, select, true
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal_column, or_, select, true
 from sqlalchemy.orm import Session
 
 from server.db.queries.checks import open_check_holds
-from server.db.queries.scoped import visible_app_users, visible_devices, visible_envelopes, visible_versions
+from server.db.queries.scoped import (
+    visible_app_users,
+    visible_devices,
+    visible_envelopes,
+    visible_interviews,
+    visible_versions,
+)
 from server.db.scope import Scope
 from server.db.tables import AppUser, Device, Envelope, Form, FormVersion, Interview, InterviewCheck, Revision
 from server.db.tables import WantedMedium as Wanted
@@ -135,6 +141,33 @@ def unsettled_counts(session: Session, scope: Scope) -> dict[str, int]:
         query = select(func.count()).select_from(Envelope).where(*_of_state(name), visible_envelopes(scope))
         found[name] = session.scalar(query) or 0
     return found
+
+
+def reason_counts(session: Session, scope: Scope) -> dict[str, int]:
+    """Count by reason what is not simply opened; an interview with two holds counts under both."""
+    code = case((Envelope.state == QUARANTINED, Envelope.reason), else_=Envelope.state)
+    shown = or_(_IS_INTERVIEW, Envelope.state == QUARANTINED)
+    unopened = select(code, func.count()).where(_IS_UNOPENED, shown, visible_envelopes(scope)).group_by(code)
+    states = select(Interview.state, func.count()).where(_IS_UNSETTLED, _has_conflict(), visible_interviews(scope))
+    holds = select(Interview.holds, func.count()).where(_IS_UNSETTLED, visible_interviews(scope))
+    checked = (
+        select(InterviewCheck.holds, func.count())
+        .join(Interview, Interview.current_revision_id == InterviewCheck.revision_id)
+        .where(InterviewCheck.holds != literal_column("''"), open_check_holds() != "", visible_interviews(scope))
+    )
+    grouped = (
+        unopened,
+        states.group_by(Interview.state),
+        holds.group_by(Interview.holds),
+        checked.group_by(InterviewCheck.holds),
+    )
+    counts: dict[str, int] = {}
+    for query in grouped:
+        for codes, count in session.execute(query):
+            for one in (codes or "").split(","):
+                counts[one] = counts.get(one, 0) + count
+    counts.pop("", None)
+    return counts
 
 
 def arrived_count(session: Session, scope: Scope) -> int:
