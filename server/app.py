@@ -15,13 +15,15 @@ from server.api import (
     health,
     openrosa,
     problems,
+    submission_decisions,
+    submissions,
     sync,
 )
 from server.api.bodies import MemoryRequest
 from server.config import Config
 from server.context import Context
 from server.context.instance import EXTENSION
-from server.web import form_pages, pages
+from server.web import form_pages, intake_actions, intake_pages, pages
 
 DOORS = (
     sync,
@@ -35,6 +37,10 @@ DOORS = (
     problems,
     pages,
     form_pages,
+    intake_pages,
+    intake_actions,
+    submissions,
+    submission_decisions,
 )
 SESSION_HOURS = 12
 

@@ -89,9 +89,7 @@ def read_arrivals(session: Session, envelopes: Sequence[ArrivedEnvelope]) -> tup
     )
 
 
-def state_of(
-    envelope: ArrivedEnvelope, standing: StandingRow | None, media: MediaCount
-) -> tuple[str, tuple[str, ...]]:
+def state_of(envelope: ArrivedEnvelope, standing: StandingRow | None, media: MediaCount) -> tuple[str, tuple[str, ...]]:
     """Return what became of an envelope, and why: the gravest of what holds."""
     if envelope.state == QUARANTINED:
         return intake.QUARANTINE, (envelope.reason or "unforeseen",)

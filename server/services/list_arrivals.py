@@ -61,9 +61,7 @@ class Choices:
     projects: Mapping[int, str]
 
 
-def list_arrivals(
-    session: Session, scope: Scope, wish: Wish, *, before: int | None = None, limit: int
-) -> ArrivalPage:
+def list_arrivals(session: Session, scope: Scope, wish: Wish, *, before: int | None = None, limit: int) -> ArrivalPage:
     """Return the newest arrivals below a number.
 
     Raises:
@@ -71,6 +69,8 @@ def list_arrivals(
     """
     if wish.state is not None and wish.state not in FILTERS:
         raise BadRequest(f"A state is one of {', '.join(FILTERS)}.")
+    if "\0" in f"{wish.form_id}{wish.person}":
+        raise BadRequest("A form or a person has no such character in its name.")
     found = intake.page(session, scope, wish, before=before, limit=limit + 1)
     shown = found[:limit]
     return ArrivalPage(read_arrivals(session, shown), shown[-1].sequence if len(found) > limit else None)

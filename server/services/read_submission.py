@@ -5,7 +5,8 @@ Everything is found within what an account may see; of what lies outside, it is 
 
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -107,10 +108,8 @@ def instance_ids_of(text: str) -> tuple[bytes, ...]:
     plain = text.removeprefix("uuid:")
     found = [instance_id_bytes(text)]
     if len(plain) in (32, 36) and _HEX.match(plain.replace("-", "")):
-        try:
+        with suppress(ValueError):
             found.insert(0, uuid.UUID(plain).bytes)
-        except ValueError:
-            pass
     return tuple(dict.fromkeys(found))
 
 
@@ -281,9 +280,7 @@ def missing_names(session: Session, submission: Submission, *, keystore: KeyStor
     return media.missing_names(session, submission.instance_id, keystore=keystore)
 
 
-def pick_medium(
-    found: Sequence[StoredMedium], name: str, sha256: str | None = None
-) -> StoredMedium:
+def pick_medium(found: Sequence[StoredMedium], name: str, sha256: str | None = None) -> StoredMedium:
     """Return the file of a name; of two with one name, the one with this ciphertext, else the last.
 
     Raises:
@@ -293,6 +290,16 @@ def pick_medium(
     if not named:
         raise NotFound("no file of this name has come with this submission")
     return named[-1]
+
+
+def medium_chunks(medium: StoredMedium, *, keystore: KeyStore, blobs: Blobs) -> Iterator[bytes]:
+    """Yield the content of a file piece by piece, after all of it has been compared with its hash.
+
+    Raises:
+        EnvelopeError: before the first piece, when it is not what came.
+        KeyStoreLocked: without the vault.
+    """
+    return media.plain_chunks(medium, keystore=keystore, blobs=blobs)
 
 
 def note_look(session: Session, *, what: str, subject: bytes, user: str, now: datetime, detail: str = "") -> None:

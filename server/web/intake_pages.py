@@ -6,8 +6,7 @@ is written down before it is granted. `intake_actions` has what a click changes.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date as Day
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -194,9 +193,9 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _day(text: str) -> Day:
+def _day(text: str) -> date:
     try:
-        return Day.fromisoformat(text)
+        return date.fromisoformat(text)
     except ValueError:
         raise BadRequest("a day is written 2026-11-24") from None
 

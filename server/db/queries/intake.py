@@ -42,7 +42,7 @@ FILTERS: Final = (NEEDS, WAITING, MEDIA, HELD, CONFLICT, QUARANTINE, OPEN)
 _IS_INTERVIEW: Final = Envelope.kind == literal_column(str(int(Kind.INTERVIEW)))
 _IS_UNOPENED: Final = Envelope.state != literal_column(f"'{OPENED}'")
 _IS_QUARANTINED: Final = and_(_IS_UNOPENED, Envelope.state == literal_column(f"'{QUARANTINED}'"))
-_IS_UNSETTLED: Final = literal_column(f"({UNSETTLED})")
+_IS_UNSETTLED: Final[ColumnElement[bool]] = literal_column(f"({UNSETTLED})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,10 +283,9 @@ def _is_of_form(session: Session, wish: Wish) -> ColumnElement[bool]:
 def _on_day(session: Session, day: date) -> list[ColumnElement[bool]]:
     begin = datetime.combine(day, time(), UTC)
     is_then = and_(Envelope.received_at >= begin, Envelope.received_at < begin + timedelta(days=1))
-    first, last = session.execute(
-        select(func.min(Envelope.sequence), func.max(Envelope.sequence)).where(_IS_INTERVIEW, is_then)
-    ).one()
-    return [is_then] if first is None else [is_then, Envelope.sequence.between(first, last)]
+    ends = select(func.min(Envelope.sequence), func.max(Envelope.sequence)).where(_IS_INTERVIEW, is_then)
+    row = session.execute(ends).first()
+    return [is_then] if row is None or row[0] is None else [is_then, Envelope.sequence.between(*row)]
 
 
 def _of_state(state: str) -> Conditions:

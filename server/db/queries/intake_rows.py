@@ -186,9 +186,7 @@ def media_counts(session: Session, instance_ids: Collection[bytes]) -> Mapping[b
     }
 
 
-def senders(
-    session: Session, app_user_ids: Collection[int], device_ids: Collection[str]
-) -> Mapping[int | str, Sender]:
+def senders(session: Session, app_user_ids: Collection[int], device_ids: Collection[str]) -> Mapping[int | str, Sender]:
     """Return who sent something, by number of the app user or id of the device."""
     app_users = select(AppUser.app_user_id, AppUser.name, AppUser.enumerator, AppUser.team)
     devices = select(Device.device_id, Device.enumerator, Device.team)

@@ -71,7 +71,7 @@ class Envelope(Base):
             sqlite_where=text("state != 'opened'"),
             postgresql_where=text("state != 'opened'"),
         ),
-        # What arrived, newest first, by whom it came, by its form and by its day: few entries, each at an end of its own.
+        # What arrived, newest first: by whom it came, by its form, by its day.
         Index(
             "ix_envelope_of_app_user",
             "app_user_id",

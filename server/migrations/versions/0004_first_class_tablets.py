@@ -155,10 +155,9 @@ def _add_media() -> None:
 def _index_intake() -> None:
     """Let the intake page find what it shows without looking at all that ever came."""
     of_interviews = "kind = 2"
+    from_collect = f"{of_interviews} AND app_user_id IS NOT NULL"
     _partial_index("ix_envelope_unopened_instance", "envelope", ["instance_id"], "state != 'opened'")
-    _partial_index(
-        "ix_envelope_of_app_user", "envelope", ["app_user_id", "sequence"], f"{of_interviews} AND app_user_id IS NOT NULL"
-    )
+    _partial_index("ix_envelope_of_app_user", "envelope", ["app_user_id", "sequence"], from_collect)
     _partial_index(
         "ix_envelope_of_device", "envelope", ["carrier", "sequence"], f"{of_interviews} AND app_user_id IS NULL"
     )
