@@ -12,6 +12,8 @@ OPENED = "opened"
 WAITING_FOR_EPOCH = "waiting-for-epoch"
 WAITING_FOR_FORM = "waiting-for-form"
 WAITING_FOR_KEY = "waiting-for-key"
+WAITING_FOR_MEDIA = "waiting-for-media"
+WAITING_FOR_ODK_KEY = "waiting-for-odk-key"
 QUARANTINED = "quarantined"
 
 
@@ -99,6 +101,12 @@ class Envelope(Base):
             "sequence",
             sqlite_where=text("kind = 2"),
             postgresql_where=text("kind = 2"),
+        ),
+        Index(
+            "ix_envelope_medium_of",
+            "instance_id",
+            sqlite_where=text("blob_sha256 IS NOT NULL"),
+            postgresql_where=text("blob_sha256 IS NOT NULL"),
         ),
         {"sqlite_autoincrement": True},  # a number that was in a receipt is never given twice
     )
