@@ -12,7 +12,7 @@ from sqlalchemy import func, literal_column, select
 from sqlalchemy.orm import Session
 
 from server.db.queries.checks import open_check_holds
-from server.db.queries.scoped import visible_forms, visible_interviews, visible_projects
+from server.db.queries.scoped import visible_forms, visible_interviews
 from server.db.scope import Scope
 from server.db.tables import (
     AppUser,
@@ -23,7 +23,6 @@ from server.db.tables import (
     Form,
     FormVersion,
     Interview,
-    Project,
     Revision,
     RevisionParent,
     WantedMedium,
@@ -213,9 +212,3 @@ def form_names(session: Session, hashes: Collection[bytes]) -> Mapping[bytes, Fo
 def visible_form_ids(session: Session, scope: Scope) -> tuple[str, ...]:
     """Return the forms that an account sees, to choose from."""
     return tuple(session.scalars(select(Form.form_id).where(visible_forms(scope)).order_by(Form.form_id)))
-
-
-def visible_project_names(session: Session, scope: Scope) -> Mapping[int, str]:
-    """Return the projects that an account sees, to choose from."""
-    query = select(Project.project_id, Project.name).where(visible_projects(scope)).order_by(Project.name)
-    return dict(session.execute(query).tuples().all())
