@@ -22,6 +22,8 @@ from server.api import (
     openrosa,
     problems,
     projects,
+    submission_decisions,
+    submissions,
     sync,
     tablet_settings,
     users,
@@ -30,7 +32,15 @@ from server.api.bodies import MemoryRequest
 from server.config import Config
 from server.context import Context
 from server.context.instance import EXTENSION
-from server.web import account_pages, app_user_pages, form_pages, pages, people_pages
+from server.web import (
+    account_pages,
+    app_user_pages,
+    form_pages,
+    intake_actions,
+    intake_pages,
+    pages,
+    people_pages,
+)
 
 DOORS = (
     sync,
@@ -52,6 +62,10 @@ DOORS = (
     account_pages,
     people_pages,
     app_user_pages,
+    intake_pages,
+    intake_actions,
+    submissions,
+    submission_decisions,
 )
 SESSION_HOURS = 12
 
