@@ -10,7 +10,7 @@ from forms.definition import FormDefinition
 from server.blobs import Blobs
 from server.config import Config
 from server.db.engine import Database
-from server.db.queries import definitions, devices
+from server.db.queries import definitions, devices, forms
 from server.keystore import DoorSealer, KeyStore
 from server.microdata import Microdata
 
@@ -31,6 +31,7 @@ class Context:
         self.door = DoorSealer(keystore)
         self._definitions: OrderedDict[bytes, FormDefinition] = OrderedDict()
         self._signing_keys: dict[str, bytes] = {}
+        self._form_versions: dict[tuple[str, str], bytes] = {}
         self._guard = threading.Lock()
 
     @classmethod
@@ -61,6 +62,15 @@ class Context:
             while len(self._definitions) > DEFINITIONS:
                 self._definitions.popitem(last=False)
         return definition
+
+    def form_version_hash(self, form_id: str, version: str) -> bytes | None:
+        """Return the hash of a published form version, None while there is none."""
+        known = self._form_versions.get((form_id, version))
+        if known is None:
+            known = self.database.glance(lambda connection: forms.published_hash(connection, form_id, version))
+            if known is not None:
+                self._form_versions[form_id, version] = known
+        return known
 
     def signing_key(self, device_id: str) -> bytes | None:
         """Return the raw signing key of an enrolled device, revoked or not; it never changes under one id."""

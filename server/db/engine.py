@@ -42,12 +42,13 @@ class DatabaseUnusable(Exception):
 
 
 class _Call:
-    """One queued call and the promise of its result."""
+    """One queued call, on a session or on the bare connection, and the promise of its result."""
 
-    __slots__ = ("future", "result", "work")
+    __slots__ = ("future", "is_bare", "result", "work")
 
-    def __init__(self, work: Callable[[Session], Any]) -> None:
+    def __init__(self, work: Callable[..., Any], *, is_bare: bool) -> None:
         self.work = work
+        self.is_bare = is_bare
         self.future: Future[Any] = Future()
         self.result: Any = None
 
@@ -68,6 +69,7 @@ class Database:
         self._pid = 0
         self._guard = threading.Lock()
         self._engine: Engine | None = None
+        self._glancing: Engine | None = None
         self._writer: threading.Thread | None = None
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._write_lock: threading.Lock | _NoLock = _NoLock()
@@ -105,6 +107,20 @@ class Database:
             finally:
                 session.rollback()
 
+    def glance(self, look: Callable[[Connection], T]) -> T:
+        """Read with single statements, each on its own: on PostgreSQL one journey there and back for each.
+
+        Raises:
+            Maintenance: when the database cannot be reached.
+        """
+        if self.is_sqlite:
+            with _translated(), self.engine.connect() as connection:
+                return look(connection)
+        try:
+            return self._glance_at_postgresql(look)
+        except Maintenance:  # the connection had died since its last use, which nobody checks before each glance
+            return self._glance_at_postgresql(look)
+
     def submit(self, work: Callable[[Session], T]) -> T:
         """Run one call in a transaction, with others that wait; return its result after COMMIT.
 
@@ -112,10 +128,17 @@ class Database:
             Maintenance, StorageFull: when the commit fails; nothing of the call is stored.
             Exception: whatever the call raises; it alone is rolled back.
         """
+        return self._submit(work, is_bare=False)
+
+    def submit_bare(self, work: Callable[[Connection], T]) -> T:
+        """Do as `submit` does, without a session: for few statements whose time counts."""
+        return self._submit(work, is_bare=True)
+
+    def _submit(self, work: Callable[..., T], *, is_bare: bool) -> T:
         if not self.is_sqlite:
-            return self._submit_alone(work)
+            return self._submit_alone(work, is_bare=is_bare)
         engine = self.engine
-        call = _Call(work)
+        call = _Call(work, is_bare=is_bare)
         self._calls.put(call)
         if self._writer is None:
             self._start_writer(engine)
@@ -129,12 +152,22 @@ class Database:
         if self._writer is not None:
             self._calls.put(None)
             self._writer.join()
-        if self._engine is not None:
-            self._engine.dispose()
+        for engine in (self._engine, self._glancing):
+            if engine is not None:
+                engine.dispose()
         self._forget()
+
+    def _glance_at_postgresql(self, look: Callable[[Connection], T]) -> T:
+        self.engine  # noqa: B018 -- adopts the process, after a fork
+        if self._glancing is None:
+            with self._guard:
+                self._glancing = self._glancing or _make_glancing(self.url)
+        with _translated(), self._glancing.connect() as connection:
+            return look(connection)
 
     def _forget(self) -> None:
         self._engine = None
+        self._glancing = None
         self._writer = None
         self._calls = queue.SimpleQueue()
         self._write_lock = threading.Lock() if self.is_sqlite else _NoLock()
@@ -144,8 +177,9 @@ class Database:
         with self._guard:
             if self._pid == os.getpid():
                 return
-            if self._engine is not None:
-                self._engine.dispose(close=False)
+            for engine in (self._engine, self._glancing):
+                if engine is not None:
+                    engine.dispose(close=False)
             self._forget()
             self._pid = os.getpid()
 
@@ -155,10 +189,13 @@ class Database:
                 self._writer = threading.Thread(target=self._write, args=(engine,), name="writer", daemon=True)
                 self._writer.start()
 
-    def _submit_alone(self, work: Callable[[Session], T]) -> T:
+    def _submit_alone(self, work: Callable[..., T], *, is_bare: bool) -> T:
         """Run a call in its own transaction; again when the database chose it to break a deadlock."""
         for _ in range(RETRIES):
             try:
+                if is_bare:
+                    with _translated(), self.engine.begin() as connection:
+                        return work(connection)
                 with self.transaction() as session:
                     return work(session)
             except _Again:
@@ -192,7 +229,7 @@ class Database:
             writing = engine.execution_options(**{WRITE_OPTION: True})
             with self._write_lock, _translated(), writing.connect() as connection, connection.begin():
                 for call in group:
-                    _run_in_savepoint(connection, call)
+                    (_run_bare if call.is_bare else _run_in_savepoint)(connection, call)
         except BaseException as error:  # noqa: BLE001 -- every caller must hear of it; the thread lives on
             for call in group:
                 if not call.future.done():
@@ -231,6 +268,23 @@ def _run_in_savepoint(connection: Connection, call: _Call) -> None:
         session.rollback()
         call.future.set_exception(error)
     session.close()
+
+
+def _run_bare(connection: Connection, call: _Call) -> None:
+    """Do as `_run_in_savepoint` does, on the connection itself.
+
+    Raises:
+        Exception: when the database ended the whole transaction.
+    """
+    connection.exec_driver_sql("SAVEPOINT bare")
+    try:
+        call.result = call.work(connection)
+    except Exception as error:  # noqa: BLE001 -- as above
+        if not _is_in_transaction(connection):
+            raise
+        connection.exec_driver_sql("ROLLBACK TO bare")
+        call.future.set_exception(error)
+    connection.exec_driver_sql("RELEASE bare")
 
 
 def _first(error: BaseException) -> BaseException:
@@ -275,6 +329,19 @@ def _refuse_old_sqlite() -> None:
             f"SQLite {pysqlite3.dbapi2.sqlite_version} can lose committed writes; {needed} or later is needed:"
             " install the pinned pysqlite3 wheel"
         )
+
+
+def _make_glancing(url: str) -> Engine:
+    """Make an engine without transactions: no BEGIN, no ROLLBACK and no ping around a statement."""
+    return create_engine(
+        url,
+        pool_size=8,
+        max_overflow=24,
+        pool_reset_on_return=None,
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
+        connect_args={"options": "-c timezone=UTC -c default_transaction_read_only=on"},
+    )
 
 
 def _make_engine(url: str, *, is_sqlite: bool) -> Engine:

@@ -3,9 +3,10 @@
 from typing import Final
 from xml.sax.saxutils import escape
 
-from flask import Response
+from flask import Response, g
 
 from server.api.bodies import if_changed
+from server.api.openrosa import texts
 from server.api.problems import problem_for
 
 ACCEPT_BYTES: Final = 250_000
@@ -36,7 +37,7 @@ def conditional(response: Response) -> Response:
 def problem(error: Exception) -> Response:
     """Say what went wrong in the XML that Collect shows."""
     known = problem_for(error)
-    response = message(known.detail, known.status)
+    response = message(texts.refusal(known, g.get("language", "")), known.status)
     response.headers["Link"] = f'</problems/{known.slug}>; rel="type"'
     return response
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Final
 
-from flask import Response, request
+from flask import Response, g, request
 
 from server.clock import utc_now
 from server.context import current, own_auth
@@ -43,8 +43,8 @@ def visited(view: DoorView) -> Any:
     @own_auth
     @wraps(view)
     def answer(*, token: str, **arguments: Any) -> Response:
-        with current().database.read() as session:
-            app_user = receive_openrosa.find_app_user(session, token)
+        app_user = current().database.glance(lambda connection: receive_openrosa.find_app_user(connection, token))
+        g.language = app_user.language
         return view(Visitor(app_user, f"{_base_url()}/key/{token}"), **arguments)
 
     return answer

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
@@ -75,6 +75,11 @@ _ADVANCE = (
     .returning(_device.device_id, _device.enumerator, _device.receiving_key, _device.revoked_at)
 )
 
+_app_user = AppUser.__table__.c
+_APP_USER_BY_TOKEN = select(*(_app_user[name] for name in StoredAppUser.__dataclass_fields__)).where(
+    _app_user.token_hash == bindparam("of_token")
+)
+
 
 def keep_keyring(session: Session, *, serial: int, document: bytes) -> None:
     """Keep a keyring for ever; one that is there already is left alone."""
@@ -87,7 +92,7 @@ def keyrings(session: Session) -> list[bytes]:
 
 
 def keep_certificate(
-    session: Session, *, certificate_hash: bytes, document: bytes, device_id: str, now: datetime
+    session: Session | Connection, *, certificate_hash: bytes, document: bytes, device_id: str, now: datetime
 ) -> None:
     """Keep a certificate for ever; one that is there already is left alone."""
     row = {"hash": certificate_hash, "document": document, "device_id": device_id, "issued_at": now}
@@ -215,10 +220,10 @@ def add_app_user(
     return added.app_user_id
 
 
-def app_user_by_token(session: Session, token_hash: bytes) -> StoredAppUser | None:
+def app_user_by_token(session: Session | Connection, token_hash: bytes) -> StoredAppUser | None:
     """Return the app user of a token, revoked or not."""
-    found = session.scalar(select(AppUser).where(AppUser.token_hash == token_hash))
-    return None if found is None else _stored_app_user(found)
+    found = session.execute(_APP_USER_BY_TOKEN, {"of_token": token_hash}).first()
+    return None if found is None else StoredAppUser(**found._mapping)  # noqa: SLF001
 
 
 def app_user_by_name(session: Session, name: str) -> StoredAppUser | None:

@@ -65,5 +65,11 @@ class Envelope(Base):
             sqlite_where=text("blob_sha256 IS NOT NULL"),
             postgresql_where=text("blob_sha256 IS NOT NULL"),
         ),
+        Index(
+            "ix_envelope_medium_of",
+            "instance_id",
+            sqlite_where=text("blob_sha256 IS NOT NULL"),
+            postgresql_where=text("blob_sha256 IS NOT NULL"),
+        ),
         {"sqlite_autoincrement": True},  # a number that was in a receipt is never given twice
     )

@@ -118,6 +118,14 @@ def _widen_envelopes() -> None:
         sqlite_where=sa.text("blob_sha256 IS NOT NULL"),
         postgresql_where=sa.text("blob_sha256 IS NOT NULL"),
     )
+    op.create_index(
+        "ix_envelope_medium_of",
+        "envelope",
+        ["instance_id"],
+        unique=False,
+        sqlite_where=sa.text("blob_sha256 IS NOT NULL"),
+        postgresql_where=sa.text("blob_sha256 IS NOT NULL"),
+    )
     op.add_column("interview", sa.Column("review", sa.String(length=20), server_default="", nullable=False))
 
 
