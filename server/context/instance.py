@@ -2,16 +2,18 @@
 
 import threading
 from collections import OrderedDict
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from flask import current_app
 
 from forms.definition import FormDefinition
 from server.blobs import Blobs
 from server.config import Config
+from server.context.blocked import Blocked
+from server.context.shelf import Shelf
 from server.db.engine import Database
 from server.db.queries import definitions, devices, forms
-from server.keystore import DoorSealer, KeyStore
+from server.keystore import DoorSealer, KeyStore, TabletSecrets
 from server.microdata import Microdata
 
 EXTENSION: Final = "passerelle"
@@ -29,6 +31,10 @@ class Context:
         self.microdata = microdata
         self.blobs = Blobs(config.blobs_dir)
         self.door = DoorSealer(keystore)
+        self.tablets = TabletSecrets(keystore)
+        self.blocked = Blocked()
+        self.shelf: Shelf[Any] = Shelf()
+        self.checked_versions: dict[bytes, str] = {}
         self._definitions: OrderedDict[bytes, FormDefinition] = OrderedDict()
         self._signing_keys: dict[str, bytes] = {}
         self._form_versions: dict[tuple[str, str], bytes] = {}

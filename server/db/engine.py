@@ -108,18 +108,15 @@ class Database:
                 session.rollback()
 
     def glance(self, look: Callable[[Connection], T]) -> T:
-        """Read with single statements, each on its own: on PostgreSQL one journey there and back for each.
+        """Read with single statements, each on its own, without a transaction around them.
 
         Raises:
             Maintenance: when the database cannot be reached.
         """
-        if self.is_sqlite:
-            with _translated(), self.engine.connect() as connection:
-                return look(connection)
         try:
-            return self._glance_at_postgresql(look)
+            return self._glance(look)
         except Maintenance:  # the connection had died since its last use, which nobody checks before each glance
-            return self._glance_at_postgresql(look)
+            return self._glance(look)
 
     def submit(self, work: Callable[[Session], T]) -> T:
         """Run one call in a transaction, with others that wait; return its result after COMMIT.
@@ -157,12 +154,13 @@ class Database:
                 engine.dispose()
         self._forget()
 
-    def _glance_at_postgresql(self, look: Callable[[Connection], T]) -> T:
-        self.engine  # noqa: B018 -- adopts the process, after a fork
-        if self._glancing is None:
-            with self._guard:
-                self._glancing = self._glancing or _make_glancing(self.url)
-        with _translated(), self._glancing.connect() as connection:
+    def _glance(self, look: Callable[[Connection], T]) -> T:
+        if self._pid != os.getpid():
+            self._adopt_process()
+        glancing = self._glancing
+        if glancing is None:
+            glancing = self._glancing = _make_glancing(self.url, is_sqlite=self.is_sqlite)  # twice, at worst
+        with _translated(), glancing.connect() as connection:
             return look(connection)
 
     def _forget(self) -> None:
@@ -204,10 +202,11 @@ class Database:
 
     def _write(self, engine: Engine) -> None:
         """Be the writer thread: take what waits, run it, commit, and only then let the callers go on."""
+        writing = engine.execution_options(**{WRITE_OPTION: True})
         while True:
             group, is_last = self._next_group()
             if group:
-                self._commit_group(engine, group)
+                self._commit_group(writing, group)
             if is_last:
                 return
 
@@ -224,9 +223,8 @@ class Database:
             group.append(call)
         return group, False
 
-    def _commit_group(self, engine: Engine, group: list[_Call]) -> None:
+    def _commit_group(self, writing: Engine, group: list[_Call]) -> None:
         try:
-            writing = engine.execution_options(**{WRITE_OPTION: True})
             with self._write_lock, _translated(), writing.connect() as connection, connection.begin():
                 for call in group:
                     (_run_bare if call.is_bare else _run_in_savepoint)(connection, call)
@@ -271,20 +269,21 @@ def _run_in_savepoint(connection: Connection, call: _Call) -> None:
 
 
 def _run_bare(connection: Connection, call: _Call) -> None:
-    """Do as `_run_in_savepoint` does, on the connection itself.
+    """Do as `_run_in_savepoint` does, on the connection itself; the savepoint's words go straight to the driver.
 
     Raises:
         Exception: when the database ended the whole transaction.
     """
-    connection.exec_driver_sql("SAVEPOINT bare")
+    driver: Any = connection.connection.driver_connection
+    driver.execute("SAVEPOINT bare")
     try:
         call.result = call.work(connection)
-    except Exception as error:  # noqa: BLE001 -- as above
+    except Exception as error:
         if not _is_in_transaction(connection):
             raise
-        connection.exec_driver_sql("ROLLBACK TO bare")
+        driver.execute("ROLLBACK TO bare")
         call.future.set_exception(error)
-    connection.exec_driver_sql("RELEASE bare")
+    driver.execute("RELEASE bare")
 
 
 def _first(error: BaseException) -> BaseException:
@@ -331,8 +330,21 @@ def _refuse_old_sqlite() -> None:
         )
 
 
-def _make_glancing(url: str) -> Engine:
+_SQLITE: Final[dict[str, Any]] = {
+    "module": pysqlite3.dbapi2,
+    "pool_size": 16,
+    "max_overflow": 64,
+    "hide_parameters": True,  # an error message must not carry what was being stored
+    "connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False},
+}
+
+
+def _make_glancing(url: str, *, is_sqlite: bool) -> Engine:
     """Make an engine without transactions: no BEGIN, no ROLLBACK and no ping around a statement."""
+    if is_sqlite:
+        engine = create_engine(url, pool_reset_on_return=None, **_SQLITE)
+        event.listen(engine, "connect", _set_pragmas)
+        return engine
     return create_engine(
         url,
         pool_size=8,
@@ -354,14 +366,7 @@ def _make_engine(url: str, *, is_sqlite: bool) -> Engine:
             hide_parameters=True,
             connect_args={"options": "-c synchronous_commit=on -c timezone=UTC"},
         )
-    engine = create_engine(
-        url,
-        module=pysqlite3.dbapi2,
-        pool_size=16,
-        max_overflow=64,
-        hide_parameters=True,  # an error message must not carry what was being stored
-        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
-    )
+    engine = create_engine(url, **_SQLITE)
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return engine

@@ -11,10 +11,12 @@ from server.keystore.door import DoorSealer, SealedEnvelope, SealedSubmission, S
 from server.keystore.files import KeyStoreError
 from server.keystore.keys import DOOR_ID, OFFICE_ID, Sealer, SigningKey
 from server.keystore.store import KeyStore, Store
+from server.keystore.tablets import DigestSecret, TabletSecrets, new_password
 
 __all__ = [
     "DOOR_ID",
     "OFFICE_ID",
+    "DigestSecret",
     "DoorSealer",
     "KeyStore",
     "KeyStoreError",
@@ -24,4 +26,6 @@ __all__ = [
     "SigningKey",
     "Store",
     "Submission",
+    "TabletSecrets",
+    "new_password",
 ]

@@ -2,7 +2,8 @@
 
 One epoch a process, day and mode, wrapped to the survey key of the mode; the ratchet steps with each envelope, of an
 instance or of a medium, so that a process that is read out tomorrow does not open what it sealed today. A key is used
-once even when its submission is not stored: the index moves on first. A fork begins anew, for two processes must not share a ratchet.
+once even when its submission is not stored: the index moves on first. A fork begins anew, for two processes must not
+share a ratchet.
 """
 
 import os

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final, Literal, Self
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from server.errors import KeyStoreLocked
 from server.keystore.files import KEY_FILE, KEYRING_FILE, SERVICE_FILE, KeyStoreError, read_json, read_private
@@ -128,6 +130,10 @@ class KeyStore:
             submission: an injective encoding of form, instanceID and canonical answers.
         """
         return hmac.digest(self._door_tag_key, LABEL_DOOR_TAG + submission, hashlib.sha256)
+
+    def derived_key(self, label: bytes) -> bytes:
+        """Return a service key of its own for one purpose, (32,): there while the store is locked."""
+        return HKDF(SHA256(), 32, salt=None, info=label).derive(self.session_secret)
 
     def open_epoch(self, epoch: Epoch) -> bytes:
         """Unwrap the key of an epoch, (32,).

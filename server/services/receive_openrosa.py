@@ -14,7 +14,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection
-from sqlalchemy.orm import Session
 
 from forms.instance import Instance, InstanceError, canonical_leaves, instance_id_bytes, parse_instance
 from server.blobs import Blobs, Incoming
@@ -24,11 +23,10 @@ from server.db.queries.devices import StoredAppUser
 from server.db.queries.envelopes import NewEnvelope
 from server.db.queries.opening import AFTER_REVOCATION
 from server.db.tables.envelopes import QUARANTINED, RECEIVED
-from server.errors import NotFound, StorageFull, TooLarge
+from server.errors import StorageFull, TooLarge
 from server.keystore import DOOR_ID, DoorSealer, KeyStore, SealedEnvelope, SealedSubmission, Submission
 from sync_protocol.constants import Kind
 from sync_protocol.documents import canonical_json
-from sync_protocol.enrolment import token_hash
 from sync_protocol.envelope import NO_HASH
 from sync_protocol.errors import LocalError
 from sync_protocol.plaintext import Medium
@@ -225,18 +223,6 @@ class OpenRosaIntake:
     def _remove(self, digests: Iterable[bytes]) -> None:
         for digest in digests:
             self.blobs.remove(digest)
-
-
-def find_app_user(session: Session | Connection, token: str) -> StoredAppUser:
-    """Return the app user of a token in the path, revoked or not.
-
-    Raises:
-        NotFound: when the token is nobody's.
-    """
-    found = devices.app_user_by_token(session, token_hash(token))
-    if found is None:
-        raise NotFound("no app user has this token: check the server's address in the settings, or scan its code again")
-    return found
 
 
 def _identity(instance: Instance) -> bytes:

@@ -7,8 +7,9 @@ from itertools import islice
 from sqlalchemy.orm import Session
 
 from forms.definition import FormDefinition
+from server.blobs import Blobs
 from server.db.engine import Database
-from server.db.queries import opening
+from server.db.queries import envelopes, opening
 from server.db.queries.opening import AFTER_REVOCATION, StoredEnvelope
 from server.db.tables.envelopes import OPENED, RECEIVED
 from server.errors import KeyStoreLocked
@@ -18,6 +19,8 @@ from server.folding.state import Lines
 from server.folding.whole import WholeFold
 from server.keystore import KeyStore
 from server.microdata import Microdata
+from sync_protocol.errors import EnvelopeError
+from sync_protocol.media import verify_medium
 
 SLICE = 500
 SHOWN = 20
@@ -91,6 +94,7 @@ def verify(
     *,
     keystore: KeyStore,
     microdata: Microdata | None = None,
+    blobs: Blobs | None = None,
     progress: Callable[[int], object] = lambda _: None,
 ) -> VerifyReport:
     """Verify everything, on one snapshot of the database; change nothing.
@@ -99,6 +103,7 @@ def verify(
         database: to read from.
         keystore: opens the envelopes again, in memory.
         microdata: whose files are hashed too, where given.
+        blobs: the sealed media, hashed too, where given.
         progress: is told how many envelopes are done.
 
     Raises:
@@ -118,6 +123,8 @@ def verify(
         unchecked = checking.count_unchecked(session)
         for interview_id in checking.differing_checks(session, keystore):
             found.add(f"check of interview {interview_id.hex()} is stored otherwise")
+        if blobs is not None:
+            _compare_blobs(session, blobs, found)
     if microdata is not None:
         for path in microdata.differing_parts():
             found.add(f"microdata file {path} is missing or altered")
@@ -166,6 +173,16 @@ def _compare_state(outcome: Outcome, found: _Found) -> None:
     if stored.reason == AFTER_REVOCATION or says[0] == stored.state:
         return
     found.add(f"envelope {stored.sequence} is stored as {stored.state}, and now reads {' '.join(says).strip()}")
+
+
+def _compare_blobs(session: Session, blobs: Blobs, found: _Found) -> None:
+    for sequence, digest in envelopes.every_blob(session):
+        try:
+            verify_medium(blobs.chunks(digest), digest)
+        except FileNotFoundError:
+            found.add(f"the medium of envelope {sequence} is missing")
+        except EnvelopeError:
+            found.add(f"the medium of envelope {sequence} is altered")
 
 
 def _compare(what: str, fresh: Lines, stored: Lines, found: _Found) -> None:

@@ -31,17 +31,17 @@ class Part:
     """
 
     def __init__(self, headers: bytes, body: "_Body") -> None:
-        self.name, self.filename, self.media_type = "", None, ""
+        self.name = self.media_type = ""
+        self.filename: str | None = None
         self._body = body
         for line in headers.split(BREAK):
             header, _, value = line.partition(b":")
-            self._take(header.strip().lower(), value.strip().decode("utf-8", "replace"))
+            self._take(header.strip().lower(), _text(value.strip()))
 
     def _take(self, header: bytes, value: str) -> None:
         if header == b"content-disposition":
             options = parse_options_header(value)[1]
-            self.name: str = options.get("name", "")
-            self.filename: str | None = options.get("filename")
+            self.name, self.filename = options.get("name", ""), options.get("filename")
         elif header == b"content-type":
             self.media_type = parse_options_header(value)[0].lower()
 
@@ -52,6 +52,13 @@ class Part:
             Malformed: when the body ends inside it.
         """
         return self._body.content()
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")  # so that an old client's name stays a name
 
 
 def boundary_of(content_type: str) -> bytes:

@@ -21,7 +21,7 @@ from server.blobs import Blobs
 from server.clock import utc_now
 from server.context import Context, current
 from server.errors import LengthRequired, Malformed, SubmissionUnreadable, TooLarge
-from server.services.receive_openrosa import ArrivedFile, Arrival, OpenRosaIntake
+from server.services.receive_openrosa import Arrival, ArrivedFile, OpenRosaIntake
 from sync_protocol.constants import MEDIUM_CHARACTERS
 from sync_protocol.media import MediumSealer
 from sync_protocol.plaintext import Medium

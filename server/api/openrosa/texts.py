@@ -63,16 +63,16 @@ TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
         " l'adresse du serveur dans les paramètres et renvoyez le formulaire ; il reste sur cet appareil.",
     },
     "too-large": {
-        "en": "This is more than the server takes: at most {form_mb} MB of answers in a form, {file_mb} MB in a file and"
-        " {post_mb} MB at once. The form stays on this device: make the largest file smaller, or ask the office.",
+        "en": "This is more than the server takes: at most {form_mb} MB of answers in a form, {file_mb} MB in a file"
+        " and {post_mb} MB at once. The form stays on this device: make the largest file smaller, or ask the office.",
         "fr": "C'est plus que ce que le serveur accepte : au plus {form_mb} Mo de réponses par formulaire, {file_mb} Mo"
         " par fichier et {post_mb} Mo à la fois. Le formulaire reste sur cet appareil : réduisez le plus grand fichier,"
         " ou demandez au bureau.",
     },
     "storage-full": {
         "en": "The server's disk is full. The form stays on this device: tell the office, and send it again later.",
-        "fr": "Le disque du serveur est plein. Le formulaire reste sur cet appareil : prévenez le bureau, et renvoyez-le"
-        " plus tard.",
+        "fr": "Le disque du serveur est plein. Le formulaire reste sur cet appareil : prévenez le bureau, et"
+        " renvoyez-le plus tard.",
     },
     "maintenance": {
         "en": "The server cannot write right now. The form stays on this device: send it again in some minutes.",
@@ -86,8 +86,8 @@ TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
     "internal": {
         "en": "Something went wrong on the server. The form stays on this device: send it again later, and tell the"
         " office if this comes again.",
-        "fr": "Une erreur s'est produite sur le serveur. Le formulaire reste sur cet appareil : renvoyez-le plus tard, et"
-        " prévenez le bureau si cela se reproduit.",
+        "fr": "Une erreur s'est produite sur le serveur. Le formulaire reste sur cet appareil : renvoyez-le plus tard,"
+        " et prévenez le bureau si cela se reproduit.",
     },
 }
 """By language, under the name of what happened or the slug of a problem; what has no words of its own is `internal`."""

@@ -75,11 +75,6 @@ _ADVANCE = (
     .returning(_device.device_id, _device.enumerator, _device.receiving_key, _device.revoked_at)
 )
 
-_app_user = AppUser.__table__.c
-_APP_USER_BY_TOKEN = select(*(_app_user[name] for name in StoredAppUser.__dataclass_fields__)).where(
-    _app_user.token_hash == bindparam("of_token")
-)
-
 
 def keep_keyring(session: Session, *, serial: int, document: bytes) -> None:
     """Keep a keyring for ever; one that is there already is left alone."""
@@ -218,12 +213,6 @@ def add_app_user(
     session.add(added)
     session.flush()
     return added.app_user_id
-
-
-def app_user_by_token(session: Session | Connection, token_hash: bytes) -> StoredAppUser | None:
-    """Return the app user of a token, revoked or not."""
-    found = session.execute(_APP_USER_BY_TOKEN, {"of_token": token_hash}).first()
-    return None if found is None else StoredAppUser(**found._mapping)  # noqa: SLF001
 
 
 def app_user_by_name(session: Session, name: str) -> StoredAppUser | None:

@@ -252,9 +252,9 @@ def unnamed_blobs(session: Session, digests: Sequence[bytes]) -> frozenset[bytes
 
 def every_blob(session: Session) -> Iterator[tuple[int, bytes]]:
     """Yield the server's number of each envelope that names a blob, and the blob's digest."""
-    query = select(Envelope.sequence, Envelope.blob_sha256).where(Envelope.blob_sha256.is_not(None))
-    for sequence, digest in session.execute(query.order_by(Envelope.sequence).execution_options(yield_per=1000)):
-        yield sequence, digest
+    query = select(Envelope.sequence, Envelope.blob_sha256).order_by(Envelope.sequence)
+    rows = session.execute(query.where(Envelope.blob_sha256.is_not(None)).execution_options(yield_per=1000))
+    yield from ((sequence, digest) for sequence, digest in rows if digest is not None)
 
 
 def count_by_state(session: Session) -> dict[str, int]:

@@ -103,6 +103,11 @@ def all_forms(session: Session) -> list[StoredForm]:
     ]
 
 
+def projects(session: Session) -> dict[str, int]:
+    """Return the project of each form."""
+    return {form_id: project_id for form_id, project_id in session.execute(select(Form.form_id, Form.project_id))}
+
+
 def set_needs_approval(session: Session, form_id: str, *, needs_approval: bool) -> bool:
     """Set whether a second person publishes; say whether there is such a form."""
     changed = update(Form).where(Form.form_id == form_id).values(needs_approval=needs_approval)
