@@ -18,14 +18,16 @@ from sqlalchemy.orm import Session
 
 from forms.definition import FormDefinition
 from server.db.engine import Database
+from server.db.queries import attachments as queries
 from server.db.queries import audit, opening, parts
 from server.db.queries.opening import RELEASED, StoredEnvelope
 from server.db.tables.envelopes import OPENED, QUARANTINED, WAITING_FOR_KEY
-from server.folding import fold
+from server.folding import fold, media
 from server.folding.decisions import store_decision
 from server.folding.fold import Filed
 from server.folding.opener import (
     Material,
+    OpenedAttachment,
     OpenedDecision,
     OpenedInterview,
     Opener,
@@ -164,6 +166,8 @@ class OpeningWorker:
         filed = [item for part in written for item in self._file(session, part, unopened, now)]
         rest = [item for item in others if item.envelope.sequence in unopened]
         decisions = [item for item in rest if isinstance(item, OpenedDecision)]
+        arrived = [item for item in rest if isinstance(item, OpenedAttachment)]
+        self._store_media(session, filed, arrived)
         refused = [item for item in rest if isinstance(item, Unopened)]
         for decision in decisions:
             store_decision(session, decision, keystore=self._keystore, now=now)
@@ -186,8 +190,27 @@ class OpeningWorker:
             refolded = fold.refold(session, touched, keystore=self._keystore, now=now, filed=filed)
         else:
             refolded = fold.Refolded({}, {})
+        media.settle(session, _with_media(filed, arrived), keystore=self._keystore)
         fold.tell_devices(session, filed, refused, refolded)
         return _counted(len(opened), refused)
+
+    def _store_media(self, session: Session, filed: Sequence[Filed], arrived: Sequence[OpenedAttachment]) -> None:
+        """Store what has come and what interviews name; an interview without media costs nothing."""
+        queries.add_attachments(
+            session,
+            [
+                media.attachment_row(
+                    item.envelope.envelope_id,
+                    item.instance_id,
+                    item.medium,
+                    received_at=item.envelope.received_at,
+                    keystore=self._keystore,
+                )
+                for item in arrived
+            ],
+        )
+        wanted = [(item.opened.revision.instance_id, one) for item in filed for one in item.opened.wanted]
+        queries.put_wanted(session, [one.seal(instance_id, self._keystore) for instance_id, one in wanted])
 
     @staticmethod
     def _file(session: Session, part: _Part, unopened: frozenset[int], now: datetime) -> list[Filed]:
@@ -222,6 +245,12 @@ def without_collector() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def _with_media(filed: Sequence[Filed], arrived: Sequence[OpenedAttachment]) -> frozenset[bytes]:
+    """Return the instances whose media may be here now and were not before; edits, for they take over media."""
+    revisions = (item.opened.revision for item in filed if item.opened.wanted or item.opened.revision.parents)
+    return frozenset((*(one.instance_id for one in revisions), *(item.instance_id for item in arrived)))
 
 
 def _lasting(stored: StoredEnvelope) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
+from forms.attached import attached_names
 from forms.definition import FormDefinition
 from forms.instance import Instance, InstanceError, answers_hash, canonical_leaves, instance_id_bytes, parse_instance
 from forms.package import LISTS
@@ -26,6 +27,7 @@ from server.db.queries.opening import (
 )
 from server.db.tables.envelopes import QUARANTINED, WAITING_FOR_EPOCH, WAITING_FOR_FORM, WAITING_FOR_KEY
 from server.errors import KeyStoreLocked
+from server.folding.media import Wanted
 from server.folding.profile import Summary
 from server.keystore import DOOR_ID, OFFICE_ID, KeyStore
 from sync_protocol import envelope as envelopes
@@ -35,7 +37,7 @@ from sync_protocol.documents import DeviceCertificate
 from sync_protocol.envelope import NO_HASH, Header
 from sync_protocol.epoch import Epoch
 from sync_protocol.errors import EnvelopeError, LocalError
-from sync_protocol.plaintext import Manifest
+from sync_protocol.plaintext import Manifest, Medium
 from sync_protocol.ratchet import EpochKeys
 from sync_protocol.reconcile import Revision
 
@@ -73,6 +75,16 @@ class OpenedInterview:
     summary: Summary
     source: str
     device_time: str
+    wanted: tuple[Wanted, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedAttachment:
+    """A medium that belongs to an instance."""
+
+    envelope: StoredEnvelope
+    instance_id: bytes
+    medium: Medium
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +114,7 @@ class Unopened:
     reason: str
 
 
-Outcome = OpenedInterview | OpenedDecision | OpenedEpoch | Unopened
+Outcome = OpenedInterview | OpenedAttachment | OpenedDecision | OpenedEpoch | Unopened
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +145,15 @@ class Material:
     media: Mapping[bytes, Mapping[str, bytes]] = field(default_factory=dict)
 
     @classmethod
+    def of_keys(cls, session: Session, batch: Sequence[StoredEnvelope]) -> "Material":
+        """Read what it takes to decrypt a batch, and no forms: for looking at what has been let in."""
+        return cls(
+            certificates=opening.certificate_documents(session, _known(one.certificate_hash for one in batch)),
+            epochs=opening.epoch_bodies(session, _known(one.epoch_hash for one in batch)),
+            xforms={},
+        )
+
+    @classmethod
     def load(cls, session: Session, batch: Sequence[StoredEnvelope], *, known_forms: Iterable[bytes]) -> "Material":
         """Read what a batch names; form versions that are known already are left out.
 
@@ -142,12 +163,8 @@ class Material:
         names = opening.form_names(session) if NO_HASH in forms else {}
         wanted = forms.union(names.values()).difference(known_forms)
         return cls(
-            certificates=opening.certificate_documents(
-                session, (stored.certificate_hash for stored in batch if stored.certificate_hash is not None)
-            ),
-            epochs=opening.epoch_bodies(
-                session, (stored.epoch_hash for stored in batch if stored.epoch_hash is not None)
-            ),
+            certificates=opening.certificate_documents(session, _known(one.certificate_hash for one in batch)),
+            epochs=opening.epoch_bodies(session, _known(one.epoch_hash for one in batch)),
             xforms=opening.xforms(session, wanted),
             media=form_media.contents(session, wanted, LISTS),
             revoked=opening.revocations(session),
@@ -206,15 +223,31 @@ class Opener:
             raise EnvelopeError("unknown-kind", "this envelope holds no interview")
         return self._read(stored, header, certificate, self._epoch(header))
 
+    def document_of(self, stored: StoredEnvelope) -> bytes:
+        """Return the XML inside an interview envelope, verbatim, whether or not it can be read as an interview.
+
+        Raises:
+            EnvelopeError: it cannot be trusted or opened, or holds no interview.
+            KeyStoreLocked: without the vault.
+            Waits: its epoch is not here.
+        """
+        header, _ = self._trusted(stored)
+        if isinstance(header, Epoch):
+            raise EnvelopeError("unknown-kind", "this envelope holds no interview")
+        return envelopes.open_interview(stored.body, self._epoch(header).keys.content_key(header.index))[1]
+
     def _open(self, stored: StoredEnvelope) -> Outcome:
         header, certificate = self._trusted(stored)
         if isinstance(header, Epoch):
             if self.keystore.keyring.survey_key_by_id(header.survey_key_id) is None:
                 raise EnvelopeError("wrong-survey-key", "wrapped to a key that the keyring does not name")
             return OpenedEpoch(envelope=stored, epoch=header)
-        if header.kind not in (Kind.INTERVIEW, Kind.DECISION):
-            raise EnvelopeError("unknown-kind", f"{header.kind.name.lower()} envelopes are not opened yet")
+        if header.kind == Kind.DRAFT:
+            raise EnvelopeError("unknown-kind", "drafts are not opened yet")
         opened = self._epoch(header)
+        if header.kind == Kind.ATTACHMENT:
+            _, medium = envelopes.open_attachment(stored.body, opened.keys.content_key(header.index))
+            return OpenedAttachment(envelope=stored, instance_id=header.instance_id, medium=medium)
         if header.kind == Kind.DECISION:
             return self._decision(stored, header, certificate, opened.keys.content_key(header.index))
         return self._interview(self._read(stored, header, certificate, opened))
@@ -303,6 +336,7 @@ class Opener:
             summary=Summary.of(answers.analysis, findings),
             source=(read.manifest.app_user if read.is_from_door else None) or read.certificate.device_id,
             device_time=read.manifest.device_time,
+            wanted=tuple(map(Wanted, attached_names(read.definition, instance))),
         )
 
     def _certificate(self, digest: bytes) -> DeviceCertificate:
@@ -344,6 +378,10 @@ class Opener:
                 raise Waits(WAITING_FOR_FORM)
             known = self.definitions[digest] = FormDefinition.parse(xform, self.material.media.get(digest, {}))
         return known
+
+
+def _known(hashes: Iterable[bytes | None]) -> Iterable[bytes]:
+    return (digest for digest in hashes if digest is not None)
 
 
 def _ratchet_order(stored: StoredEnvelope) -> tuple[bytes, bytes]:

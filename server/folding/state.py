@@ -39,7 +39,7 @@ def revision_line(revision: Revision, summary: Summary) -> bytes:
     )
 
 
-def interview_line(held: Held, *, current: Key, mode: str, state: str) -> bytes:
+def interview_line(held: Held, *, current: Key, mode: str, state: str, review: str) -> bytes:
     """Return the line of an interview."""
     return canonical_json(
         [
@@ -50,6 +50,7 @@ def interview_line(held: Held, *, current: Key, mode: str, state: str) -> bytes:
             state,
             list(held.holds),
             held.standing.members(),
+            review,
         ]
     )
 
@@ -96,6 +97,7 @@ def stored_interviews(session: Session, keystore: KeyStore) -> Lines:
             current=keys.get(row.current_revision_id or 0, (b"", b"")),
             mode=row.mode,
             state=row.state,
+            review=row.review,
         )
         for row in queries.all_interviews(session)
     }

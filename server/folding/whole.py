@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from server.db.queries import interviews as queries
 from server.folding import holds
-from server.folding.decisions import settlement_of
-from server.folding.holds import Held, Settlement
+from server.folding.decisions import Decided
+from server.folding.fold import members_of
+from server.folding.holds import Held
 from server.folding.opener import OpenedDecision, OpenedInterview
 from server.folding.profile import Summary
 from server.folding.state import Key, Lines, interview_line, revision_line
@@ -27,7 +28,7 @@ class WholeFold:
 
     _revisions: dict[Key, Revision] = field(default_factory=dict)
     _summaries: dict[Key, Summary] = field(default_factory=dict)
-    _settlements: dict[bytes, list[tuple[int, bytes, Settlement]]] = field(default_factory=dict)
+    _decided: Decided = field(default_factory=Decided)
 
     def add_interview(self, opened: OpenedInterview) -> None:
         """Take one opened interview; the same revision may come often."""
@@ -40,12 +41,9 @@ class WholeFold:
 
     def add_decision(self, opened: OpenedDecision) -> None:
         """Take one opened decision."""
-        settlement = settlement_of(opened.decision)
-        if settlement is None:
-            return
-        rank = (opened.header.sequence, opened.envelope.envelope_id, settlement)
+        rank = (opened.header.sequence, opened.envelope.envelope_id)
         for instance_id in opened.header.parents[:1]:
-            self._settlements.setdefault(instance_id, []).append(rank)
+            self._decided.add(instance_id, rank, opened.decision)
 
     def revision_lines(self) -> Lines:
         """Return the lines of all revisions; parents are those of the instanceID."""
@@ -63,7 +61,7 @@ class WholeFold:
         Raises:
             KeyStoreLocked: without the vault.
         """
-        folded = reconcile.fold(self._revisions.values())
+        folded = reconcile.fold(self._revisions.values(), self._decided.resolutions)
         alone = self._alone(folded, session, keystore)
         groups: dict[tuple[str, str], list[Held]] = {}
         settled: dict[bytes, Held] = {}
@@ -81,13 +79,14 @@ class WholeFold:
                 current=interview.current,
                 mode=interview.mode,
                 state=interview.state.value,
+                review=self._decided.review(members_of(interview), interview.current),
             )
             for interview in folded
         }
 
     def _alone(self, folded: tuple[FoldedInterview, ...], session: Session, keystore: KeyStore) -> Mapping[bytes, Held]:
         summaries = {interview.interview_id: self._summaries[interview.current] for interview in folded}
-        settlements = {interview.interview_id: self._settlement(interview) for interview in folded}
+        settlements = {interview.interview_id: self._decided.settlement(members_of(interview)) for interview in folded}
         keys = {name: holds.household_key_of(summary, settlements[name]) for name, summary in summaries.items()}
         tags = {key: keystore.household_tag(key) for key in keys.values() if key is not None}
         drawn = queries.drawn_places(session, tags.values())
@@ -103,12 +102,6 @@ class WholeFold:
             )
             for interview in folded
         }
-
-    def _settlement(self, interview: FoldedInterview) -> Settlement | None:
-        members = {interview.interview_id, interview.current[0]}
-        members |= {key[0] for key in (*interview.conflicts, *interview.superseded)}
-        found = [rank for member in members for rank in self._settlements.get(member, ())]
-        return max(found, key=lambda rank: rank[:2])[2] if found else None
 
 
 def _with_parents(revision: Revision, parents: set[bytes]) -> Revision:

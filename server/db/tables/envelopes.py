@@ -12,6 +12,8 @@ OPENED = "opened"
 WAITING_FOR_EPOCH = "waiting-for-epoch"
 WAITING_FOR_FORM = "waiting-for-form"
 WAITING_FOR_KEY = "waiting-for-key"
+WAITING_FOR_MEDIA = "waiting-for-media"
+WAITING_FOR_ODK_KEY = "waiting-for-odk-key"
 QUARANTINED = "quarantined"
 
 
