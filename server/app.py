@@ -6,8 +6,10 @@ from typing import Any
 
 from flask import Flask, Request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from server.api import (
+    app_users,
     auth,
     codebooks,
     estimates,
@@ -18,7 +20,10 @@ from server.api import (
     health,
     openrosa,
     problems,
+    projects,
     sync,
+    tablet_settings,
+    users,
 )
 from server.api.bodies import MemoryRequest
 from server.config import Config
@@ -34,6 +39,10 @@ DOORS = (
     fieldwork,
     findings,
     estimates,
+    users,
+    projects,
+    app_users,
+    tablet_settings,
     health,
     problems,
     pages,
@@ -83,6 +92,9 @@ def create_app(config: Config, context: Context | None = None) -> Flask:
         SESSION_COOKIE_SECURE=(config.base_url or "").startswith("https://"),
         PERMANENT_SESSION_LIFETIME=timedelta(hours=SESSION_HOURS),
     )
+    if config.proxies:
+        # Only what our own proxies wrote: whatever a client claims of itself stands further left in the headers.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.proxies, x_proto=config.proxies)  # type: ignore[method-assign]
     auth.register(app)
     problems.register(app)
     for door in DOORS:

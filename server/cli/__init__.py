@@ -19,6 +19,7 @@ from server.cli import (
     findings,
     forms,
     holds,
+    projects,
     serving,
     setup,
     store,
@@ -70,6 +71,7 @@ for group in (
     estimates.estimate,
     estimates.release,
     accounts.user,
+    projects.project,
 ):
     main.add_command(group)
 for command in (fieldwork.progress, store.verify, store.rebuild, demonstration.demo):

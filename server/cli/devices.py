@@ -4,12 +4,13 @@ import base64
 import json
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from server.cli.desk import Desk, actor, counting, json_option, pass_desk, print_json, print_table
 from server.cli.edge import Refusal
+from server.cli.projects import chosen_project, project_option
 
 if TYPE_CHECKING:
     import segno
@@ -35,6 +36,7 @@ Examples:
 @click.option("--enumerator", required=True, metavar="CODE", help="Code of the enumerator who will use the tablet.")
 @click.option("--team", default="", metavar="CODE", help="Team of the enumerator.")
 @click.option("--role", type=click.Choice(ROLES), default="enumerator", show_default=True)
+@project_option
 @click.option("--server", metavar="URL", help="How the tablet reaches this server; PASSERELLE_BASE_URL if not given.")
 @click.option("--qr", is_flag=True, help="Draw the QR code in the terminal.")
 @click.option(
@@ -47,6 +49,7 @@ def enrol(
     enumerator: str,
     team: str,
     role: str,
+    project: str | None,
     server: str | None,
     qr: bool,
     png: Path | None,
@@ -57,7 +60,7 @@ def enrol(
     The link names this server and pins the office's root key: print it, or show its QR code, from the machine that
     holds the key store, and nobody in between can swap keys.
     """
-    link = _enrolment_link(desk, enumerator=enumerator, team=team, role=role, server=server)
+    link = _enrolment_link(desk, server, project, enumerator=enumerator, team=team, role=role)
     if png is not None:
         _qr(link).save(str(png), kind="png", scale=8, border=4)
     if as_json:
@@ -81,7 +84,8 @@ def list_devices(desk: Desk, as_json: bool) -> None:
         found = devices.devices(session)
     rows = [
         {
-            "device_id": one.device_id, "enumerator": one.enumerator, "team": one.team, "role": one.role,
+            "device_id": one.device_id, "project_id": one.project_id,
+            "enumerator": one.enumerator, "team": one.team, "role": one.role,
             "enrolled_at": one.enrolled_at, "last_seen_at": one.last_seen_at, "revoked_at": one.revoked_at,
         }
         for one in found
@@ -89,7 +93,7 @@ def list_devices(desk: Desk, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    columns = ("device", "enumerator", "team", "role", "enrolled", "last seen", "revoked")
+    columns = ("device", "project", "enumerator", "team", "role", "enrolled", "last seen", "revoked")
     print_table("Tablets", columns, [tuple(row.values()) for row in rows])
 
 
@@ -162,22 +166,32 @@ def app_user() -> None:
 @click.option(
     "--mode", type=click.Choice(MODES), default="survey", show_default=True, help="What its interviews are for."
 )
+@click.option("--team", default="", metavar="CODE", help="Team of the enumerator.")
+@click.option("--language", type=click.Choice(["en", "fr"]), default=None, help="Of messages; both if not given.")
+@project_option
 @click.option("--server", metavar="URL", help="How the tablet reaches this server; PASSERELLE_BASE_URL if not given.")
 @click.option("--qr", is_flag=True, help="Draw the settings as a QR code that Collect scans.")
 @json_option
 @pass_desk
-def create(desk: Desk, name: str, enumerator: str, mode: str, server: str | None, qr: bool, as_json: bool) -> None:
+def create(desk: Desk, /, name: str, server: str | None, qr: bool, as_json: bool, **options: Any) -> None:
     """Make an app user and print the server address for Collect; it is shown this once."""
     from server.clock import utc_now
-    from server.services import enrol_device
+    from server.services import app_users
 
+    members = {"enumerator": options["enumerator"], "team": options["team"], "mode": options["mode"]}
     with desk.context() as context, context.database.transaction() as session:
-        token = enrol_device.create_app_user(
-            session, name=name, enumerator=enumerator, mode=mode, user=actor(), now=utc_now()
+        token = app_users.create_app_user(
+            session,
+            name=name,
+            **members,
+            language=options["language"] or "",
+            project_id=chosen_project(session, options["project"]),
+            user=actor(),
+            now=utc_now(),
         )
         url = f"{_base_url(context.config, server)}/key/{token}"
     if as_json:
-        print_json({"name": name, "enumerator": enumerator, "mode": mode, "url": url})
+        print_json({"name": name, **members, "url": url})
         return
     click.echo(url)
     if qr:
@@ -196,8 +210,36 @@ def list_app_users(desk: Desk, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    rows = [(one.name, one.enumerator, one.mode, one.created_at, one.revoked_at) for one in found]
-    print_table("App users", ("name", "enumerator", "mode", "created", "revoked"), rows)
+    columns = ("name", "project", "enumerator", "team", "mode", "created", "revoked")
+    rows = [
+        (one.name, one.project_id, one.enumerator, one.team, one.mode, one.created_at, one.revoked_at) for one in found
+    ]
+    print_table("App users", columns, rows)
+
+
+@app_user.command(
+    "forms",
+    epilog="""\b
+Examples:
+  passerelle app-user forms "Tablet 12" hh_remit village
+  passerelle app-user forms "Tablet 12" --every
+""",
+)
+@click.argument("name")
+@click.argument("form_ids", nargs=-1, metavar="[FORM_ID]...")
+@click.option("--every", is_flag=True, help="Every form of its project, those of later too.")
+@pass_desk
+def choose_forms(desk: Desk, name: str, form_ids: tuple[str, ...], every: bool) -> None:
+    """Choose which forms an app user is given; submissions of any are taken."""
+    from server.clock import utc_now
+    from server.services import app_users
+
+    if every == bool(form_ids):
+        raise click.UsageError("Name the forms, or give --every.")
+    with desk.context() as context, context.database.transaction() as session:
+        app_user = app_users.find_app_user(session, name)
+        app_users.choose_forms(session, app_user, form_ids=None if every else form_ids, user=actor(), now=utc_now())
+    click.echo(f"{name} is given {'every form' if every else ', '.join(form_ids)}.")
 
 
 @app_user.command("revoke", epilog='\b\nExample:\n  passerelle app-user revoke "Tablet 12"\n')
@@ -206,10 +248,10 @@ def list_app_users(desk: Desk, as_json: bool) -> None:
 def revoke_app_user(desk: Desk, name: str) -> None:
     """Revoke an app user: its address stops working."""
     from server.clock import utc_now
-    from server.services import enrol_device
+    from server.services import app_users
 
     with desk.context() as context, context.database.transaction() as session:
-        enrol_device.revoke_app_user(session, name=name, user=actor(), now=utc_now())
+        app_users.revoke_app_user(session, name=name, user=actor(), now=utc_now())
     click.echo(f"Revoked {name}.")
 
 
@@ -221,7 +263,7 @@ def _base_url(config: "Config", server: str | None) -> str:
     return url
 
 
-def _enrolment_link(desk: Desk, *, enumerator: str, team: str, role: str, server: str | None) -> str:
+def _enrolment_link(desk: Desk, server: str | None, project: str | None, **members: Any) -> str:
     from server.clock import utc_now
     from server.services import enrol_device
     from sync_protocol.enrolment import EnrolmentLink, encode_link
@@ -229,9 +271,8 @@ def _enrolment_link(desk: Desk, *, enumerator: str, team: str, role: str, server
     with desk.context() as context:
         base_url = _base_url(context.config, server)
         with context.database.transaction() as session:
-            token = enrol_device.issue_token(
-                session, enumerator=enumerator, team=team, role=role, user=actor(), now=utc_now()
-            )  # fmt: skip
+            number = chosen_project(session, project)
+            token = enrol_device.issue_token(session, **members, project_id=number, user=actor(), now=utc_now())
         return encode_link(EnrolmentLink(base_url=base_url, token=token, root_key=context.keystore.root_key))
 
 

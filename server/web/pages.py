@@ -14,13 +14,16 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from server.context import current, public, roles
-from server.errors import LoginInvalid
-from server.services import accounts, list_findings
+from server.context.login import log_in as log_in_as
+from server.context.login import session_proof
+from server.db.queries.accounts import StoredUser
+from server.errors import LoginInvalid, RateLimited
+from server.services import list_findings
 from server.services.progress import Counts
-from server.web.attempts import Attempts
 from server.web.charts import Share, stacked_bar
 from server.web.form_tokens import form_token, is_ours
 from server.web.messages import choose_language, word
+from server.web.project_choice import page_scope
 from server.web.published import RecentProgress, latest_release, measure
 from server.web.results import domain_label, sections
 from server.web.survey import Survey, read_survey
@@ -50,7 +53,7 @@ class _Shown:
 blueprint = Blueprint(
     "web", __name__, template_folder="templates", static_folder="static", static_url_path="/static/console"
 )
-blueprint.record(lambda state: state.app.extensions.update(passerelle_console=(Attempts(), RecentProgress())))
+blueprint.record(lambda state: state.app.extensions.update(passerelle_console=RecentProgress()))
 
 
 @blueprint.get("/")
@@ -59,7 +62,6 @@ def results() -> str:
     """Show the figures of the latest published release, and progress by province."""
     context, language, survey = current(), page_language(), _survey()
     published = latest_release(context)
-    _, recent = _console()
     shown = None
     if published is not None:
         address = f"/api/v1/releases/{published.release_id}/estimates"
@@ -75,7 +77,7 @@ def results() -> str:
         heading=survey.titles.get(language) or survey.titles.get("en") or word(language, "title"),
         release=shown,
         sections=sections(published.figures, survey, language) if published else (),
-        progress=recent.read(context),
+        progress=_recent_progress().read(context),
     )
 
 
@@ -85,8 +87,8 @@ def fieldwork() -> str:
     """Show what came of every drawn household and what checking found, by enumerator and unit."""
     context = current()
     with context.database.read() as database_session:
-        findings = list_findings.count_findings(database_session, context.keystore)
-    return render_page("fieldwork.html", progress=measure(context), findings=findings)
+        findings = list_findings.count_findings(database_session, context.keystore, page_scope())
+    return render_page("fieldwork.html", progress=measure(context, page_scope()), findings=findings)
 
 
 @blueprint.get("/login")
@@ -130,22 +132,23 @@ def protect(response: Response) -> Response:
 
 def _try(name: str, password: str) -> tuple[str | None, int]:
     """Log in, or return the message and status of why not."""
-    attempts, _ = _console()
-    keys = (f"name {name.strip().lower()[:200]}", f"address {request.remote_addr}")
     if not is_ours(request.form.get("form_token", "")):
         return "form_old", 400
-    if attempts.are_too_many(*keys):
-        return "login_slow", 429
     try:
-        with current().database.read() as database_session:
-            account = accounts.log_in(database_session, name=name, password=password)
+        user = log_in_as(current(), name=name, password=password, address=request.remote_addr or "")
+    except RateLimited:
+        return "login_slow", 429
     except LoginInvalid:
-        attempts.failed(*keys)
         return "login_wrong", 401
-    session.clear()  # what was set before the login, by whomever, ends with it
-    session["user_id"] = account.user_id
-    session.permanent = True
+    begin_session(user)
     return None, 200
+
+
+def begin_session(user: StoredUser) -> None:
+    """Let the browser in from now on, until the password, the role or the account changes."""
+    session.clear()  # what was set before the login, by whomever, ends with it
+    session["user_id"], session["proof"] = user.user_id, session_proof(current(), user)
+    session.permanent = True
 
 
 def render_page(template: str, **values: Any) -> str:
@@ -191,8 +194,8 @@ def _survey() -> Survey:
     return read_survey(current().config.data_dir)
 
 
-def _console() -> tuple[Attempts, RecentProgress]:
-    found: tuple[Attempts, RecentProgress] = current_app.extensions["passerelle_console"]
+def _recent_progress() -> RecentProgress:
+    found: RecentProgress = current_app.extensions["passerelle_console"]
     return found
 
 

@@ -87,18 +87,17 @@ def count_failure(session: Session, key_hash: bytes, *, now: datetime, since: da
     return session.scalar(select(func.count()).where(is_it)) or 0
 
 
-def set_token(session: Session, app_user_id: int, token_hash: bytes) -> None:
-    """Give an app user another token; the one before stops."""
-    _set(session, app_user_id, token_hash=token_hash)
-
-
-def set_password(session: Session, app_user_id: int, *, username: str, secret: bytes) -> None:
-    """Give an app user another password; the one before stops."""
-    _set(session, app_user_id, username=username, secret=secret)
-
-
-def _set(session: Session, app_user_id: int, **values: object) -> None:
+def set_access(
+    session: Session, app_user_id: int, *, token_hash: bytes, username: str | None, secret: bytes | None
+) -> None:
+    """Give an app user another token, and another password or none; what was there before stops."""
+    values = {"token_hash": token_hash, "username": username, "secret": secret}
     session.execute(update(AppUser).where(AppUser.app_user_id == app_user_id).values(**values))
+
+
+def project_name(session: Session, project_id: int) -> str:
+    """Return the name of a project."""
+    return session.scalar(select(Project.name).where(Project.project_id == project_id)) or ""
 
 
 def _found(connection: Connection, statement: Select[Any], key: bytes | str) -> StoredVisitor | None:

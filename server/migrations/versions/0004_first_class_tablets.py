@@ -42,6 +42,7 @@ def _widen_accounts() -> None:
     op.add_column("user", sa.Column("enumerator", sa.String(length=200), server_default="", nullable=False))
     op.add_column("user", sa.Column("is_in_every_project", sa.Boolean(), server_default=sa.true(), nullable=False))
     op.add_column("user", sa.Column("disabled_at", Instant(), nullable=True))
+    op.add_column("user", sa.Column("session_epoch", sa.Integer(), server_default="0", nullable=False))
     op.add_column("api_token", sa.Column("label", sa.String(length=200), server_default="", nullable=False))
     op.add_column("api_token", sa.Column("expires_at", Instant(), nullable=True))
     op.create_table(
