@@ -21,6 +21,8 @@ from server.api import (
     openrosa,
     problems,
     projects,
+    submission_decisions,
+    submissions,
     sync,
     tablet_settings,
     users,
@@ -29,7 +31,7 @@ from server.api.bodies import MemoryRequest
 from server.config import Config
 from server.context import Context
 from server.context.instance import EXTENSION
-from server.web import form_pages, pages
+from server.web import form_pages, intake_actions, intake_pages, pages
 
 DOORS = (
     sync,
@@ -47,6 +49,10 @@ DOORS = (
     problems,
     pages,
     form_pages,
+    intake_pages,
+    intake_actions,
+    submissions,
+    submission_decisions,
 )
 SESSION_HOURS = 12
 

@@ -107,7 +107,7 @@ def log_in() -> WerkzeugResponse | tuple[str, int]:
     failure, status = _try(name, request.form.get("password", ""))
     if failure is not None:
         return render_page("login.html", next=target, failure=failure), status
-    return redirect(target or url_for("web.fieldwork"), 303)
+    return redirect(target or url_for("intake.arrivals"), 303)
 
 
 @blueprint.post("/logout")
@@ -161,6 +161,7 @@ def render_page(template: str, **values: Any) -> str:
         asked_language=request.args.get("lang"),
         survey=survey,
         account=g.caller.name if g.get("caller") is not None else None,
+        role=g.caller.role if g.get("caller") is not None else None,
         form_token=form_token() if has_form else "",
         t=_translator(language),
         outcome_bar=partial(_outcome_bar, language),
