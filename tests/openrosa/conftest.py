@@ -13,7 +13,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from server.app import create_app
 from server.context import Context
 from server.demo.collect import Fault, ScriptedCollect, Settings
-from server.services import enrol_device
+from server.services import app_users
 from tests.office import NOW
 from tests.openrosa.forms import publish_xform, small_form
 
@@ -65,7 +65,7 @@ class Door:
 def add_app_user(context: Context, name: str = "tablet 12") -> str:
     """Make an app user and return its token."""
     with context.database.transaction() as session:
-        return enrol_device.create_app_user(session, name=name, enumerator="0012", user="manager", now=NOW)
+        return app_users.create_app_user(session, name=name, enumerator="0012", user="manager", now=NOW)
 
 
 @pytest.fixture

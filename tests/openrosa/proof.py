@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from forms import library
 from forms.instance import InstanceError, canonical_leaves, parse_instance
@@ -59,6 +60,7 @@ class Report:
     leaves: int = 0
     different: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
 
     def figures(self) -> dict[str, Any]:
         """Return the figures as one JSON object."""
@@ -129,7 +131,7 @@ def prove(
             with context.database.transaction() as session:
                 publish_form.publish(session, form.prepared, note="", user="proof", now=datetime.now(UTC))
     clock.took("publish")
-    url = f"{office.url}/key/{token}"
+    url, report.secrets = f"{office.url}/key/{token}", (token,)
     downloaded = _download(url, forms, report)
     clock.took("download")
     filled = list(_filled(folder, forms, downloaded, engine, seeds, report, progress))
@@ -239,16 +241,18 @@ def _compare(
 ) -> None:
     """Read every submission back and compare leaf by leaf and byte by byte."""
     line = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+    held = dict(_held(line, headers))
     for number, one in enumerate(filled):
         progress("compared", number + 1, len(filled))
         sent = parse_instance(one.xml)
-        back = read_back(line, headers, str(sent.instance_id))
+        back = read_back(line, headers, sent.instance_id) if sent.instance_id else _of_held(line, headers, held, one)
         if back is None:
             report.different.append(f"{one.name} {sent.form_id}: not there")
             continue
         xml, files = back
         leaves = canonical_leaves(sent)
         report.leaves += len(leaves)
+        report.counts["held for want of an instanceID"] += not sent.instance_id
         if canonical_leaves(parse_instance(xml)) != leaves or xml != one.xml:
             report.different.append(f"{one.name} {sent.form_id}: leaves")
         if files != {file.name: file.content for file in one.files}:
@@ -256,24 +260,43 @@ def _compare(
     line.close()
 
 
-def read_back(
-    line: http.client.HTTPConnection, headers: dict[str, str], instance_id: str
-) -> tuple[bytes, dict[str, bytes]] | None:
+Back = tuple[bytes, dict[str, bytes]]
+
+
+def _held(line: http.client.HTTPConnection, headers: dict[str, str]) -> Iterator[tuple[str, bytes]]:
+    """Yield what is held back as it was sent, by the name that the office has given it."""
+    path: str | None = "/api/v1/submissions?state=quarantine&limit=1000"
+    while path is not None:
+        page = json.loads(_get(line, headers, path) or b"{}")
+        for one in page["submissions"]:
+            raw = _get(line, headers, f"/api/v1/submissions/{quote(one['instance_id'])}/raw")
+            if raw is not None:
+                yield one["instance_id"], raw
+        path = page["next"]
+
+
+def _of_held(
+    line: http.client.HTTPConnection, headers: dict[str, str], held: dict[str, bytes], one: Finalised
+) -> Back | None:
+    name = next((name for name, raw in held.items() if raw == one.xml), None)
+    return None if name is None else (one.xml, _files(line, headers, name))
+
+
+def _get(line: http.client.HTTPConnection, headers: dict[str, str], path: str) -> bytes | None:
+    line.request("GET", path, headers=headers)
+    response = line.getresponse()
+    body = response.read()
+    return body if response.status == 200 else None
+
+
+def read_back(line: http.client.HTTPConnection, headers: dict[str, str], instance_id: str) -> Back | None:
     """Read one submission through the API: its XML and its files; None where it is not there."""
+    xml = _get(line, headers, f"/api/v1/submissions/{quote(instance_id)}/xml")
+    return None if xml is None else (xml, _files(line, headers, instance_id))
 
-    def get(path: str) -> bytes | None:
-        line.request("GET", path, headers=headers)
-        response = line.getresponse()
-        body = response.read()
-        return body if response.status == 200 else None
 
-    xml = get(f"/api/v1/submissions/{instance_id}/xml")
-    listed = get(f"/api/v1/submissions/{instance_id}/attachments")
-    if xml is None or listed is None:
-        return None
-    files = {}
-    for one in json.loads(listed)["attachments"]:
-        content = get(one["url"])
-        if content is not None:
-            files[one["name"]] = content
-    return xml, files
+def _files(line: http.client.HTTPConnection, headers: dict[str, str], name: str) -> dict[str, bytes]:
+    base = f"/api/v1/submissions/{quote(name)}/attachments"
+    listed = json.loads(_get(line, headers, base) or b'{"attachments": []}')["attachments"]
+    found = {one["name"]: _get(line, headers, f"{base}/{quote(one['name'])}") for one in listed if one["exists"]}
+    return {name: content for name, content in found.items() if content is not None}

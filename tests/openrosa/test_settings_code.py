@@ -56,8 +56,8 @@ def test_a_code_is_one_line_of_base64_of_deflated_json_with_general_and_admin(do
 
 def test_a_code_says_all_that_the_office_wants_for_the_rest_is_reset(door: Door) -> None:
     """Q2"""
-    general = make_code(door, autosend="wifi_and_cellular", delete_send=True)["settings"]["general"]
-    assert general["autosend"] == "wifi_and_cellular"
+    general = make_code(door, autosend="wifi_only", is_deleted_when_sent=True)["settings"]["general"]
+    assert general["autosend"] == "wifi_only"
     assert general["delete_send"] is True
     assert general["server_url"].startswith(door.base)
 
