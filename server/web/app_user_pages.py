@@ -131,7 +131,9 @@ def _list(failure: str | None = None) -> str:
     with current().database.read() as session:
         found = app_users.list_app_users(session, page_scope())
         given = {one.app_user_id: len(app_users.forms_given(session, one.app_user_id)) for one in found}
-    return _page("app_users.html", app_users=found, given=given, failure=failure, chosen=chosen_project())
+    open_ones = [one for one in visible_projects() if one.archived_at is None]
+    shown = {"given": given, "open_projects": open_ones, "chosen": chosen_project(), "failure": failure}
+    return _page("app_users.html", app_users=found, **shown)
 
 
 def _show(app_user_id: int, **shown: Any) -> str:

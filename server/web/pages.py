@@ -195,7 +195,9 @@ def refuse_foreign() -> None:
 
 def _project_switch() -> ProjectSwitch | None:
     """Return the choice of the project that pages show, None for who sees one project only."""
-    if g.get("caller") is None or len(visible_projects()) < 2:
+    if g.get("caller") is None or request.endpoint == "web.results" or request.blueprint in ("people", "account"):
+        return None  # what these pages show is not of one project
+    if len(visible_projects()) < 2:
         return None
     back = request.full_path.rstrip("?") if request.method == "GET" else ""
     return ProjectSwitch(visible_projects(), chosen_project(), back)
