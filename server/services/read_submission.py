@@ -238,7 +238,7 @@ class _Words:
         return cls(definition, form_language(definition.languages, definition.default_language, wanted))
 
     def in_order(self, paths: Iterable[str]) -> list[str]:
-        """Return paths in the order of the form; those of one question, and those that it does not know, as they came."""
+        """Return paths in the order of the form; those of one question, and those unknown to it, as they came."""
         questions = () if self.definition is None else self.definition.questions
         order = {path: place for place, path in enumerate(questions)}
         return sorted(paths, key=lambda path: order.get(_POSITION.sub("", path), len(order)))

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import func, literal_column, select
-from sqlalchemy.orm import Session
+from sqlalchemy import exists, func, literal_column, select
+from sqlalchemy.orm import Session, aliased
 
 from server.db.queries.checks import open_check_holds
 from server.db.queries.scoped import visible_forms, visible_interviews
@@ -33,7 +33,7 @@ from sync_protocol.constants import Kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandingRow:
-    """A revision and how its interview stands; `holds` are those of the fold and of checking."""
+    """A revision and how its interview stands: holds of the fold and of checking; `is_edited` when an edit has come."""
 
     revision_id: int
     instance_id: bytes
@@ -52,6 +52,7 @@ class StandingRow:
     holds: str
     check_holds: str
     review: str
+    is_edited: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,13 @@ class DecisionRow:
     decided_at: datetime
 
 
+_CHILD: Final = aliased(Revision)
+_IS_EDITED: Final = exists(
+    select(_CHILD.revision_id)
+    .join(RevisionParent, RevisionParent.child == _CHILD.instance_id)
+    .where(RevisionParent.parent == Revision.instance_id)
+    .correlate(Revision)
+)
 _STANDING: Final = (
     select(
         Revision.revision_id,
@@ -110,6 +118,7 @@ _STANDING: Final = (
         Interview.holds,
         open_check_holds().label("check_holds"),
         Interview.review,
+        _IS_EDITED.label("is_edited"),
     )
     .join(Interview, Interview.interview_id == Revision.interview_id)
     .order_by(Revision.envelope_sequence)
@@ -172,7 +181,7 @@ def media_counts(session: Session, instance_ids: Collection[bytes]) -> Mapping[b
         Envelope.kind == Kind.ATTACHMENT,
     )
     counts = [
-        dict(session.execute(query.group_by(column)).tuples().all())
+        {instance_id: count for instance_id, count in session.execute(query.group_by(column))}
         for query, column in (
             (here, Attachment.instance_id),
             (missing, WantedMedium.instance_id),

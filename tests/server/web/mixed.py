@@ -1,16 +1,23 @@
 """An intake as an office sees it on any day: opened, waiting, held, in conflict, in quarantine, from two teams."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
-from flask.testing import FlaskClient
+from flask import Flask
 from sqlalchemy import update
 
+from server.app import create_app
+from server.config import Config
 from server.context import Context
-from server.db.queries import devices
+from server.db.engine import Database
+from server.db.queries import accounts, devices
 from server.db.tables import Device
+from server.keystore import KeyStore
+from server.microdata import Microdata
 from server.services import app_users
 from tests.office import MULTIPART, NOW, multipart, publish
 from tests.server.opening import kit
@@ -19,6 +26,7 @@ from tests.server.opening.kit import Answers, Tablet, deliver, household, open_a
 TODAY = datetime.now(UTC).replace(microsecond=0)
 
 
+TOKEN = "a" * 64
 PICTURE = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c6360606000000004000"
     "1f61738550000000049454e44ae426082"
@@ -32,13 +40,33 @@ HOUSE = b"""<h:html xmlns="http://www.w3.org/2002/xforms" xmlns:h="http://www.w3
 <upload ref="/data/front" mediatype="image/*"><label>The front</label></upload>
 <upload ref="/data/roof" mediatype="image/*"><label>The roof</label></upload></h:body></h:html>"""
 
+PEOPLE = (
+    ("amina", "manager", "", ""),
+    ("sami", "supervisor", "01", ""),
+    ("berta", "supervisor", "02", ""),
+    ("eno", "enumerator", "", "0012"),
+    ("nemo", "enumerator", "", ""),
+    ("stata", "statistician", "", ""),
+)
+
+
+@contextmanager
+def opened(folder: Path, keys_dir: Path) -> Iterator["Mixed"]:
+    """Open an office in a data folder, and close it."""
+    config = Config.in_directory(folder)
+    database, keystore = Database(config.database_url), KeyStore.open(keys_dir, None)
+    microdata = Microdata(config.microdata_dir, keystore, database)
+    context = Context(config=config, database=database, keystore=keystore, microdata=microdata)
+    yield Mixed(context, create_app(config, context))
+    context.close()
+
 
 @dataclass
 class Mixed:
     """What was sent, by what became of it; names are 32 hexadecimal digits."""
 
     context: Context
-    client: FlaskClient
+    app: Flask
 
     opened = raw_id(1).hex()
     edited = raw_id(3).hex()
@@ -51,10 +79,10 @@ class Mixed:
     unknown_form = UUID(int=70).hex
     with_photos = UUID(int=71).hex
     without_roof = UUID(int=72).hex
-    token: str = ""
 
     def fill(self) -> "Mixed":
         """Send everything, and open what can be opened."""
+        self._employ()
         kit.publish(self.context)
         publish(self.context)
         kit.publish_xform(self.context, HOUSE)
@@ -64,17 +92,24 @@ class Mixed:
         supervisor = Tablet(self.context.keystore, device_id="tablet-9", role="supervisor", enumerator="0009")
         supervisor.enrol(self.context)
         self._move("tablet-2", team="02")
-        deliver(self.context, self._of_first(first), at=TODAY - timedelta(minutes=9))
+        deliver(self.context, self._of_first(first), at=TODAY - timedelta(seconds=9))
         edit = supervisor.seal(Answers(number=12, edits=10, name="Kwame", amount="99"), parents=[10])
-        deliver(self.context, [supervisor.epoch(), edit], carrier="tablet-9", at=TODAY - timedelta(minutes=8))
+        deliver(self.context, [supervisor.epoch(), edit], carrier="tablet-9", at=TODAY - timedelta(seconds=8))
         pair = [other.seal(Answers(number=30 + place, key=household(5))) for place in (0, 1)]
         mine = other.seal(Answers(number=60, name="Esi"))
-        deliver(self.context, [other.epoch(), *pair, mine], carrier="tablet-2", at=TODAY - timedelta(minutes=7))
-        deliver(self.context, [late.seal(Answers(number=40))], carrier="tablet-3", at=TODAY - timedelta(minutes=6))
+        deliver(self.context, [other.epoch(), *pair, mine], carrier="tablet-2", at=TODAY - timedelta(seconds=7))
+        deliver(self.context, [late.seal(Answers(number=40))], carrier="tablet-3", at=TODAY - timedelta(seconds=6))
         self._after_revocation()
         self._through_collect()
         open_all(self.context)
         return self
+
+    def _employ(self) -> None:
+        with self.context.database.transaction() as session:
+            for name, role, team, enumerator in PEOPLE:
+                accounts.add_user(
+                    session, name=name, role=role, password_hash=None, team=team, enumerator=enumerator, now=NOW
+                )
 
     def _of_first(self, tablet: Tablet) -> list[bytes]:
         whole = [Answers(number=1), Answers(number=2), Answers(number=3, edits=2, amount="12"), Answers(number=10)]
@@ -94,12 +129,18 @@ class Mixed:
         with self.context.database.transaction() as session:
             devices.revoke_device(session, device_id="tablet-4", now=NOW)
         body = tablet.seal(Answers(number=50, name="Kojo"))
-        deliver(self.context, [tablet.epoch(), body], carrier="tablet-4", at=TODAY - timedelta(minutes=5))
+        deliver(self.context, [tablet.epoch(), body], carrier="tablet-4", at=TODAY - timedelta(seconds=5))
 
     def _through_collect(self) -> None:
         with self.context.database.transaction() as session:
-            self.token = app_users.create_app_user(
-                session, name="collect 12", enumerator="0012", team="02", user="manager", now=NOW
+            app_users.create_app_user(
+                session,
+                name="collect 12",
+                enumerator="0012",
+                team="02",
+                user="manager",
+                now=NOW,
+                randomness=lambda _: TOKEN,
             )
         self.post(69, "visit", "1")
         self.post(70, "visit", "7")
@@ -127,6 +168,6 @@ class Mixed:
         parts += [
             (f'name="{name}"; filename="{name}"\r\nContent-Type: image/png', content) for name, content in sent.items()
         ]
-        answer = self.client.post(f"/key/{self.token}/submission", data=multipart(parts), content_type=MULTIPART)
+        answer = self.app.test_client().post(f"/key/{TOKEN}/submission", data=multipart(parts), content_type=MULTIPART)
         assert answer.status_code == 201, answer.data
         return xml
