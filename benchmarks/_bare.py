@@ -19,7 +19,6 @@ from flask import Flask, Response, request
 from server.cli.gunicorn_server import Office, ServeOptions
 from server.config import Config
 
-TABLE = "CREATE TABLE IF NOT EXISTS bare (body {bytes} NOT NULL)"
 CHUNK = 1 << 18
 
 
@@ -31,15 +30,25 @@ class SqliteStore:
         self._own = threading.local()
         self._lock = threading.Lock()
 
+    def prepare(self) -> None:
+        """Make the table."""
+        self._connection().execute("CREATE TABLE IF NOT EXISTS bare (body BLOB NOT NULL)")
+        self._own = threading.local()  # no connection goes through a fork
+
     def store(self, body: bytes) -> None:
         """Store and commit."""
         connection = self._connection()
         with self._lock:
             connection.execute("INSERT INTO bare VALUES (?)", (body,))
 
+    def replace(self, body: bytes) -> None:
+        """Store in place of all else."""
+        self._connection().execute("DELETE FROM bare")
+        self.store(body)
+
     def read(self) -> bytes:
         """Return what was stored first."""
-        found: bytes = self._connection().execute("SELECT body FROM bare WHERE rowid = 1").fetchone()[0]
+        found: bytes = self._connection().execute("SELECT body FROM bare LIMIT 1").fetchone()[0]
         return found
 
     def _connection(self) -> Any:
@@ -47,7 +56,6 @@ class SqliteStore:
             self._own.connection = sqlite.connect(str(self._path), isolation_level=None, timeout=30)
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=4000"):
                 self._own.connection.execute(f"PRAGMA {pragma}")
-            self._own.connection.execute(TABLE.format(bytes="BLOB"))
         return self._own.connection
 
 
@@ -58,9 +66,19 @@ class PostgresqlStore:
         self._url = url.replace("+psycopg", "", 1)
         self._own = threading.local()
 
+    def prepare(self) -> None:
+        """Make the table."""
+        self._connection().execute("CREATE TABLE IF NOT EXISTS bare (body BYTEA NOT NULL)")
+        self._own = threading.local()
+
     def store(self, body: bytes) -> None:
         """Store and commit."""
         self._connection().execute("INSERT INTO bare VALUES (%s)", (body,))
+
+    def replace(self, body: bytes) -> None:
+        """Store in place of all else."""
+        self._connection().execute("TRUNCATE bare")
+        self.store(body)
 
     def read(self) -> bytes:
         """Return what was stored first."""
@@ -72,16 +90,26 @@ class PostgresqlStore:
             self._own.connection = psycopg.connect(
                 self._url, autocommit=True, options="-c synchronous_commit=on -c client_min_messages=warning"
             )
-            self._own.connection.execute(TABLE.format(bytes="BYTEA"))
         return self._own.connection
 
 
-def make_app(config: Config) -> Flask:
-    """Make the app: three views."""
-    is_sqlite = config.database_url.startswith("sqlite")
+def store_of(config: Config) -> SqliteStore | PostgresqlStore:
+    """Return where the bytes go."""
+    if config.database_url.startswith("sqlite"):
+        return SqliteStore(folder_of(config) / "bare.db")
+    return PostgresqlStore(config.database_url)
+
+
+def folder_of(config: Config) -> Path:
+    """Return the folder of files; it is made if it is not there."""
     folder = config.data_dir / "bare"
     folder.mkdir(exist_ok=True)
-    store = SqliteStore(folder / "bare.db") if is_sqlite else PostgresqlStore(config.database_url)
+    return folder
+
+
+def make_app(config: Config) -> Flask:
+    """Make the app."""
+    store, folder = store_of(config), folder_of(config)
     app = Flask("bare")
 
     @app.get("/")
@@ -102,6 +130,11 @@ def make_app(config: Config) -> Flask:
             file.flush()
             os.fsync(file.fileno())
         store.store(name.encode())
+        return "stored", 201
+
+    @app.put("/stored")
+    def replace() -> tuple[str, int]:
+        store.replace(request.get_data())
         return "stored", 201
 
     @app.get("/stored")
@@ -125,6 +158,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--processes", type=int, default=1)
     asked = parser.parse_args()
+    store_of(Config.from_env(os.environ)).prepare()
     options = ServeOptions(bind=f"127.0.0.1:{asked.port}", processes=asked.processes, threads=16, worker=None)
     BareOffice(options).run()
 

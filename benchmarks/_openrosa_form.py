@@ -118,7 +118,19 @@ def _template(definition: FormDefinition, rng: random.Random) -> bytes:
     return made.xml
 
 
-_WORDS: Final = ("Mbour", "Thiès", "Touba", "Kolda", "maçon", "pêche", "marché", "cousine", "départ", "Pikine", "retour")
+_WORDS: Final = (
+    "Mbour",
+    "Thiès",
+    "Touba",
+    "Kolda",
+    "maçon",
+    "pêche",
+    "marché",
+    "cousine",
+    "départ",
+    "Pikine",
+    "retour",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,16 +158,21 @@ def post(port: int, path: str, parts: Sequence[Part], *, is_incomplete: bool = F
     return _head("POST", port, path, extra) + body
 
 
-def get(port: int, path: str, *, etag: str | None = None) -> bytes:
+def get(port: int, path: str, *, etag: str | None = None, accept: str = "gzip") -> bytes:
     """Return a GET byte for byte."""
-    return _head("GET", port, path, "" if etag is None else f"If-None-Match: {etag}\r\n")
+    return _head("GET", port, path, "" if etag is None else f"If-None-Match: {etag}\r\n", accept=accept)
 
 
-def _head(method: str, port: int, path: str, extra: str) -> bytes:
+def put(port: int, path: str, body: bytes) -> bytes:
+    """Return a PUT byte for byte."""
+    return _head("PUT", port, path, f"Content-Length: {len(body)}\r\n") + body
+
+
+def _head(method: str, port: int, path: str, extra: str, *, accept: str = "gzip") -> bytes:
     return (
         f"{method} {path}?deviceID=collect%3ABench0123456789 HTTP/1.1\r\nX-OpenRosa-Version: 1.0\r\n"
         f"User-Agent: {USER_AGENT}\r\nDate: {format_datetime(datetime.now(UTC), usegmt=True)}\r\n{extra}"
-        f"Host: 127.0.0.1:{port}\r\nConnection: Keep-Alive\r\nAccept-Encoding: gzip\r\n\r\n"
+        f"Host: 127.0.0.1:{port}\r\nConnection: Keep-Alive\r\nAccept-Encoding: {accept}\r\n\r\n"
     ).encode()
 
 

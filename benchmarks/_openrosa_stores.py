@@ -39,6 +39,8 @@ MULTIPLIED: Final = 50_000
 """Rows of one INSERT: PostgreSQL's log and SQLite's cache stay small."""
 MADE_BY: Final = (Path(made.__file__), Path(__file__), *sorted(Path("server/migrations/versions").glob("0*.py")))
 
+DRAWN_ON_POSTGRESQL: Final = "substr(sha256(convert_to(number || '{name}' || random(), 'UTF8')), 1, {size})"
+
 SOURCES: Final[Mapping[str, Mapping[str, str]]] = {
     "envelope": {
         "sequence": "made.sequence",
@@ -96,15 +98,19 @@ class Store:
         return () if self.postgresql is None else (self.postgresql.pid, *children(self.postgresql.pid))
 
 
+def asked_databases() -> tuple[str, ...]:
+    """Return the databases to measure: the one of BENCH_DATABASE, or both."""
+    asked = os.environ.get("BENCH_DATABASE")
+    return (asked,) if asked else ("sqlite", "postgresql")
+
+
 @contextmanager
-def open_store(*, interviews: int | None = None, database: str | None = None) -> Iterator[Store]:
-    """Open the store that was asked for; by default what BENCH_STORE and BENCH_DATABASE say, an empty SQLite one."""
-    wanted = int(os.environ.get("BENCH_STORE", "0")) if interviews is None else interviews
-    database = database or os.environ.get("BENCH_DATABASE", "sqlite")
+def open_store(*, database: str) -> Iterator[Store]:
+    """Open a store with as many interviews as BENCH_STORE says, none if it says nothing."""
+    wanted = int(os.environ.get("BENCH_STORE", "0"))
     if wanted == 0:
-        with tempfile.TemporaryDirectory(prefix="openrosa-", ignore_cleanup_errors=True) as folder:
-            with _database(Path(folder), database) as (config, postgresql):
-                yield Store(make_office(config), database, 0, postgresql)
+        with _temporary() as folder, _database(folder, database) as (config, postgresql):
+            yield Store(make_office(config), database, 0, postgresql)
         return
     folder = KEPT / f"{database}-{wanted}-{_fingerprint()}"
     is_whole = (folder / "whole").exists()
@@ -116,6 +122,12 @@ def open_store(*, interviews: int | None = None, database: str | None = None) ->
             _fill(make_office(config), wanted)
             (folder / "whole").touch()
         yield Store(known_office(config), database, wanted, postgresql)
+
+
+@contextmanager
+def _temporary() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="openrosa-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @contextmanager
@@ -166,7 +178,7 @@ def _multiply_sqlite(path: str, interviews: int) -> None:
 
 def _multiply_postgresql(url: str, interviews: int) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        _multiply(connection, interviews, "substr(sha256(convert_to(number || '{name}' || random(), 'UTF8')), 1, {size})")
+        _multiply(connection, interviews, DRAWN_ON_POSTGRESQL)
         for table, column in (("envelope", "sequence"), ("revision", "revision_id"), ("microdata_part", "part_id")):
             sequence, highest = f"pg_get_serial_sequence('{table}', '{column}')", f"(SELECT max({column}) FROM {table})"
             connection.execute(f"SELECT setval({sequence}, {highest})")
@@ -224,8 +236,9 @@ def _multiplying(table: Table) -> str:
 def main() -> None:
     """Make or find a store and say how long it took."""
     start = time.monotonic()
-    with open_store() as store:
-        print(store.database, store.interviews, round(time.monotonic() - start), "s")
+    for database in asked_databases():
+        with open_store(database=database) as store:
+            print(store.database, store.interviews, round(time.monotonic() - start), "s")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any, Final
 from benchmarks import _openrosa_form as made
 from benchmarks._openrosa_load import Driven, drive
 from benchmarks._openrosa_office import OPENING, WEB, Office, bare, opening, web
-from benchmarks._openrosa_stores import Store, open_store
+from benchmarks._openrosa_stores import Store, asked_databases, open_store
 from benchmarks._processes import peak_rss_mb, processor_seconds, taken
 from server.context import Context
 from server.db.queries import opening as opening_queries
@@ -30,10 +30,14 @@ LONGEST_SECONDS: Final = 300.0
 
 
 def run() -> Iterator[dict[str, Any]]:
-    """Yield a figure for each number of connections."""
-    with open_store() as store:
-        ours = _ours(store)
-        theirs = _bare(store)
+    """Yield a figure for each number of connections, on each database that is asked for."""
+    for database in asked_databases():
+        with open_store(database=database) as store:
+            yield from _figures(store)
+
+
+def _figures(store: Store) -> Iterator[dict[str, Any]]:
+    ours, theirs = _ours(store), _bare(store)
     for connections in CONNECTIONS:
         line = max(ours[connections], key=lambda one: one["value"])
         line["server_cpu_ms"] = min(one["server_cpu_ms"] for one in ours[connections])
@@ -55,7 +59,7 @@ def _ours(store: Store) -> dict[int, list[dict[str, Any]]]:
     found: dict[int, list[dict[str, Any]]] = {connections: [] for connections in CONNECTIONS}
     with web(office) as served, opening(office) as worker:
         _send(served.port, office, 8, WARM)
-        _wait_until_opened(office)
+        wait_until_opened(office)
         for _ in range(RUNS):
             for connections in CONNECTIONS:
                 watched = {WEB: (*served.pids, *store.backends(WEB)), OPENING: (worker, *store.backends(OPENING))}
@@ -63,7 +67,7 @@ def _ours(store: Store) -> dict[int, list[dict[str, Any]]]:
                 driven = _send(served.port, office, connections, _count(connections))
                 pids = (*served.pids, *store.backends(WEB))
                 until_stored = taken(before, processor_seconds(pids))
-                _wait_until_opened(office)
+                wait_until_opened(office)
                 everything = [*pids, worker, *store.backends(OPENING), *store.processes()]
                 in_all = taken(before, processor_seconds(dict.fromkeys(everything)))
                 found[connections].append(_line(driven, until_stored, in_all, peak_rss_mb([*served.pids, worker])))
@@ -95,7 +99,8 @@ def _send(port: int, office: Office, connections: int, count: int) -> Driven:
     return drive(port, list(made.shares(requests, connections)), statuses=CREATED)
 
 
-def _wait_until_opened(office: Office) -> None:
+def wait_until_opened(office: Office) -> None:
+    """Wait until nothing is left to be opened."""
     context = Context.open(office.config)
     try:
         end = time.monotonic() + LONGEST_SECONDS
