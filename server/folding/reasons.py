@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from server.db.queries.opening import WIPED
+
 UNREADABLE_INSTANCE: Final = "unreadable-instance"
 NO_INSTANCE_ID: Final = "no-instance-id"
 PLAINTEXT: Final = "plaintext-on-encrypted-form"
 BESIDE_CIPHERTEXT: Final = "plaintext-beside-ciphertext"
-WIPED: Final = "wiped"
 LANGUAGES: Final = ("en", "fr")
 
 
