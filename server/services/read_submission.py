@@ -24,7 +24,7 @@ from server.errors import BadRequest, NotFound
 from server.folding import media, reading
 from server.folding.arrivals import Arrival, read_arrivals
 from server.folding.media import StoredMedium
-from server.folding.opener import Waits
+from server.folding.waiting import Waits
 from server.keystore import KeyStore
 from sync_protocol import reconcile
 from sync_protocol.errors import EnvelopeError
