@@ -76,7 +76,7 @@ class OpeningWorker:
         self._microdata = microdata
         self._clock = clock
         self._definitions: MutableMapping[bytes, FormDefinition] = {}
-        self._files = entity_files.EntityFiles(database, keystore)
+        self._entity_files = entity_files.EntityFiles(database, keystore)
 
     def run_until_idle(self) -> OpenedBatch:
         """Open batch after batch until nothing can be opened now."""
@@ -96,14 +96,14 @@ class OpeningWorker:
             batch = opening.openable(session, limit=limit, is_locked=self._keystore.is_locked)
             material = Material.load(session, batch, known_forms=self._definitions)
         if not batch:
-            self._files.make_stale(self._clock())
+            self._entity_files.make_stale(self._clock())
             return OpenedBatch(0, 0, 0)
         opener = Opener(self._keystore, material, self._definitions)
         outcomes = opener.open_all(batch)
         self._audit(opener.unwrapped)
         kept = self._keep(outcomes)
         if len(batch) < limit:
-            self._files.make_old(self._clock())
+            self._entity_files.make_old(self._clock())
         return kept
 
     def _audit(self, epochs: Sequence[bytes]) -> None:
