@@ -11,6 +11,7 @@ from lxml import etree
 
 from server.app import create_app
 from server.context import Context
+from server.context.shelf import Shelf
 from server.services import change_entities, enrol_device, set_up_entity_list
 from server.services.set_up_entity_list import ListSettings
 from tests.office import NOW, bearer
@@ -97,6 +98,7 @@ def test_a_list_that_did_not_change_is_not_sent_again_also_with_a_locked_key_sto
     again = {"If-None-Match": first.headers["ETag"]}
     assert door[0].get(one["downloadUrl"], headers=again).status_code == 304
     sqlite_context.keystore._vault = None
+    sqlite_context.shelf = Shelf()
     assert sqlite_context.keystore.is_locked
     assert media(door) == [("entityList", one)]
     assert door[0].get(one["downloadUrl"], headers=again).status_code == 304
