@@ -326,8 +326,8 @@ class Opener:
             summary=Summary.of(answers.analysis, findings),
             source=(read.manifest.app_user if read.is_from_door else None) or read.certificate.device_id,
             device_time=read.manifest.device_time,
-            wanted=wanted_names(attached_names(read.definition, instance), read.encrypted),
             entities=entities,
+            wanted=wanted_names(attached_names(read.definition, instance), read.encrypted),
         )
 
     def _certificate(self, digest: bytes) -> DeviceCertificate:

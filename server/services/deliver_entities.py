@@ -37,12 +37,12 @@ class TabletFile:
 
 def offered_lists(
     session: Session, form_version_hash: bytes, *, tablet: StoredAppUser, keystore: KeyStore
-) -> Sequence[OfferedList]:
+) -> tuple[OfferedList, ...]:
     """Return the lists that a form version uses; also with a locked key store."""
-    return [
+    return tuple(
         OfferedList(found.name, _md5(session, found, _tag(found, tablet, keystore)), found.needs_approval)
         for found in entity_lists.lists_of_version(session, form_version_hash)
-    ]
+    )
 
 
 def find_list(

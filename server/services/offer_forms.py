@@ -29,7 +29,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """A version that tablets may know, with a title that XML can hold; `has_media` also for entity lists."""
+    """A version that tablets may know, with a title that XML can hold.
+
+    Attributes:
+        has_media: it has files, or may have lists.
+        has_lists: it reads or writes entity lists, if there are such.
+    """
 
     hash: bytes
     form_id: str

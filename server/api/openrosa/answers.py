@@ -133,18 +133,6 @@ def mark(response: Response) -> Response:
     return response
 
 
-def is_known_body(tag: str) -> bool:
-    """Say whether the tablet has the content of this tag, in the encoding that it takes."""
-    return is_known(f'"{tag}"') or is_known(f'"{tag}-gzip"')
-
-
-def not_modified(tag: str) -> Response:
-    """Return 304 for a content that `is_known_body`, without making it."""
-    shown = f'"{tag}"' if is_known(f'"{tag}"') else f'"{tag}-gzip"'
-    headers = {"ETag": shown, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
-    return Response(status=304, headers=headers)
-
-
 def _takes_gzip() -> bool:
     accepted = request.environ.get("HTTP_ACCEPT_ENCODING", "")
     return accepted == "gzip" or ("gzip" in accepted and request.accept_encodings.quality("gzip") > 0)

@@ -13,15 +13,14 @@ from xml.sax.saxutils import escape
 from flask import Response, request
 
 from server.api.bodies import if_changed
-from server.api.openrosa import entities
 from server.api.openrosa.answers import XML_TYPE, Body, conditional, document, is_known
-from server.api.openrosa.catalogue import catalogue, given, known_version
 from server.api.openrosa.visitors import Visitor, served
 from server.context import current
 from server.db.queries.form_media import StoredMedium
 from server.errors import NotFound
 from server.services import deliver_entities, offer_forms
-from server.services.offer_forms import Offered
+from server.services.deliver_entities import OfferedList
+from server.services.offer_forms import Catalogue, Offered
 
 LIST_NAMESPACE: Final = "http://openrosa.org/xforms/xformsList"
 MANIFEST_NAMESPACE: Final = "http://openrosa.org/xforms/xformsManifest"
@@ -46,33 +45,36 @@ class Files:
 @served
 def form_list(visitor: Visitor) -> Response:
     """List the forms that are given out to the app user."""
-    form_ids = given(visitor)
-    key = ("list", visitor.mark, visitor.app_user.project_id, form_ids, visitor.is_archived, visitor.address)
-    return conditional(current().shelf.get(key, lambda: _list(visitor, form_ids)))
+    given = _given(visitor)
+    key = ("list", visitor.mark, visitor.app_user.project_id, given, visitor.is_archived, visitor.address)
+    return conditional(current().shelf.get(key, lambda: _list(visitor, given)))
 
 
 @served
 def form(visitor: Visitor, *, digest: str) -> Response:
     """Return an XForm, byte for byte: its MD5 is in the list, its SHA-256 in the address."""
-    offered = known_version(visitor, digest)
+    offered = known(visitor, digest)
     return conditional(current().shelf.get(("form", offered.hash), lambda: _form(offered)))
 
 
 @served
 def manifest(visitor: Visitor, *, digest: str) -> Response:
     """List the files of a form, each with its MD5: Collect fetches those that it has not."""
-    offered = known_version(visitor, digest)
+    offered = known(visitor, digest)
     base = f"{visitor.address}/forms/{digest}"
-    if offered.has_lists:  # they change with every interview
-        return conditional(_manifest([*_media_files(_files(offered).media, base), *_lists(visitor, offered, base)]))
-    key = ("manifest", offered.hash, base)
-    return conditional(current().shelf.get(key, lambda: _manifest(_media_files(_files(offered).media, base))))
+    lists = _lists(visitor, offered)
+    key = ("manifest", offered.hash, base, lists)
+
+    def make() -> Body:
+        return _manifest((*_media_files(_files(offered).media, base), *_list_files(lists, base)))
+
+    return conditional(current().shelf.get(key, make))
 
 
 @served
 def medium(visitor: Visitor, *, digest: str, name: str) -> Response:
     """Return a file of a form, byte for byte."""
-    offered = known_version(visitor, digest)
+    offered = known(visitor, digest)
     found = next((medium for medium in _files(offered).media if medium.name == name), None)
     if found is None:
         raise NotFound("the form version has no file of this name")
@@ -81,8 +83,42 @@ def medium(visitor: Visitor, *, digest: str, name: str) -> Response:
     return response
 
 
-def _list(visitor: Visitor, form_ids: frozenset[str] | None) -> Body:
-    listed = [] if visitor.is_archived else catalogue(visitor).listed_for(visitor.app_user.project_id, form_ids)
+def _given(visitor: Visitor) -> frozenset[str] | None:
+    app_user_id = visitor.app_user.app_user_id
+    if visitor.app_user.is_for_every_form:
+        return None
+    with current().database.read() as session:
+        return offer_forms.forms_given(session, app_user_id)
+
+
+def known(visitor: Visitor, digest: str) -> Offered:
+    """Return a version that the app user may have.
+
+    Raises:
+        NotFound: when there is none of this hash in its project and among the forms that it is given.
+    """
+    try:
+        offered = _catalogue(visitor).known.get(bytes.fromhex(digest))
+    except ValueError:
+        raise NotFound("a form is named by the 64 hexadecimal digits of its SHA-256") from None
+    given = _given(visitor)
+    is_given = given is None or (offered is not None and offered.form_id in given)
+    if offered is None or offered.project_id != visitor.app_user.project_id or not is_given:
+        raise NotFound("no published form version has this hash, or it is not given out to this app user")
+    return offered
+
+
+def _catalogue(visitor: Visitor) -> Catalogue:
+    def read() -> Catalogue:
+        with current().database.read() as session:
+            return offer_forms.read_catalogue(session, current().checked_versions)
+
+    found: Catalogue = current().shelf.get(("catalogue", visitor.mark), read)
+    return found
+
+
+def _list(visitor: Visitor, given: frozenset[str] | None) -> Body:
+    listed = [] if visitor.is_archived else _catalogue(visitor).listed_for(visitor.app_user.project_id, given)
     base = escape(f"{visitor.address}/forms")
     entries = "".join(_entry(offered, base) for offered in listed)
     return Body.of(document(f'<xforms xmlns="{LIST_NAMESPACE}">{entries}</xforms>'), content_type=XML_TYPE)
@@ -120,21 +156,32 @@ def _manifest(files: Iterable[str]) -> Body:
     return Body.of(content, content_type=XML_TYPE)
 
 
-def _lists(visitor: Visitor, offered: Offered, base: str) -> Iterable[str]:
-    context = current()
-    with context.database.read() as session:
-        lists = deliver_entities.offered_lists(
-            session, offered.hash, tablet=visitor.app_user, keystore=context.keystore
-        )
-    return entities.entries(lists, base)
-
-
 def _media_files(media: Iterable[StoredMedium], base: str) -> Iterable[str]:
     for found in media:
         address = escape(f"{base}/media/{quote(found.name)}")
         yield (
             f"<mediaFile><filename>{escape(found.name)}</filename><hash>md5:{found.md5}</hash>"
             f"<downloadUrl>{address}</downloadUrl></mediaFile>"
+        )
+
+
+def _lists(visitor: Visitor, offered: Offered) -> tuple[OfferedList, ...]:
+    """Return the entity lists of a form as they are now: they change between two versions of it."""
+    if not offered.has_lists:
+        return ()
+    context = current()
+    with context.database.read() as session:
+        return deliver_entities.offered_lists(session, offered.hash, tablet=visitor.app_user, keystore=context.keystore)
+
+
+def _list_files(lists: Iterable[OfferedList], base: str) -> Iterable[str]:
+    """Write entity lists as files; Collect needs `type` and `integrityUrl` to know one from a file."""
+    for found in lists:
+        address = escape(f"{base}/entities/{quote(found.name)}")
+        kind = "approvalEntityList" if found.needs_approval else "entityList"
+        yield (
+            f'<mediaFile type="{kind}"><filename>{escape(found.name)}.csv</filename><hash>md5:{found.md5}</hash>'
+            f"<downloadUrl>{address}.csv</downloadUrl><integrityUrl>{address}/integrity</integrityUrl></mediaFile>"
         )
 
 

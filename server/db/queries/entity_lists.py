@@ -140,7 +140,7 @@ def lists_of_version(session: Session, form_version_hash: bytes) -> tuple[Stored
 
 
 def versions_with_lists(session: Session) -> frozenset[bytes]:
-    """Return the hashes of the form versions that use a list, whether it is there yet or not."""
+    """Return the hashes of the form versions that use lists, if there are such."""
     return frozenset(session.scalars(select(FormEntityList.form_version_hash).distinct()))
 
 
