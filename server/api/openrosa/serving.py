@@ -111,7 +111,7 @@ def known(visitor: Visitor, digest: str) -> Offered:
 def _catalogue(visitor: Visitor) -> Catalogue:
     def read() -> Catalogue:
         with current().database.read() as session:
-            return offer_forms.read_catalogue(session, current().checked_versions)
+            return offer_forms.read_catalogue(session, current().sound_versions)
 
     found: Catalogue = current().shelf.get(("catalogue", visitor.mark), read)
     return found
