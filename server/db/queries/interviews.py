@@ -10,7 +10,10 @@ from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new, upsert
 from server.db.queries.checks import is_held, open_check_holds
+from server.db.queries.scoped import visible_interviews
+from server.db.scope import EVERYTHING, Scope
 from server.db.tables import (
+    Attachment,
     CheckScore,
     Decision,
     DrawnHousehold,
@@ -20,6 +23,7 @@ from server.db.tables import (
     MicrodataPart,
     Revision,
     RevisionParent,
+    WantedMedium,
 )
 
 T = TypeVar("T")
@@ -59,6 +63,7 @@ class StoredInterview:
     household_tag: bytes | None
     holds: str
     sealed: bytes
+    review: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +156,18 @@ def edges_touching(session: Session, nodes: Iterable[bytes]) -> frozenset[tuple[
     return frozenset(found)
 
 
+def connected(session: Session, nodes: Iterable[bytes]) -> tuple[set[bytes], set[tuple[bytes, bytes]]]:
+    """Return every instanceID that edges connect with these, in either direction, and the (child, parent) edges."""
+    found, edges = set(nodes), set[tuple[bytes, bytes]]()
+    frontier = set(found)
+    while frontier:
+        touching = edges_touching(session, frontier)
+        edges |= touching
+        frontier = {node for edge in touching for node in edge} - found
+        found |= frontier
+    return found, edges
+
+
 def all_edges(session: Session) -> frozenset[tuple[bytes, bytes]]:
     """Return every (child, parent) edge."""
     rows = session.execute(select(RevisionParent.child, RevisionParent.parent))
@@ -214,6 +231,7 @@ _INTERVIEW_COLUMNS: Final = (
     Interview.household_tag,
     Interview.holds,
     Interview.sealed,
+    Interview.review,
 )
 
 
@@ -295,8 +313,8 @@ _DECISION_COLUMNS: Final = (
 )
 
 
-def open_holds(session: Session, *, mode: str | None = None) -> tuple[OpenHold, ...]:
-    """Return interviews that wait for a person, the oldest first."""
+def open_holds(session: Session, *, mode: str | None = None, scope: Scope = EVERYTHING) -> tuple[OpenHold, ...]:
+    """Return interviews of a scope that wait for a person, the oldest first."""
     query = (
         select(
             Interview.interview_id,
@@ -310,7 +328,7 @@ def open_holds(session: Session, *, mode: str | None = None) -> tuple[OpenHold, 
             Interview.sealed,
         )
         .join(Revision, Revision.revision_id == Interview.current_revision_id)
-        .where(is_held())
+        .where(is_held(), visible_interviews(scope))
         .order_by(Revision.received_at, Interview.interview_id)
     )
     if mode is not None:
@@ -331,7 +349,8 @@ def count_interviews(session: Session) -> int:
 
 def drop_projections(session: Session) -> None:
     """Delete everything that the fold can make again; verdicts stay, for devices have been told."""
-    for table in (CheckScore, InterviewCheck, Interview, Revision, RevisionParent, Decision, MicrodataPart):
+    projections = (CheckScore, InterviewCheck, Interview, Revision, RevisionParent, Decision, MicrodataPart)
+    for table in (*projections, Attachment, WantedMedium):
         session.execute(delete(table))
 
 

@@ -22,7 +22,7 @@ from server.db.engine import Database
 from server.db.tables import Envelope
 from server.keystore import KeyStore
 from server.microdata import Microdata
-from server.services import enrol_device
+from server.services import app_users
 from sync_protocol.constants import Kind
 from sync_protocol.envelope import NO_HASH, Header, open_interview, peek
 from sync_protocol.epoch import parse_epoch
@@ -121,7 +121,7 @@ def test_the_office_may_name_its_own_address(sqlite_context: Context, app_token_
 @pytest.fixture
 def app_token_sqlite(sqlite_context: Context) -> str:
     with sqlite_context.database.transaction() as session:
-        return enrol_device.create_app_user(session, name="tablet 12", enumerator="0012", user="manager", now=NOW)
+        return app_users.create_app_user(session, name="tablet 12", enumerator="0012", user="manager", now=NOW)
 
 
 def test_head_tells_how_much_one_post_may_carry(client: FlaskClient, app_token: str) -> None:
@@ -229,7 +229,7 @@ def test_a_revoked_app_user_delivers_into_quarantine_and_gets_no_forms(
 ) -> None:
     publish(context)
     with context.database.transaction() as session:
-        enrol_device.revoke_app_user(session, name="tablet 12", user="manager", now=NOW)
+        app_users.revoke_app_user(session, name="tablet 12", user="manager", now=NOW)
     refused = client.get(f"/key/{app_token}/formList")
     assert refused.status_code == 403
     assert "revoked" in message(refused)
@@ -284,7 +284,7 @@ def test_the_door_works_while_the_key_store_is_locked(tmp_path: Path, sqlite_dat
     microdata = Microdata(config.microdata_dir, keystore, sqlite_database)
     context = Context(config=config, database=sqlite_database, keystore=keystore, microdata=microdata)
     with sqlite_database.transaction() as session:
-        token = enrol_device.create_app_user(session, name="a", enumerator="1", user="m", now=NOW)
+        token = app_users.create_app_user(session, name="a", enumerator="1", user="m", now=NOW)
     publish(context)
     assert submit(create_app(config, context).test_client(), token, instance()).status_code == 201
     keystore.unlock("long enough")
