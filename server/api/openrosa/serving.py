@@ -52,14 +52,14 @@ def form_list(visitor: Visitor) -> Response:
 @served
 def form(visitor: Visitor, *, digest: str) -> Response:
     """Return an XForm, byte for byte: its MD5 is in the list, its SHA-256 in the address."""
-    offered = _known(visitor, digest)
+    offered = known(visitor, digest)
     return conditional(current().shelf.get(("form", offered.hash), lambda: _form(offered)))
 
 
 @served
 def manifest(visitor: Visitor, *, digest: str) -> Response:
     """List the files of a form, each with its MD5: Collect fetches those that it has not."""
-    offered = _known(visitor, digest)
+    offered = known(visitor, digest)
     base = f"{visitor.address}/forms/{digest}"
     key = ("manifest", offered.hash, base)
     return conditional(current().shelf.get(key, lambda: _manifest(_media_files(_files(offered).media, base))))
@@ -68,7 +68,7 @@ def manifest(visitor: Visitor, *, digest: str) -> Response:
 @served
 def medium(visitor: Visitor, *, digest: str, name: str) -> Response:
     """Return a file of a form, byte for byte."""
-    offered = _known(visitor, digest)
+    offered = known(visitor, digest)
     found = next((medium for medium in _files(offered).media if medium.name == name), None)
     if found is None:
         raise NotFound("the form version has no file of this name")
@@ -85,7 +85,7 @@ def _given(visitor: Visitor) -> frozenset[str] | None:
         return offer_forms.forms_given(session, app_user_id)
 
 
-def _known(visitor: Visitor, digest: str) -> Offered:
+def known(visitor: Visitor, digest: str) -> Offered:
     """Return a version that the app user may have.
 
     Raises:
