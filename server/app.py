@@ -99,6 +99,5 @@ def create_app(config: Config, context: Context | None = None) -> Flask:
     problems.register(app)
     for door in DOORS:
         app.register_blueprint(door.blueprint)
-    for blueprint in openrosa.blueprints:
-        app.register_blueprint(blueprint)
+    openrosa.register(app)
     return app
