@@ -118,7 +118,7 @@ def log_in() -> WerkzeugResponse | tuple[str, int]:
     failure, status = _try(name, request.form.get("password", ""))
     if failure is not None:
         return render_page("login.html", next=target, failure=failure), status
-    return redirect(target or url_for("web.fieldwork"), 303)
+    return redirect(target or url_for("intake.arrivals"), 303)
 
 
 @blueprint.post("/logout")
