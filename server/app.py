@@ -12,6 +12,7 @@ from server.api import (
     app_users,
     auth,
     codebooks,
+    entities,
     estimates,
     evolution,
     fieldwork,
@@ -21,6 +22,8 @@ from server.api import (
     openrosa,
     problems,
     projects,
+    submission_decisions,
+    submissions,
     sync,
     tablet_settings,
     users,
@@ -29,7 +32,15 @@ from server.api.bodies import MemoryRequest
 from server.config import Config
 from server.context import Context
 from server.context.instance import EXTENSION
-from server.web import form_pages, pages
+from server.web import (
+    account_pages,
+    app_user_pages,
+    form_pages,
+    intake_actions,
+    intake_pages,
+    pages,
+    people_pages,
+)
 
 DOORS = (
     sync,
@@ -38,6 +49,7 @@ DOORS = (
     evolution,
     fieldwork,
     findings,
+    entities,
     estimates,
     users,
     projects,
@@ -47,6 +59,13 @@ DOORS = (
     problems,
     pages,
     form_pages,
+    account_pages,
+    people_pages,
+    app_user_pages,
+    intake_pages,
+    intake_actions,
+    submissions,
+    submission_decisions,
 )
 SESSION_HOURS = 12
 

@@ -27,6 +27,7 @@ from sync_protocol.keyring import Keyring
 
 LABEL_DOOR_TAG: Final = b"passerelle/1 door tag\x00"
 LABEL_HOUSEHOLD_TAG: Final = b"passerelle/1 household tag\x00"
+LABEL_MEDIUM_TAG: Final = b"passerelle/1 medium tag\x00"
 
 Store = Literal["analysis", "identifiers"]
 
@@ -176,6 +177,15 @@ class KeyStore:
             KeyStoreLocked: without the vault.
         """
         message = LABEL_HOUSEHOLD_TAG + household_key.encode("utf-8")
+        return hmac.digest(self._unlocked().index_key, message, hashlib.sha256)
+
+    def medium_tag(self, instance_id: bytes, name: str) -> bytes:
+        """Return an HMAC of a file name of an instance, (32,): equal where both are, and nothing else to see.
+
+        Raises:
+            KeyStoreLocked: without the vault.
+        """
+        message = LABEL_MEDIUM_TAG + instance_id + name.encode("utf-8")  # an instanceID has 16 bytes always
         return hmac.digest(self._unlocked().index_key, message, hashlib.sha256)
 
     def microdata_key(self, store: Store) -> bytes:

@@ -16,7 +16,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from forms.documents import DocumentError, parse_xml
-from server.db.queries import app_users, form_media, forms
+from server.db.queries import app_users, entity_lists, form_media, forms
 from server.db.queries.form_media import StoredMedium
 from server.db.queries.forms import DRAFT, PUBLISHED, StoredVersion
 
@@ -29,7 +29,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """A version that tablets may know, with a title that XML can hold."""
+    """A version that tablets may know, with a title that XML can hold.
+
+    Attributes:
+        has_media: it has files, or may have lists.
+        has_lists: it reads or writes entity lists, if there are such.
+    """
 
     hash: bytes
     form_id: str
@@ -38,6 +43,7 @@ class Offered:
     title: str
     md5: str
     has_media: bool
+    has_lists: bool
     changed_at: datetime | None
 
 
@@ -77,9 +83,15 @@ def read_catalogue(session: Session, sound: MutableSet[bytes]) -> Catalogue:
         sound: versions whose content was found good, by hash: it never changes, and is looked at once.
     """
     projects, with_media = forms.projects(session), form_media.versions_with_media(session)
+    with_lists = entity_lists.versions_with_lists(session)
     versions = [version for version in forms.versions(session) if version.state != DRAFT]
     known = {
-        version.hash: _offered(version, projects[version.form_id], has_media=version.hash in with_media)
+        version.hash: _offered(
+            version,
+            projects[version.form_id],
+            has_media=version.hash in with_media,
+            has_lists=version.hash in with_lists,
+        )
         for version in versions
     }
     listed: dict[str, Offered] = {}
@@ -127,7 +139,7 @@ def for_xml(text: str) -> str:
     return NOT_IN_XML.sub("", text)
 
 
-def _offered(version: StoredVersion, project_id: int, *, has_media: bool) -> Offered:
+def _offered(version: StoredVersion, project_id: int, *, has_media: bool, has_lists: bool) -> Offered:
     return Offered(
         hash=version.hash,
         form_id=version.form_id,
@@ -135,7 +147,8 @@ def _offered(version: StoredVersion, project_id: int, *, has_media: bool) -> Off
         version=version.version,
         title=" ".join(for_xml(version.title).split()) or version.form_id,
         md5=version.md5,
-        has_media=has_media,
+        has_media=has_media or has_lists,
+        has_lists=has_lists,
         changed_at=version.published_at,
     )
 

@@ -18,7 +18,8 @@ from server.api.openrosa.visitors import Visitor, served
 from server.context import current
 from server.db.queries.form_media import StoredMedium
 from server.errors import NotFound
-from server.services import offer_forms
+from server.services import deliver_entities, offer_forms
+from server.services.deliver_entities import OfferedList
 from server.services.offer_forms import Catalogue, Offered
 
 LIST_NAMESPACE: Final = "http://openrosa.org/xforms/xformsList"
@@ -61,8 +62,13 @@ def manifest(visitor: Visitor, *, digest: str) -> Response:
     """List the files of a form, each with its MD5: Collect fetches those that it has not."""
     offered = known(visitor, digest)
     base = f"{visitor.address}/forms/{digest}"
-    key = ("manifest", offered.hash, base)
-    return conditional(current().shelf.get(key, lambda: _manifest(_media_files(_files(offered).media, base))))
+    lists = _lists(visitor, offered)
+    key = ("manifest", offered.hash, base, lists)
+
+    def make() -> Body:
+        return _manifest((*_media_files(_files(offered).media, base), *_list_files(lists, base)))
+
+    return conditional(current().shelf.get(key, make))
 
 
 @served
@@ -156,6 +162,26 @@ def _media_files(media: Iterable[StoredMedium], base: str) -> Iterable[str]:
         yield (
             f"<mediaFile><filename>{escape(found.name)}</filename><hash>md5:{found.md5}</hash>"
             f"<downloadUrl>{address}</downloadUrl></mediaFile>"
+        )
+
+
+def _lists(visitor: Visitor, offered: Offered) -> tuple[OfferedList, ...]:
+    """Return the entity lists of a form as they are now: they change between two versions of it."""
+    if not offered.has_lists:
+        return ()
+    context = current()
+    with context.database.read() as session:
+        return deliver_entities.offered_lists(session, offered.hash, tablet=visitor.app_user, keystore=context.keystore)
+
+
+def _list_files(lists: Iterable[OfferedList], base: str) -> Iterable[str]:
+    """Write entity lists as files; Collect needs `type` and `integrityUrl` to know one from a file."""
+    for found in lists:
+        address = escape(f"{base}/entities/{quote(found.name)}")
+        kind = "approvalEntityList" if found.needs_approval else "entityList"
+        yield (
+            f'<mediaFile type="{kind}"><filename>{escape(found.name)}.csv</filename><hash>md5:{found.md5}</hash>'
+            f"<downloadUrl>{address}.csv</downloadUrl><integrityUrl>{address}/integrity</integrityUrl></mediaFile>"
         )
 
 

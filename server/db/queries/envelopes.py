@@ -47,8 +47,8 @@ INSERT_AT_THE_DOOR: Final = {
     "postgresql": INSERT_ON_SQLITE.replace("?", "%s") + " RETURNING envelope_id",
 }
 UNREADABLE: Final = 0
-UNDERSTOOD: Final = frozenset({Kind.EPOCH, Kind.INTERVIEW, Kind.DECISION})
-"""Kinds that this version opens; drafts and attachments are kept in quarantine until one does."""
+UNDERSTOOD: Final = frozenset({Kind.EPOCH, Kind.INTERVIEW, Kind.ATTACHMENT, Kind.DECISION})
+"""Kinds that this version opens; drafts are kept in quarantine until one does."""
 
 _columns = Envelope.__table__.c
 # Made once, of columns and not of mapped attributes, for what each submission asks.

@@ -12,6 +12,8 @@ OPENED = "opened"
 WAITING_FOR_EPOCH = "waiting-for-epoch"
 WAITING_FOR_FORM = "waiting-for-form"
 WAITING_FOR_KEY = "waiting-for-key"
+WAITING_FOR_MEDIA = "waiting-for-media"
+WAITING_FOR_ODK_KEY = "waiting-for-odk-key"
 QUARANTINED = "quarantined"
 
 
@@ -64,6 +66,41 @@ class Envelope(Base):
             "blob_sha256",
             sqlite_where=text("blob_sha256 IS NOT NULL"),
             postgresql_where=text("blob_sha256 IS NOT NULL"),
+        ),
+        Index(
+            "ix_envelope_unopened_instance",
+            "instance_id",
+            sqlite_where=text("state != 'opened'"),
+            postgresql_where=text("state != 'opened'"),
+        ),
+        # What arrived, newest first: by whom it came, by its form, by its day.
+        Index(
+            "ix_envelope_of_app_user",
+            "app_user_id",
+            "sequence",
+            sqlite_where=text("kind = 2 AND app_user_id IS NOT NULL"),
+            postgresql_where=text("kind = 2 AND app_user_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_envelope_of_device",
+            "carrier",
+            "sequence",
+            sqlite_where=text("kind = 2 AND app_user_id IS NULL"),
+            postgresql_where=text("kind = 2 AND app_user_id IS NULL"),
+        ),
+        Index(
+            "ix_envelope_of_form",
+            "form_version_hash",
+            "sequence",
+            sqlite_where=text("kind = 2"),
+            postgresql_where=text("kind = 2"),
+        ),
+        Index(
+            "ix_envelope_arrived",
+            "received_at",
+            "sequence",
+            sqlite_where=text("kind = 2"),
+            postgresql_where=text("kind = 2"),
         ),
         Index(
             "ix_envelope_medium_of",

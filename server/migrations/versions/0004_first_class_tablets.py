@@ -18,6 +18,7 @@ def upgrade() -> None:
     _remake_app_users()
     _widen_envelopes()
     _add_media()
+    _index_intake()
 
 
 def _add_projects() -> None:
@@ -140,6 +141,7 @@ def _add_media() -> None:
         sa.Column("length_bytes", sa.BigInteger(), nullable=False),
         sa.Column("received_at", Instant(), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("is_beside_ciphertext", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("envelope_id", name=op.f("pk_attachment")),
     )
     op.create_index(op.f("ix_attachment_instance_id"), "attachment", ["instance_id"], unique=False)
@@ -148,6 +150,7 @@ def _add_media() -> None:
         sa.Column("instance_id", sa.LargeBinary(length=16), nullable=False),
         sa.Column("name_tag", sa.LargeBinary(length=32), nullable=False),
         sa.Column("is_here", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("instance_id", "name_tag", name=op.f("pk_wanted_medium")),
     )
     op.create_index(
@@ -157,4 +160,35 @@ def _add_media() -> None:
         unique=False,
         sqlite_where=sa.text("NOT is_here"),
         postgresql_where=sa.text("NOT is_here"),
+    )
+    op.create_table(
+        "odk_key",
+        sa.Column("key_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("public_key", sa.String(length=2000), nullable=False),
+        sa.Column("is_managed", sa.Boolean(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("key_hash", name=op.f("pk_odk_key")),
+    )
+
+
+def _index_intake() -> None:
+    """Let the intake page find what it shows without looking at all that ever came."""
+    of_interviews = "kind = 2"
+    from_collect = f"{of_interviews} AND app_user_id IS NOT NULL"
+    _partial_index("ix_envelope_unopened_instance", "envelope", ["instance_id"], "state != 'opened'")
+    _partial_index("ix_envelope_of_app_user", "envelope", ["app_user_id", "sequence"], from_collect)
+    _partial_index(
+        "ix_envelope_of_device", "envelope", ["carrier", "sequence"], f"{of_interviews} AND app_user_id IS NULL"
+    )
+    _partial_index("ix_envelope_of_form", "envelope", ["form_version_hash", "sequence"], of_interviews)
+    _partial_index("ix_envelope_arrived", "envelope", ["received_at", "sequence"], of_interviews)
+    unsettled = "holds != '' OR state NOT IN ('current', 'incomplete-history')"
+    _partial_index("ix_interview_unsettled", "interview", ["state", "current_revision_id"], unsettled)
+    _partial_index("ix_interview_check_held", "interview_check", ["revision_id"], "holds != ''")
+
+
+def _partial_index(name: str, table: str, columns: list[str], condition: str) -> None:
+    op.create_index(
+        name, table, columns, unique=False, sqlite_where=sa.text(condition), postgresql_where=sa.text(condition)
     )

@@ -26,7 +26,7 @@ from server.db.tables import Certificate, Envelope
 from server.errors import Maintenance
 from server.keystore import KeyStore
 from server.microdata import Microdata
-from server.services import enrol_device
+from server.services import app_users
 from sync_protocol.constants import Kind
 from sync_protocol.envelope import NO_HASH
 from tests.office import BOUNDARY, MULTIPART, NOW, multipart, publish, stored
@@ -59,7 +59,7 @@ def make_token(context: Context, name: str = "tablet 12", language: str = "") ->
     from server.db.tables import AppUser
 
     with context.database.transaction() as session:
-        made = enrol_device.create_app_user(session, name=name, enumerator="0012", user="manager", now=NOW)
+        made = app_users.create_app_user(session, name=name, enumerator="0012", user="manager", now=NOW)
         session.execute(update(AppUser).where(AppUser.name == name).values(language=language))
     return made
 
@@ -196,7 +196,7 @@ def test_a_revoked_app_user_is_noticed_at_once_and_its_files_go_to_quarantine_to
     publish(context)
     assert post(client, app_token, xml_part()).status_code == 201
     with context.database.transaction() as session:
-        enrol_device.revoke_app_user(session, name="tablet 12", user="manager", now=NOW)
+        app_users.revoke_app_user(session, name="tablet 12", user="manager", now=NOW)
     assert post(client, app_token, xml_part(instance("Samira")), file_part("a.jpg", PHOTO)).status_code == 201
     assert [(state, why) for _, state, why, _ in stored(context)] == [
         ("received", None),
