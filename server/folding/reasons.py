@@ -133,8 +133,8 @@ REASONS: Final[dict[str, Reason]] = {
     ),
     "no-instance-id": Reason(
         RELEASE,
-        ("It has no instanceID, so that repeats and edits of it cannot be told.", "Mend the form; ask the enumerator to send it again from a mended version."),
-        ("Il n'a pas d'instanceID : ses répétitions et corrections ne se reconnaissent pas.", "Corrigez le formulaire ; demandez un nouvel envoi depuis la version corrigée."),
+        ("It has no instanceID, so that repeats and edits of it cannot be told.", "Release it to take it under an id made from its content; mend the form."),
+        ("Il n'a pas d'instanceID : ses répétitions et corrections ne se reconnaissent pas.", "Libérez-le pour le prendre sous un identifiant tiré de son contenu ; corrigez le formulaire."),
     ),
     "plaintext-beside-ciphertext": Reason(
         NOTHING,
