@@ -12,6 +12,7 @@ from server.api import (
     app_users,
     auth,
     codebooks,
+    entities,
     estimates,
     evolution,
     fieldwork,
@@ -31,7 +32,15 @@ from server.api.bodies import MemoryRequest
 from server.config import Config
 from server.context import Context
 from server.context.instance import EXTENSION
-from server.web import form_pages, intake_actions, intake_pages, pages
+from server.web import (
+    account_pages,
+    app_user_pages,
+    form_pages,
+    intake_actions,
+    intake_pages,
+    pages,
+    people_pages,
+)
 
 DOORS = (
     sync,
@@ -40,6 +49,7 @@ DOORS = (
     evolution,
     fieldwork,
     findings,
+    entities,
     estimates,
     users,
     projects,
@@ -49,6 +59,9 @@ DOORS = (
     problems,
     pages,
     form_pages,
+    account_pages,
+    people_pages,
+    app_user_pages,
     intake_pages,
     intake_actions,
     submissions,
@@ -105,6 +118,5 @@ def create_app(config: Config, context: Context | None = None) -> Flask:
     problems.register(app)
     for door in DOORS:
         app.register_blueprint(door.blueprint)
-    for blueprint in openrosa.blueprints:
-        app.register_blueprint(blueprint)
+    openrosa.register(app)
     return app

@@ -99,9 +99,10 @@ def state_of(envelope: ArrivedEnvelope, standing: StandingRow | None, media: Med
         return intake.OPEN, (COPY,) if envelope.kind == Kind.INTERVIEW else ()
     holds = tuple(code for code in f"{standing.holds},{standing.check_holds}".split(",") if code)
     late = (MEDIA_MISSING,) if media.missing else ()
-    if standing.interview_state not in _SETTLED:
+    is_current = standing.revision_id == standing.current_revision_id
+    if standing.interview_state not in _SETTLED and (is_current or not standing.is_edited):
         return intake.CONFLICT, (standing.interview_state, *holds, *late)
-    if standing.revision_id != standing.current_revision_id:
+    if not is_current:
         return intake.OPEN, (SUPERSEDED,)
     past = (INCOMPLETE_HISTORY,) if standing.interview_state == INCOMPLETE_HISTORY else ()
     if holds:

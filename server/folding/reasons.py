@@ -14,6 +14,11 @@ RESOLVE: Final = "resolve"
 NOTHING: Final = ""
 BY_ITSELF: Final = "by-itself"
 
+UNREADABLE_INSTANCE: Final = "unreadable-instance"
+NO_INSTANCE_ID: Final = "no-instance-id"
+PLAINTEXT: Final = "plaintext-on-encrypted-form"
+BESIDE_CIPHERTEXT: Final = "plaintext-beside-ciphertext"
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -167,6 +172,31 @@ REASONS: Final[dict[str, Reason]] = {
     **dict.fromkeys(("certificate-mismatch", "index-too-high", "too-large", "medium-altered"), _ALTERED),
     **dict.fromkeys(("unknown-kind", "unknown-suite", "unknown-version", "unknown-dictionary"), _NEWER),
     **dict.fromkeys(("unforeseen", "cannot-be-folded", "unstorable-answers"), _SERVER),
+    "plaintext-on-encrypted-form": Reason(
+        RELEASE,
+        ("It came in clear although its form is encrypted.", "The encrypted one usually follows: then wipe this one. Release it if it is all there is."),
+        ("Il est arrivé en clair alors que son formulaire est chiffré.", "La version chiffrée suit d'habitude : effacez alors celle-ci. Libérez-la si rien d'autre n'existe."),
+    ),
+    "wiped": Reason(
+        NOTHING,
+        ("It was wiped; only its number stays.", "Nothing."),
+        ("Il a été effacé ; seul son numéro reste.", "Rien."),
+    ),
+    "odk-undecryptable": Reason(
+        BY_ITSELF,
+        ("The file that ODK Collect encrypted was cut or damaged, or is of another key.", "Send it again from the tablet: another copy of the file opens it by itself."),
+        ("Le fichier chiffré par ODK Collect a été coupé ou abîmé, ou relève d'une autre clé.", "Renvoyez-le de la tablette : une autre copie du fichier l'ouvre d'elle-même."),
+    ),
+    "odk-signature-invalid": Reason(
+        BY_ITSELF,
+        ("What was decrypted is not what ODK Collect signed.", "Send it again from the tablet: another copy of the file opens it by itself."),
+        ("Ce qui a été déchiffré n'est pas ce qu'ODK Collect a signé.", "Renvoyez-le de la tablette : une autre copie du fichier l'ouvre d'elle-même."),
+    ),
+    "medium-missing": Reason(
+        NOTHING,
+        ("The file is not in the store.", "Restore the folder of blobs from a backup."),
+        ("Le fichier n'est pas dans le magasin.", "Restaurez le dossier des blobs d'une sauvegarde."),
+    ),
     "K1": Reason(
         SETTLE,
         ("Its household key is not in the draw, or was drawn for another enumerator's unit.", "Find the right key on the assignment card: reassign; or exclude."),

@@ -53,14 +53,6 @@ class Pending:
         return self.held + self.conflict + self.quarantine
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What the filters offer."""
-
-    forms: tuple[str, ...]
-    projects: Mapping[int, str]
-
-
 def list_arrivals(session: Session, scope: Scope, wish: Wish, *, before: int | None = None, limit: int) -> ArrivalPage:
     """Return the newest arrivals below a number.
 
@@ -69,8 +61,6 @@ def list_arrivals(session: Session, scope: Scope, wish: Wish, *, before: int | N
     """
     if wish.state is not None and wish.state not in FILTERS:
         raise BadRequest(f"A state is one of {', '.join(FILTERS)}.")
-    if "\0" in f"{wish.form_id}{wish.person}":
-        raise BadRequest("A form or a person has no such character in its name.")
     found = intake.page(session, scope, wish, before=before, limit=limit + 1)
     shown = found[:limit]
     return ArrivalPage(read_arrivals(session, shown), shown[-1].sequence if len(found) > limit else None)
@@ -96,12 +86,9 @@ def count_arrived(session: Session, scope: Scope) -> int:
     return intake.arrived_count(session, scope)
 
 
-def choices(session: Session, scope: Scope) -> Choices:
-    """Return the forms and projects that an account sees."""
-    return Choices(
-        forms=intake_rows.visible_form_ids(session, scope),
-        projects=intake_rows.visible_project_names(session, scope),
-    )
+def list_forms(session: Session, scope: Scope) -> tuple[str, ...]:
+    """Return the forms that an account sees, to choose from."""
+    return intake_rows.visible_form_ids(session, scope)
 
 
 def _with_media(reasons: Mapping[str, int], missing: int) -> Mapping[str, int]:

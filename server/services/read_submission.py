@@ -5,7 +5,7 @@ Everything is found within what an account may see; of what lies outside, it is 
 
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +24,7 @@ from server.errors import BadRequest, NotFound
 from server.folding import media, reading
 from server.folding.arrivals import Arrival, read_arrivals
 from server.folding.media import StoredMedium
-from server.folding.opener import Waits
+from server.folding.waiting import Waits
 from server.keystore import KeyStore
 from sync_protocol import reconcile
 from sync_protocol.errors import EnvelopeError
@@ -216,10 +216,8 @@ def read_answers(
     for revision in revisions:
         xml = read_xml(session, revision, keystore=keystore, blobs=blobs)
         columns.append({path: value for path, value in canonical_leaves(parse_instance(xml)) if value})
-    paths = list(dict.fromkeys(path for column in columns for path in column))
     words = _Words.of(definition, language)
-    order = {path: place for place, path in enumerate(words.definition.questions)} if words.definition else {}
-    paths.sort(key=lambda path: (order.get(_POSITION.sub("", path), len(order)), paths.index(path)))
+    paths = words.in_order(dict.fromkeys(path for column in columns for path in column))
     return tuple(
         Answer(path, words.label(path), tuple(words.value(path, column.get(path, "")) for column in columns))
         for path in paths
@@ -238,6 +236,12 @@ class _Words:
         if definition is None:
             return cls(None, wanted)
         return cls(definition, form_language(definition.languages, definition.default_language, wanted))
+
+    def in_order(self, paths: Iterable[str]) -> list[str]:
+        """Return paths in the order of the form; those of one question, and those unknown to it, as they came."""
+        questions = () if self.definition is None else self.definition.questions
+        order = {path: place for place, path in enumerate(questions)}
+        return sorted(paths, key=lambda path: order.get(_POSITION.sub("", path), len(order)))
 
     def label(self, path: str) -> str:
         question = None if self.definition is None else self.definition.questions.get(_POSITION.sub("", path))

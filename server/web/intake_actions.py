@@ -7,14 +7,14 @@ from flask import Blueprint, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from server.clock import utc_now
-from server.context import caller, current, roles, rows
+from server.context import caller, current, roles
 from server.errors import BadRequest, NotFound
 from server.folding.holds import REASSIGN
 from server.services import read_submission, resolve_conflict, review_interview, settle_hold
 from server.services.read_submission import Submission
 from server.web.form_tokens import is_ours
 from server.web.intake_messages import intake_word
-from server.web.intake_pages import READERS, recent_counts
+from server.web.intake_pages import READERS, recent_counts, shown_rows
 from server.web.pages import page_language, protect
 
 blueprint = Blueprint("intake_actions", __name__, url_prefix="/intake")
@@ -101,7 +101,7 @@ def _found(name: str) -> Submission:
     if not is_ours(request.form.get("form_token", "")):
         raise BadRequest(intake_word(page_language(), "form_old"))
     with current().database.read() as session:
-        return read_submission.find(session, rows(), name)
+        return read_submission.find(session, shown_rows(), name)
 
 
 def _interview(found: Submission) -> bytes:

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from server.clock import utc_now
 from server.context import caller, current, roles, rows
 from server.db.queries.intake import CONFLICT, FILTERS, HELD, MEDIA, NEEDS, QUARANTINE, WAITING, Wish
+from server.db.scope import NOTHING, Scope
 from server.errors import BadRequest, KeyStoreLocked, NotFound
 from server.folding.arrivals import instance_name
 from server.folding.check_texts import text_of
@@ -30,6 +31,7 @@ from server.web.intake_counts import RecentCounts
 from server.web.intake_messages import intake_word
 from server.web.messages import NARROW_SPACE, french_spaces, number
 from server.web.pages import page_language, protect, render_page
+from server.web.project_choice import chosen_project
 
 PAGE: Final = 50
 READERS: Final = ("supervisor", "manager")
@@ -45,12 +47,12 @@ blueprint.record(lambda state: state.app.extensions.update(passerelle_intake=Rec
 @roles("enumerator", *READERS)
 def arrivals() -> str:
     """Show what arrived and what waits; an enumerator sees what is his own, with nothing to click."""
-    context, scope, wish = current(), rows(), _wish()
+    context, scope, wish = current(), shown_rows(), _wish()
     with context.database.read() as session:
         page = list_arrivals.list_arrivals(session, scope, wish, before=_before(), limit=PAGE)
-        choices = list_arrivals.choices(session, scope)
+        forms = list_arrivals.list_forms(session, scope)
     pending, total = recent_counts().read(context, scope)
-    return page_of("intake.html", page=page, choices=choices, wish=wish, pending=pending, total=total)
+    return page_of("intake.html", page=page, forms=forms, wish=wish, pending=pending, total=total)
 
 
 @blueprint.get("/<name>")
@@ -59,7 +61,7 @@ def submission(name: str) -> str:
     """Show one submission: what came of it, its files, its history, and what can be decided."""
     context = current()
     with context.database.read() as session:
-        found = read_submission.find(session, rows(), name)
+        found = read_submission.find(session, shown_rows(), name)
         media = missing = None
         if not context.keystore.is_locked and found.instance_id is not None:
             media = read_submission.list_media(session, found.instance_id, keystore=context.keystore)
@@ -72,7 +74,7 @@ def submission(name: str) -> str:
 def answers(name: str) -> str:
     """Show the answers of a submission; the look is written down first."""
     with current().database.read() as session:
-        found = read_submission.find(session, rows(), name)
+        found = read_submission.find(session, shown_rows(), name)
     shown = _read(found, [found.revision()])
     return page_of("answers.html", found=found, answers=shown, heads=())
 
@@ -82,7 +84,7 @@ def answers(name: str) -> str:
 def versions(name: str) -> str:
     """Show where the versions of an interview differ, side by side, to choose one; the look is written down first."""
     with current().database.read() as session:
-        found = read_submission.find(session, rows(), name)
+        found = read_submission.find(session, shown_rows(), name)
     if len(found.heads) < 2:
         raise NotFound("this interview has one version only: there is nothing to choose")
     shown = [answer for answer in _read(found, found.heads) if answer.differs]
@@ -123,6 +125,12 @@ def _findings(found: Submission) -> InterviewFindings | None:
             return list_findings.show_findings(session, context.keystore, found.interview_id)
     except NotFound:
         return None
+
+
+def shown_rows() -> Scope:
+    """Return the rows that the console shows: those that the person sees, of the project that is chosen."""
+    scope, chosen = rows(), chosen_project()
+    return scope if chosen is None or scope == NOTHING else replace(scope, projects=frozenset({chosen}))
 
 
 def recent_counts() -> RecentCounts:
@@ -174,7 +182,6 @@ def _wish() -> Wish:
     given = {name: value for name, value in request.args.items() if value}
     state = NEEDS if given.get("needs") else given.get("state")
     return Wish(
-        project=_number(given["project"]) if "project" in given else None,
         form_id=given.get("form"),
         state=state,
         person=given.get("person"),
@@ -205,7 +212,6 @@ def _link(wish: Wish, **changes: Any) -> str:
     before = changes.pop("before", None)
     asked = replace(wish, **changes)
     members = {
-        "project": asked.project,
         "form": asked.form_id,
         "state": asked.state,
         "person": asked.person,

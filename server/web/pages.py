@@ -3,7 +3,7 @@
 No page runs a script or loads anything from elsewhere, and the policy of every answer says so to the browser.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,13 +17,15 @@ from server.context import current, public, roles
 from server.context.login import log_in as log_in_as
 from server.context.login import session_proof
 from server.db.queries.accounts import StoredUser
-from server.errors import LoginInvalid, RateLimited
+from server.db.queries.projects import StoredProject
+from server.errors import BadRequest, LoginInvalid, RateLimited
 from server.services import list_findings
 from server.services.progress import Counts
 from server.web.charts import Share, stacked_bar
 from server.web.form_tokens import form_token, is_ours
 from server.web.messages import choose_language, word
-from server.web.project_choice import page_scope
+from server.web.people_messages import people_word
+from server.web.project_choice import chosen_project, page_scope, visible_projects
 from server.web.published import RecentProgress, latest_release, measure
 from server.web.results import domain_label, sections
 from server.web.survey import Survey, read_survey
@@ -48,6 +50,15 @@ class _Shown:
     cut_off_on: str
     csv_url: str
     json_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectSwitch:
+    """The projects that a person sees, the one that pages show, and the page that it is chosen on."""
+
+    projects: Sequence[StoredProject]
+    chosen: int | None
+    back: str
 
 
 blueprint = Blueprint(
@@ -95,14 +106,14 @@ def fieldwork() -> str:
 @public
 def loginrender_page() -> str:
     """Ask for name and password."""
-    return render_page("login.html", next=_local(request.args.get("next", "")), failure=None)
+    return render_page("login.html", next=local_target(request.args.get("next", "")), failure=None)
 
 
 @blueprint.post("/login")
 @public
 def log_in() -> WerkzeugResponse | tuple[str, int]:
     """Open a session for whoever gives the right name and password."""
-    target = _local(request.form.get("next", ""))
+    target = local_target(request.form.get("next", ""))
     name = request.form.get("name", "")
     failure, status = _try(name, request.form.get("password", ""))
     if failure is not None:
@@ -162,12 +173,34 @@ def render_page(template: str, **values: Any) -> str:
         survey=survey,
         account=g.caller.name if g.get("caller") is not None else None,
         role=g.caller.role if g.get("caller") is not None else None,
+        switch=_project_switch(),
         form_token=form_token() if has_form else "",
         t=_translator(language),
+        w=partial(people_word, language),
         outcome_bar=partial(_outcome_bar, language),
         province_name=lambda code: domain_label("province", code, survey, language),
         **values,
     )
+
+
+def refuse_foreign() -> None:
+    """Refuse a form that did not come from a page of this session.
+
+    Raises:
+        BadRequest: nothing was changed.
+    """
+    if not is_ours(request.form.get("form_token", "")):
+        raise BadRequest(word(page_language(), "form_old"))
+
+
+def _project_switch() -> ProjectSwitch | None:
+    """Return the choice of the project that pages show, None for who sees one project only."""
+    if g.get("caller") is None or request.endpoint == "web.results" or request.blueprint in ("people", "account"):
+        return None  # what these pages show is not of one project
+    if len(visible_projects()) < 2:
+        return None
+    back = request.full_path.rstrip("?") if request.method == "GET" else ""
+    return ProjectSwitch(visible_projects(), chosen_project(), back)
 
 
 def _translator(language: str) -> Callable[..., str]:
@@ -200,7 +233,7 @@ def _recent_progress() -> RecentProgress:
     return found
 
 
-def _local(target: str) -> str:
+def local_target(target: str) -> str:
     """Return a target within this site, nothing for any other: two slashes, of either kind, lead elsewhere."""
     is_local = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
     return target if is_local else ""

@@ -1,7 +1,5 @@
 """What lies behind the door: envelopes opened, interviews read back."""
 
-from server.folding.media import media_of, plain_chunks
-from server.folding.reading import instance_xml
 from sqlalchemy import select
 
 from forms.instance import instance_id_bytes
@@ -9,6 +7,8 @@ from server.context import Context
 from server.db.queries import interviews
 from server.db.tables import Envelope
 from server.db.tables.envelopes import QUARANTINED
+from server.folding.media import media_of, plain_chunks
+from server.folding.reading import instance_xml
 from tests.server.opening.kit import open_all
 
 __all__ = ["files", "is_quarantined", "open_all", "xml_of"]

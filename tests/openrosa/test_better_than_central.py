@@ -2,11 +2,10 @@
 
 import threading
 
-from server.folding.media import media_of, plain_chunks
-
 from forms.instance import instance_id_bytes
 from server.db.queries import interviews
 from server.demo.collect import Finalised, Status, TabletFile
+from server.folding.media import media_of, plain_chunks
 from tests.office import stored
 from tests.openrosa.conftest import Door
 from tests.openrosa.forms import filled, made_file, uuid

@@ -131,7 +131,8 @@ def _body() -> Read:
         LengthRequired: when nothing says where it ends.
         TooLarge: when it is longer than the limit.
     """
-    length, stream = request.content_length, request.environ["wsgi.input"]
+    stream = request.environ["wsgi.input"]
+    length = request.content_length if request.environ.get("CONTENT_LENGTH") else None
     if length is None and "Transfer-Encoding" not in request.headers:
         raise LengthRequired("the request has neither a Content-Length nor chunks")
     if (length or 0) > texts.POST_BYTES:

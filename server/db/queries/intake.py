@@ -40,8 +40,11 @@ FILTERS: Final = (NEEDS, WAITING, MEDIA, HELD, CONFLICT, QUARANTINE, OPEN)
 
 # As text, word for word as the indexes say it: SQLite proves no more.
 _IS_INTERVIEW: Final = Envelope.kind == literal_column(str(int(Kind.INTERVIEW)))
+_IS_SHOWN: Final = Envelope.kind != literal_column(str(int(Kind.EPOCH)))
+"""An epoch stands for nothing of its own: what it opens goes where it goes, and is released with it."""
 _IS_UNOPENED: Final = Envelope.state != literal_column(f"'{OPENED}'")
-_IS_QUARANTINED: Final = and_(_IS_UNOPENED, Envelope.state == literal_column(f"'{QUARANTINED}'"))
+_IS_QUARANTINED: Final = and_(_IS_UNOPENED, _IS_SHOWN, Envelope.state == literal_column(f"'{QUARANTINED}'"))
+_IS_PENDING: Final = or_(_IS_INTERVIEW, and_(_IS_SHOWN, Envelope.state == QUARANTINED))
 _IS_UNSETTLED: Final[ColumnElement[bool]] = literal_column(f"({UNSETTLED})")
 
 
@@ -128,9 +131,7 @@ def by_envelope_id(session: Session, scope: Scope, envelope_id: bytes) -> Arrive
 
 def unopened_counts(session: Session, scope: Scope) -> dict[str, int]:
     """Count interviews that are not opened, and all else in quarantine, by state."""
-    query = select(Envelope.state, func.count()).where(
-        _IS_UNOPENED, or_(_IS_INTERVIEW, Envelope.state == QUARANTINED), visible_envelopes(scope)
-    )
+    query = select(Envelope.state, func.count()).where(_IS_UNOPENED, _IS_PENDING, visible_envelopes(scope))
     return {state: count for state, count in session.execute(query.group_by(Envelope.state))}
 
 
@@ -146,8 +147,7 @@ def unsettled_counts(session: Session, scope: Scope) -> dict[str, int]:
 def reason_counts(session: Session, scope: Scope) -> dict[str, int]:
     """Count by reason what is not simply opened; an interview with two holds counts under both."""
     code = case((Envelope.state == QUARANTINED, Envelope.reason), else_=Envelope.state)
-    shown = or_(_IS_INTERVIEW, Envelope.state == QUARANTINED)
-    unopened = select(code, func.count()).where(_IS_UNOPENED, shown, visible_envelopes(scope)).group_by(code)
+    unopened = select(code, func.count()).where(_IS_UNOPENED, _IS_PENDING, visible_envelopes(scope)).group_by(code)
     states = select(Interview.state, func.count()).where(_IS_UNSETTLED, _has_conflict(), visible_interviews(scope))
     holds = select(Interview.holds, func.count()).where(_IS_UNSETTLED, visible_interviews(scope))
     checked = (

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import func, literal_column, select
-from sqlalchemy.orm import Session
+from sqlalchemy import exists, func, literal_column, select
+from sqlalchemy.orm import Session, aliased
 
 from server.db.queries.checks import open_check_holds
-from server.db.queries.scoped import visible_forms, visible_interviews, visible_projects
+from server.db.queries.scoped import visible_forms, visible_interviews
 from server.db.scope import Scope
 from server.db.tables import (
     AppUser,
@@ -23,7 +23,6 @@ from server.db.tables import (
     Form,
     FormVersion,
     Interview,
-    Project,
     Revision,
     RevisionParent,
     WantedMedium,
@@ -34,7 +33,7 @@ from sync_protocol.constants import Kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandingRow:
-    """A revision and how its interview stands; `holds` are those of the fold and of checking."""
+    """A revision and how its interview stands: holds of the fold and of checking; `is_edited` when an edit has come."""
 
     revision_id: int
     instance_id: bytes
@@ -53,6 +52,7 @@ class StandingRow:
     holds: str
     check_holds: str
     review: str
+    is_edited: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +92,13 @@ class DecisionRow:
     decided_at: datetime
 
 
+_CHILD: Final = aliased(Revision)
+_IS_EDITED: Final = exists(
+    select(_CHILD.revision_id)
+    .join(RevisionParent, RevisionParent.child == _CHILD.instance_id)
+    .where(RevisionParent.parent == Revision.instance_id)
+    .correlate(Revision)
+)
 _STANDING: Final = (
     select(
         Revision.revision_id,
@@ -111,6 +118,7 @@ _STANDING: Final = (
         Interview.holds,
         open_check_holds().label("check_holds"),
         Interview.review,
+        _IS_EDITED.label("is_edited"),
     )
     .join(Interview, Interview.interview_id == Revision.interview_id)
     .order_by(Revision.envelope_sequence)
@@ -173,7 +181,7 @@ def media_counts(session: Session, instance_ids: Collection[bytes]) -> Mapping[b
         Envelope.kind == Kind.ATTACHMENT,
     )
     counts = [
-        dict(session.execute(query.group_by(column)).tuples().all())
+        {instance_id: count for instance_id, count in session.execute(query.group_by(column))}
         for query, column in (
             (here, Attachment.instance_id),
             (missing, WantedMedium.instance_id),
@@ -213,9 +221,3 @@ def form_names(session: Session, hashes: Collection[bytes]) -> Mapping[bytes, Fo
 def visible_form_ids(session: Session, scope: Scope) -> tuple[str, ...]:
     """Return the forms that an account sees, to choose from."""
     return tuple(session.scalars(select(Form.form_id).where(visible_forms(scope)).order_by(Form.form_id)))
-
-
-def visible_project_names(session: Session, scope: Scope) -> Mapping[int, str]:
-    """Return the projects that an account sees, to choose from."""
-    query = select(Project.project_id, Project.name).where(visible_projects(scope)).order_by(Project.name)
-    return dict(session.execute(query).tuples().all())

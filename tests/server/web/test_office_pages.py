@@ -78,7 +78,7 @@ def test_guessing_is_slowed_down_even_with_the_right_password(page: FlaskClient,
 )
 def test_a_login_never_leads_to_another_site(page: FlaskClient, surveyed: Context, target: str) -> None:
     form = {"form_token": form_token(page), "name": "amina", "password": PASSWORD, "next": target}
-    assert page.post("/login", data=form).location == "/fieldwork"
+    assert page.post("/login", data=form).location == "/intake"
 
 
 def test_the_session_cookie_is_kept_from_scripts_and_other_sites(page: FlaskClient, surveyed: Context) -> None:
