@@ -9,7 +9,7 @@ from forms.instance import instance_id_bytes
 from server.context import Context
 from server.db.queries import entities as queries
 from server.db.queries import interviews
-from server.db.tables import Interview
+from server.db.tables import Entity, Interview
 from server.errors import EntitiesInvalid, NotFound
 from server.export.entity_file import AskedEntity
 from server.folding.fold import refold_all
@@ -18,6 +18,7 @@ from server.services import change_entities, list_entities, set_up_entity_list
 from server.services.change_entities import Office
 from server.services.rebuild import rebuild
 from server.services.set_up_entity_list import ListSettings
+from server.services.verify_store import verify
 from tests.office import NOW
 from tests.server.entities.kit import (
     BRANCH,
@@ -286,6 +287,7 @@ def test_rebuilding_gives_the_same_entities_and_versions(
     before = shown(context)
     with context.database.read() as session:
         files = queries.recorded_of(session, queries.entities_of_list(session, list_id(context)))
+    assert verify(context.database, keystore=context.keystore).differences == ()
     report = rebuild(database=context.database, keystore=context.keystore, microdata=context.microdata, now=NOW)
     assert report.is_same
     assert shown(context) == before
@@ -312,3 +314,19 @@ def test_no_label_and_no_property_is_in_clear_on_disk(
     found = everything(tmp_path)
     for word in (b"Xoliswazanele", b"Quartermainford", b"Vandenbroucke", b"Zwartkruisson"):
         assert word not in found
+
+
+def test_verifying_finds_an_entity_that_was_altered_at_rest(
+    context: Context, tablet: Tablet, hashes: dict[str, bytes]
+) -> None:
+    deliver(context, seal(tablet, hashes, registered(1), registered(2)))
+    open_all(context)
+    with context.database.transaction() as session:
+        change_entities.delete(session, list_id(context), entity_id(2).bytes, office=office(context))
+    assert verify(context.database, keystore=context.keystore).is_sound, "folded, though the worker has not seen it"
+    with context.database.transaction() as session:
+        found = session.get(Entity, (list_id(context), entity_id(2).bytes))
+        assert found is not None
+        found.state = "live"
+    report = verify(context.database, keystore=context.keystore)
+    assert report.differences == (f"entity {entity_id(2).bytes.hex()} is stored otherwise",)
