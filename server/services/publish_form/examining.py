@@ -14,6 +14,7 @@ from forms.workbook.lint.catalogue import finding
 from server.db.queries import definitions, forms
 from server.db.queries.forms import DRAFT, StoredVersion, VersionLink
 from server.errors import FormVersionExists
+from server.services.publish_form.entity_remarks import with_lists
 from server.services.publish_form.members import difference_members, finding_members, plain
 from server.services.publish_form.preparing import Prepared, invalid
 from server.statistics.hh_remit.uses import RESTING
@@ -94,7 +95,7 @@ def examine(session: Session, prepared: Prepared) -> Examined:
         previous_hash=None if previous is None else previous.hash,
         needs_approval=form is not None and form.needs_approval,
         difference=difference,
-        findings=(*prepared.findings, *remarks),
+        findings=(*with_lists(session, prepared), *remarks),
     )
 
 

@@ -9,12 +9,12 @@ from forms.instance import instance_id_bytes
 from server.context import Context
 from server.db.queries import entities as queries
 from server.db.queries import interviews
-from server.db.tables import Entity, Interview
+from server.db.tables import Entity
 from server.errors import EntitiesInvalid, NotFound
 from server.export.entity_file import AskedEntity
 from server.folding.fold import refold_all
 from server.keystore import KeyStore
-from server.services import change_entities, list_entities, set_up_entity_list
+from server.services import change_entities, list_entities, publish_form, review_interview, set_up_entity_list
 from server.services.change_entities import Office
 from server.services.rebuild import rebuild
 from server.services.set_up_entity_list import ListSettings
@@ -65,17 +65,13 @@ def office(context: Context, note: str = "") -> Office:
     return Office(keystore=context.keystore, user="amina", now=NOW, note=note)
 
 
-def approve(context: Context, number: int, review: str) -> None:
-    """Set what the office says of an interview, and fold what hangs on it."""
-    from server.folding import entities
-
-    instance = instance_id_bytes(instance_id(number))
+def review(context: Context, number: int, verdict: str) -> None:
+    """Let the office say what it thinks of an interview."""
     with context.database.transaction() as session:
-        found = session.get(Interview, instance)
-        assert found is not None
-        found.review = review
-        session.flush()
-        entities.fold_batch(session, (), (), [instance], keystore=context.keystore, now=NOW)
+        review_interview.review(
+            session, keystore=context.keystore, interview_id=instance_id_bytes(instance_id(number)), verdict=verdict,
+            note="", user="amina", now=NOW,
+        )  # fmt: skip
     open_all(context)
 
 
@@ -84,6 +80,33 @@ def test_publishing_a_form_makes_its_list_with_the_properties_of_all_forms(conte
     with context.database.read() as session:
         (found,) = list_entities.list_lists(session)
     assert (found.of.name, found.of.properties) == ("households", ("head", "size", "persons"))
+
+
+def test_a_property_that_differs_is_told_when_a_form_is_published_and_a_list_is_no_missing_file(
+    context: Context,
+) -> None:
+    follow = publish_form.prepare(FOLLOW.encode(), "f.xml")
+    assert [one.code for one in follow.findings] == ["media-missing"]
+    with context.database.transaction() as session:
+        assert publish_form.publish(session, follow, note="", user="m", now=NOW).findings == ()
+    differing = REGISTER.replace('saveto="persons"', 'saveto="size"').replace('saveto="head"', 'saveto="Head"')
+    with context.database.transaction() as session:
+        published = publish_form.publish_form(
+            session, workbook=differing.encode(), filename="f.xml", note="", user="m", now=NOW
+        )
+    assert [(one.code, one.severity) for one in published.findings] == [
+        ("entity-property", "warning"),
+        ("entity-property-new", "note"),
+    ]
+    assert "“Head”" in published.findings[0].message()
+
+
+def test_a_property_in_another_case_is_the_same(context: Context, tablet: Tablet) -> None:
+    hashes = publish(context, FOLLOW, REGISTER.replace('saveto="head"', 'saveto="Head"'))
+    deliver(context, seal(tablet, hashes, registered(1), followed(2, 1, base=1, head="Awa")))
+    open_all(context)
+    (found,) = shown(context).values()
+    assert dict(found.properties) == {"head": "Awa", "persons": "4"}
 
 
 def test_an_interview_creates_and_others_update(context: Context, tablet: Tablet, hashes: dict[str, bytes]) -> None:
@@ -176,11 +199,13 @@ def test_a_list_with_approval_takes_an_interview_when_it_is_approved_and_lets_it
     deliver(context, seal(tablet, hashes, registered(1)))
     open_all(context)
     states = []
-    for review in ("", "approved", "rejected", "approved"):
-        approve(context, 1, review)
+    for verdict in ("", "approved", "rejected", "approved"):
+        if verdict:
+            review(context, 1, verdict)
         (found,) = shown(context).values()
         states.append((found.state, found.version))
     assert states == [("pending", 0), ("live", 1), ("pending", 2), ("live", 3)]
+    assert verify(context.database, keystore=context.keystore).differences == ()
 
 
 def test_an_edited_interview_edits_its_entity(context: Context, tablet: Tablet, hashes: dict[str, bytes]) -> None:
