@@ -31,7 +31,15 @@ from server.api.bodies import MemoryRequest
 from server.config import Config
 from server.context import Context
 from server.context.instance import EXTENSION
-from server.web import form_pages, intake_actions, intake_pages, pages
+from server.web import (
+    account_pages,
+    app_user_pages,
+    form_pages,
+    intake_actions,
+    intake_pages,
+    pages,
+    people_pages,
+)
 
 DOORS = (
     sync,
@@ -53,6 +61,9 @@ DOORS = (
     intake_actions,
     submissions,
     submission_decisions,
+    account_pages,
+    people_pages,
+    app_user_pages,
 )
 SESSION_HOURS = 12
 

@@ -3,7 +3,7 @@
 No page runs a script or loads anything from elsewhere, and the policy of every answer says so to the browser.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,13 +17,15 @@ from server.context import current, public, roles
 from server.context.login import log_in as log_in_as
 from server.context.login import session_proof
 from server.db.queries.accounts import StoredUser
-from server.errors import LoginInvalid, RateLimited
+from server.db.queries.projects import StoredProject
+from server.errors import BadRequest, LoginInvalid, RateLimited
 from server.services import list_findings
 from server.services.progress import Counts
 from server.web.charts import Share, stacked_bar
 from server.web.form_tokens import form_token, is_ours
 from server.web.messages import choose_language, word
-from server.web.project_choice import page_scope
+from server.web.people_messages import people_word
+from server.web.project_choice import chosen_project, page_scope, visible_projects
 from server.web.published import RecentProgress, latest_release, measure
 from server.web.results import domain_label, sections
 from server.web.survey import Survey, read_survey
@@ -48,6 +50,15 @@ class _Shown:
     cut_off_on: str
     csv_url: str
     json_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectSwitch:
+    """The projects that a person sees, the one that pages show, and the page that it is chosen on."""
+
+    projects: Sequence[StoredProject]
+    chosen: int | None
+    back: str
 
 
 blueprint = Blueprint(
@@ -95,19 +106,21 @@ def fieldwork() -> str:
 @public
 def loginrender_page() -> str:
     """Ask for name and password."""
-    return render_page("login.html", next=_local(request.args.get("next", "")), failure=None)
+    return render_page("login.html", next=local_target(request.args.get("next", "")), failure=None)
 
 
 @blueprint.post("/login")
 @public
 def log_in() -> WerkzeugResponse | tuple[str, int]:
     """Open a session for whoever gives the right name and password."""
-    target = _local(request.form.get("next", ""))
+    target = local_target(request.form.get("next", ""))
     name = request.form.get("name", "")
-    failure, status = _try(name, request.form.get("password", ""))
-    if failure is not None:
+    found = _try(name, request.form.get("password", ""))
+    if not isinstance(found, StoredUser):
+        failure, status = found
         return render_page("login.html", next=target, failure=failure), status
-    return redirect(target or url_for("intake.arrivals"), 303)
+    first = "form_pages.forms" if found.role == "statistician" else "intake.arrivals"
+    return redirect(target or url_for(first), 303)
 
 
 @blueprint.post("/logout")
@@ -130,8 +143,8 @@ def protect(response: Response) -> Response:
     return response
 
 
-def _try(name: str, password: str) -> tuple[str | None, int]:
-    """Log in, or return the message and status of why not."""
+def _try(name: str, password: str) -> StoredUser | tuple[str, int]:
+    """Log in and return who it is, or the message and status of why not."""
     if not is_ours(request.form.get("form_token", "")):
         return "form_old", 400
     try:
@@ -141,7 +154,7 @@ def _try(name: str, password: str) -> tuple[str | None, int]:
     except LoginInvalid:
         return "login_wrong", 401
     begin_session(user)
-    return None, 200
+    return user
 
 
 def begin_session(user: StoredUser) -> None:
@@ -162,12 +175,34 @@ def render_page(template: str, **values: Any) -> str:
         survey=survey,
         account=g.caller.name if g.get("caller") is not None else None,
         role=g.caller.role if g.get("caller") is not None else None,
+        switch=_project_switch(),
         form_token=form_token() if has_form else "",
         t=_translator(language),
+        w=partial(people_word, language),
         outcome_bar=partial(_outcome_bar, language),
         province_name=lambda code: domain_label("province", code, survey, language),
         **values,
     )
+
+
+def refuse_foreign() -> None:
+    """Refuse a form that did not come from a page of this session.
+
+    Raises:
+        BadRequest: nothing was changed.
+    """
+    if not is_ours(request.form.get("form_token", "")):
+        raise BadRequest(word(page_language(), "form_old"))
+
+
+def _project_switch() -> ProjectSwitch | None:
+    """Return the choice of the project that pages show, None for who sees one project only."""
+    if g.get("caller") is None or request.endpoint == "web.results" or request.blueprint in ("people", "account"):
+        return None  # what these pages show is not of one project
+    if len(visible_projects()) < 2:
+        return None
+    back = request.full_path.rstrip("?") if request.method == "GET" else ""
+    return ProjectSwitch(visible_projects(), chosen_project(), back)
 
 
 def _translator(language: str) -> Callable[..., str]:
@@ -200,7 +235,7 @@ def _recent_progress() -> RecentProgress:
     return found
 
 
-def _local(target: str) -> str:
+def local_target(target: str) -> str:
     """Return a target within this site, nothing for any other: two slashes, of either kind, lead elsewhere."""
     is_local = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
     return target if is_local else ""
