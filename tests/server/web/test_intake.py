@@ -12,9 +12,9 @@ from server.folding.reasons import REASONS
 from server.web.intake_counts import PENDING_SECONDS, TOTAL_SECONDS, RecentCounts
 from server.web.intake_messages import INTAKE_MESSAGES
 from tests.office import begin_session
+from tests.server.mixed import Mixed
 from tests.server.opening.kit import household, open_all
 from tests.server.web.conftest import PASSWORD
-from tests.server.web.mixed import Mixed
 
 LogIn = Callable[[str], FlaskClient]
 
