@@ -51,7 +51,11 @@ def rebuild(desk: Desk, as_json: bool) -> None:
 
     with working("Rebuilding …"), desk.context() as context:
         report = service.rebuild(
-            database=context.database, keystore=context.keystore, microdata=context.microdata, now=utc_now()
+            database=context.database,
+            keystore=context.keystore,
+            microdata=context.microdata,
+            now=utc_now(),
+            blobs=context.blobs,
         )
     if as_json:
         print_json(report)

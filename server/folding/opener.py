@@ -5,30 +5,35 @@ raises for a bad envelope: it waits for something or goes to quarantine under a 
 """
 
 import logging
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final
-
-from sqlalchemy.orm import Session
 
 from forms.attached import attached_names
 from forms.definition import FormDefinition
 from forms.instance import Instance, InstanceError, answers_hash, canonical_leaves, instance_id_bytes, parse_instance
-from forms.package import LISTS
 from forms.structure import OpenedAnswers, read_answers
-from server.db.queries import form_media, opening
+from server.db.queries.attachments import AttachmentRow
 from server.db.queries.opening import (
     AFTER_REVOCATION,
     FORM_RETIRED,
     RELEASED,
-    UNKNOWN_FORM_VERSION,
     StoredEnvelope,
 )
-from server.db.tables.envelopes import QUARANTINED, WAITING_FOR_EPOCH, WAITING_FOR_FORM, WAITING_FOR_KEY
+from server.db.tables.envelopes import (
+    QUARANTINED,
+    WAITING_FOR_EPOCH,
+    WAITING_FOR_FORM,
+    WAITING_FOR_KEY,
+    WAITING_FOR_MEDIA,
+)
 from server.errors import KeyStoreLocked
-from server.folding.media import Wanted
+from server.folding.encrypted import Decrypted, EncryptedFiles, decrypt, is_encrypted
+from server.folding.material import Material
+from server.folding.media import Wanted, attachment_row, wanted_names
 from server.folding.profile import Summary
+from server.folding.reasons import NO_INSTANCE_ID, PLAINTEXT, UNREADABLE_INSTANCE
+from server.folding.waiting import Lacks, UnknownFormVersion, Waits
 from server.keystore import DOOR_ID, OFFICE_ID, KeyStore
 from sync_protocol import envelope as envelopes
 from sync_protocol import epoch as epochs
@@ -57,6 +62,7 @@ class ReadInterview:
     manifest: Manifest
     definition: FormDefinition
     instance: Instance
+    encrypted: Decrypted | None = None
 
     @property
     def is_from_door(self) -> bool:
@@ -86,6 +92,16 @@ class OpenedAttachment:
     instance_id: bytes
     medium: Medium
 
+    def row(self, keystore: KeyStore) -> AttachmentRow:
+        """Return what is stored of it."""
+        return attachment_row(
+            self.envelope.envelope_id,
+            self.instance_id,
+            self.medium,
+            received_at=self.envelope.received_at,
+            keystore=keystore,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedDecision:
@@ -112,6 +128,7 @@ class Unopened:
     envelope: StoredEnvelope
     state: str
     reason: str
+    lacks: Lacks = None
 
 
 Outcome = OpenedInterview | OpenedAttachment | OpenedDecision | OpenedEpoch | Unopened
@@ -124,66 +141,19 @@ class _OpenEpoch:
     mode: str
 
 
-class Waits(Exception):
-    """The envelope must wait; `state` says for what."""
-
-    def __init__(self, state: str) -> None:
-        super().__init__(state)
-        self.state = state
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """What a batch of envelopes needs from the database, by hash."""
-
-    certificates: Mapping[bytes, bytes]
-    epochs: Mapping[bytes, bytes]
-    xforms: Mapping[bytes, bytes]
-    revoked: Mapping[bytes, datetime] = field(default_factory=dict)
-    retired: Mapping[bytes, datetime] = field(default_factory=dict)
-    names: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
-    media: Mapping[bytes, Mapping[str, bytes]] = field(default_factory=dict)
-
-    @classmethod
-    def of_keys(cls, session: Session, batch: Sequence[StoredEnvelope]) -> "Material":
-        """Read what it takes to decrypt a batch, and no forms: for looking at what has been let in."""
-        return cls(
-            certificates=opening.certificate_documents(session, _known(one.certificate_hash for one in batch)),
-            epochs=opening.epoch_bodies(session, _known(one.epoch_hash for one in batch)),
-            xforms={},
-        )
-
-    @classmethod
-    def load(cls, session: Session, batch: Sequence[StoredEnvelope], *, known_forms: Iterable[bytes]) -> "Material":
-        """Read what a batch names; form versions that are known already are left out.
-
-        Submissions that came before their form was published name it inside only: for them all versions are read.
-        """
-        forms = {stored.form_version_hash for stored in batch if stored.form_version_hash is not None}
-        names = opening.form_names(session) if NO_HASH in forms else {}
-        wanted = forms.union(names.values()).difference(known_forms)
-        return cls(
-            certificates=opening.certificate_documents(session, _known(one.certificate_hash for one in batch)),
-            epochs=opening.epoch_bodies(session, _known(one.epoch_hash for one in batch)),
-            xforms=opening.xforms(session, wanted),
-            media=form_media.contents(session, wanted, LISTS),
-            revoked=opening.revocations(session),
-            retired=opening.retirements(session),
-            names=names,
-        )
-
-
 @dataclass(slots=True)
 class Opener:
     """Opens one batch; holds epoch keys in memory and must not outlive it.
 
     Attributes:
         definitions: by hash of the form version; may outlive the batch, for definitions never change.
+        files: where those of encrypted submissions are; without them, these wait.
     """
 
     keystore: KeyStore
     material: Material
     definitions: MutableMapping[bytes, FormDefinition]
+    files: EncryptedFiles | None = None
     _certificates: dict[bytes, DeviceCertificate] = field(default_factory=dict)
     _epochs: dict[bytes, _OpenEpoch] = field(default_factory=dict)
 
@@ -201,9 +171,11 @@ class Opener:
         try:
             return self._open(stored)
         except Waits as waiting:
-            return Unopened(envelope=stored, state=waiting.state, reason=waiting.state)
+            return Unopened(envelope=stored, state=waiting.state, reason=waiting.state, lacks=waiting.lacks)
         except KeyStoreLocked:
             return Unopened(envelope=stored, state=WAITING_FOR_KEY, reason=WAITING_FOR_KEY)
+        except UnknownFormVersion as error:
+            return Unopened(envelope=stored, state=QUARANTINED, reason=error.code, lacks=error.named)
         except (EnvelopeError, LocalError, InstanceError) as error:
             return Unopened(envelope=stored, state=QUARANTINED, reason=error.code)
         except Exception as error:  # noqa: BLE001 -- one envelope must never stop its neighbours
@@ -264,14 +236,21 @@ class Opener:
     def _read(
         self, stored: StoredEnvelope, header: Header, certificate: DeviceCertificate, opened: _OpenEpoch
     ) -> ReadInterview:
+        is_from_door = certificate.device_id == DOOR_ID
         manifest, xml = envelopes.open_interview(stored.body, opened.keys.content_key(header.index))
-        instance = parse_instance(xml)
+        instance = _parsed(xml, is_from_door=is_from_door)
         definition = self._definition(self._form_version(header, instance))
         self._refuse_retired(stored, definition.hash)
+        public_key = definition.metadata.submission.public_key
+        encrypted: Decrypted | None = None
+        if is_from_door and is_encrypted(instance):
+            encrypted = self._decrypted(instance, header.instance_id, public_key)
+            instance = encrypted.instance
+        elif is_from_door and public_key and stored.reason != RELEASED:
+            raise EnvelopeError(PLAINTEXT, "it came in clear although its form is encrypted")
         if (instance.form_id, instance.version) != (definition.form_id, definition.version):
             raise EnvelopeError("wrong-form", "the interview is not of the form version that its header names")
-        if instance.instance_id is None or instance_id_bytes(instance.instance_id) != header.instance_id:
-            raise EnvelopeError("wrong-instance-id", "the interview has another instanceID than its header")
+        _check_instance_id(instance, stored, header, is_from_door=is_from_door)
         return ReadInterview(
             envelope=stored,
             header=header,
@@ -280,7 +259,13 @@ class Opener:
             manifest=manifest,
             definition=definition,
             instance=instance,
+            encrypted=encrypted,
         )
+
+    def _decrypted(self, instance: Instance, instance_id: bytes, public_key: str) -> Decrypted:
+        if self.files is None:
+            raise Waits(WAITING_FOR_MEDIA)
+        return decrypt(instance, instance_id, public_key=public_key, files=self.files, keystore=self.keystore)
 
     def _refuse_revoked(self, stored: StoredEnvelope, certificate_hash: bytes) -> None:
         """Set aside what came after its device was revoked, whoever carried it: no clock but ours is trusted."""
@@ -300,7 +285,7 @@ class Opener:
             return header.form_version_hash
         named = self.material.names.get((instance.form_id, instance.version))
         if named is None:
-            raise EnvelopeError(UNKNOWN_FORM_VERSION, "no such form version is published here")
+            raise UnknownFormVersion(instance.form_id, instance.version)
         return named
 
     def _decision(
@@ -336,7 +321,9 @@ class Opener:
             summary=Summary.of(answers.analysis, findings),
             source=(read.manifest.app_user if read.is_from_door else None) or read.certificate.device_id,
             device_time=read.manifest.device_time,
-            wanted=tuple(map(Wanted, attached_names(read.definition, instance))),
+            wanted=wanted_names(
+                attached_names(read.definition, instance), () if read.encrypted is None else read.encrypted.wanted
+            ),
         )
 
     def _certificate(self, digest: bytes) -> DeviceCertificate:
@@ -380,8 +367,23 @@ class Opener:
         return known
 
 
-def _known(hashes: Iterable[bytes | None]) -> Iterable[bytes]:
-    return (digest for digest in hashes if digest is not None)
+def _parsed(xml: bytes, *, is_from_door: bool) -> Instance:
+    """Parse an instance; at the door, where anything is taken, one word says that nobody can."""
+    try:
+        return parse_instance(xml)
+    except InstanceError as error:
+        if is_from_door:
+            raise EnvelopeError(UNREADABLE_INSTANCE, error.message) from None
+        raise
+
+
+def _check_instance_id(instance: Instance, stored: StoredEnvelope, header: Header, *, is_from_door: bool) -> None:
+    """Compare the instanceID with the header's; one that names itself not has the door's, once a person let it in."""
+    if instance.instance_id is None and is_from_door:
+        if stored.reason != RELEASED:
+            raise EnvelopeError(NO_INSTANCE_ID, "the submission has no instanceID")
+    elif instance.instance_id is None or instance_id_bytes(instance.instance_id) != header.instance_id:
+        raise EnvelopeError("wrong-instance-id", "the interview has another instanceID than its header")
 
 
 def _ratchet_order(stored: StoredEnvelope) -> tuple[bytes, bytes]:

@@ -5,18 +5,19 @@ lines is what `passerelle verify` checks.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy.orm import Session
 
 from server.db.queries import interviews as queries
-from server.folding import holds
+from server.folding import holds, media
 from server.folding.decisions import Decided
 from server.folding.fold import members_of
 from server.folding.holds import Held
-from server.folding.opener import OpenedDecision, OpenedInterview
+from server.folding.media import Wanted
+from server.folding.opener import OpenedAttachment, OpenedDecision, OpenedInterview
 from server.folding.profile import Summary
-from server.folding.state import Key, Lines, interview_line, revision_line
+from server.folding.state import Key, Lines, interview_line, media_lines, revision_line
 from server.keystore import KeyStore
 from sync_protocol import reconcile
 from sync_protocol.reconcile import FoldedInterview, Revision
@@ -29,6 +30,8 @@ class WholeFold:
     _revisions: dict[Key, Revision] = field(default_factory=dict)
     _summaries: dict[Key, Summary] = field(default_factory=dict)
     _decided: Decided = field(default_factory=Decided)
+    _attachments: list[OpenedAttachment] = field(default_factory=list)
+    _wanted: dict[tuple[bytes, str], Wanted] = field(default_factory=dict)
 
     def add_interview(self, opened: OpenedInterview) -> None:
         """Take one opened interview; the same revision may come often."""
@@ -38,6 +41,13 @@ class WholeFold:
         (self._revisions[revision.key],) = reconcile.unique(copies)
         if self._revisions[revision.key].envelope_id == revision.envelope_id:
             self._summaries[revision.key] = opened.summary
+        for one in opened.wanted:
+            name = (revision.instance_id, one.name)
+            self._wanted[name] = one.merged(self._wanted[name]) if name in self._wanted else one
+
+    def add_attachment(self, opened: OpenedAttachment) -> None:
+        """Take one opened attachment."""
+        self._attachments.append(opened)
 
     def add_decision(self, opened: OpenedDecision) -> None:
         """Take one opened decision."""
@@ -54,6 +64,23 @@ class WholeFold:
             key[0] + key[1]: revision_line(_with_parents(revision, parents[revision.instance_id]), self._summaries[key])
             for key, revision in self._revisions.items()
         }
+
+    def media_lines(self, keystore: KeyStore) -> Lines:
+        """Return the lines of what has come and of what is wanted.
+
+        Raises:
+            KeyStoreLocked: without the vault.
+        """
+        came = [one.row(keystore) for one in self._attachments]
+        wanted = [one.seal(instance_id, keystore) for (instance_id, _), one in self._wanted.items()]
+        edges = {(one.instance_id, parent) for one in self._revisions.values() for parent in one.parents}
+        places = media.places_of(wanted, came, edges, keystore)
+        beside = media.beside_ciphertext(wanted, came, keystore)
+        return media_lines(
+            [replace(row, is_beside_ciphertext=row.envelope_id in beside) for row in came],
+            [replace(row, is_here=places[row.instance_id, row.name_tag] is not None) for row in wanted],
+            keystore,
+        )
 
     def interview_lines(self, session: Session, keystore: KeyStore) -> Lines:
         """Fold all, and return the lines of the interviews; the session is asked for the draw only.

@@ -66,9 +66,13 @@ def open_until(context: Context, stop: threading.Event, *, clock: Callable[[], d
     Interviews are checked a few at a time and only when no envelope waits, so that checking delays no opening.
     """
     worker = OpeningWorker(
-        database=context.database, keystore=context.keystore, microdata=context.microdata, clock=clock
+        database=context.database,
+        keystore=context.keystore,
+        microdata=context.microdata,
+        clock=clock,
+        blobs=context.blobs,
     )
-    checker = CheckingWorker(context.database, context.keystore, clock)
+    checker = CheckingWorker(context.database, context.keystore, clock, context.blobs)
     pause, look_at = IDLE_SECONDS, 0.0
     while not stop.is_set():
         try:

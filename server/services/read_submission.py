@@ -24,7 +24,7 @@ from server.errors import BadRequest, NotFound
 from server.folding import media, reading
 from server.folding.arrivals import Arrival, read_arrivals
 from server.folding.media import StoredMedium
-from server.folding.opener import Waits
+from server.folding.waiting import Waits
 from server.keystore import KeyStore
 from sync_protocol import reconcile
 from sync_protocol.errors import EnvelopeError
@@ -180,7 +180,7 @@ def read_xml(session: Session, revision: StandingRow, *, keystore: KeyStore, blo
     (stored,) = interviews.revisions_by_id(session, [revision.revision_id])
     try:
         return reading.instance_xml(session, stored, keystore=keystore, blobs=blobs)
-    except EnvelopeError:
+    except (EnvelopeError, Waits):
         raise NotFound(NOT_HERE) from None
 
 

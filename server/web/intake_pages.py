@@ -19,9 +19,9 @@ from server.context import caller, current, roles, rows
 from server.db.queries.intake import CONFLICT, FILTERS, HELD, MEDIA, NEEDS, QUARANTINE, WAITING, Wish
 from server.db.scope import NOTHING, Scope
 from server.errors import BadRequest, KeyStoreLocked, NotFound
+from server.folding.arrival_reasons import CODES, SETTLE, reason_of
 from server.folding.arrivals import instance_name
 from server.folding.check_texts import text_of
-from server.folding.reasons import REASONS, reason_of
 from server.services import list_arrivals, list_findings, read_submission
 from server.services.list_arrivals import Pending, SenderDay
 from server.services.list_findings import InterviewFindings
@@ -166,7 +166,7 @@ def page_of(template: str, **values: Any) -> str:
     )
 
 
-HOLD_CODES: Final = frozenset(code for code, one in REASONS.items() if one.action == "settle")
+HOLD_CODES: Final = frozenset(code for code in CODES if reason_of(code).action == SETTLE)
 
 
 def _reason(language: str, code: str) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from sqlalchemy import bindparam, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from server.db.insert import insert_new
+from server.db.insert import insert_new, upsert
 from server.db.tables import Attachment, Interview, Revision, WantedMedium
 
 T = TypeVar("T")
@@ -50,9 +50,19 @@ def add_attachments(session: Session, rows: Sequence[AttachmentRow]) -> None:
 
 
 def put_wanted(session: Session, rows: Sequence[WantedRow]) -> None:
-    """Add what instances name, each name once."""
+    """Write what instances name, new or known; whether it is here stays as it is."""
     if rows:
-        session.connection().execute(insert_new(session, WantedMedium), [asdict(row) for row in rows])
+        statement = upsert(session, WantedMedium)
+        statement = statement.on_conflict_do_update(
+            index_elements=["instance_id", "name_tag"], set_={"sealed": statement.excluded.sealed}
+        )
+        session.connection().execute(statement, [asdict(row) for row in rows])
+
+
+def has(session: Session, instance_id: bytes, name_tag: bytes) -> bool:
+    """Say whether a medium of this name has come to an instance."""
+    is_here = exists().where(Attachment.instance_id == instance_id, Attachment.name_tag == name_tag)
+    return bool(session.scalar(select(is_here)))
 
 
 def attachments_of(session: Session, instance_ids: Iterable[bytes]) -> tuple[AttachmentRow, ...]:
@@ -94,6 +104,21 @@ def set_here(session: Session, is_here: Mapping[tuple[bytes, bytes], bool]) -> N
         session.connection().execute(
             statement, [{"of": key[0], "named": key[1], "here": here} for key, here in sorted(is_here.items())]
         )
+
+
+def set_beside_ciphertext(session: Session, envelope_ids: Iterable[bytes], *, is_beside: bool) -> None:
+    """Write of media whether they came in clear to an instance whose files are all encrypted."""
+    for chunk in _chunks(sorted(set(envelope_ids))):
+        session.execute(
+            update(Attachment).where(Attachment.envelope_id.in_(chunk)).values(is_beside_ciphertext=is_beside)
+        )
+
+
+def beside_ciphertext(session: Session) -> tuple[AttachmentRow, ...]:
+    """Return media that came in clear to an instance whose files are all encrypted, the oldest first."""
+    query = select(*_ATTACHMENT).where(Attachment.is_beside_ciphertext)
+    rows = session.execute(query.order_by(Attachment.received_at, Attachment.envelope_id))
+    return tuple(AttachmentRow(**row._mapping) for row in rows)  # noqa: SLF001
 
 
 def missing_by_interview(session: Session) -> Mapping[bytes, int]:

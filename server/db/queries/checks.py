@@ -119,6 +119,13 @@ _CURRENT: Final = (
 )
 
 
+def forget(session: Session, instance_ids: Iterable[bytes]) -> None:
+    """Let the revisions of these instances be checked again."""
+    for chunk in _chunks(sorted(set(instance_ids))):
+        revisions = select(Revision.revision_id).where(Revision.instance_id.in_(chunk))
+        session.execute(delete(InterviewCheck).where(InterviewCheck.revision_id.in_(revisions)))
+
+
 def pending_ids(session: Session, basis: bytes, *, limit: int) -> tuple[int, ...]:
     """Return current revisions that have no check on this basis, in the order in which their envelopes came."""
     query = _pending(select(Revision.revision_id), basis).order_by(Revision.envelope_sequence).limit(limit)

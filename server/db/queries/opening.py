@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
-from sqlalchemy import and_, bindparam, case, exists, func, or_, select, update
+from sqlalchemy import and_, bindparam, case, exists, func, or_, select, true, update
 from sqlalchemy.orm import Session, aliased
 
 from server.db.queries.forms import DRAFT, RETIRED
@@ -17,6 +17,8 @@ from server.db.tables.envelopes import (
     WAITING_FOR_EPOCH,
     WAITING_FOR_FORM,
     WAITING_FOR_KEY,
+    WAITING_FOR_MEDIA,
+    WAITING_FOR_ODK_KEY,
 )
 from sync_protocol.constants import Kind
 
@@ -29,7 +31,15 @@ UNKNOWN_FORM_VERSION: Final = "unknown-form-version"
 """At the OpenRosa door, where a submission names its form by words: it is looked up again whenever one is published."""
 RELEASED: Final = "released"
 """Kept with an envelope for ever: a person has let it in although its device is revoked, or its form retired."""
-_MAY_OPEN: Final = or_(Envelope.state != QUARANTINED, Envelope.reason.is_distinct_from(AFTER_REVOCATION))
+ENDED_BY_A_FILE: Final = ("odk-undecryptable", "odk-signature-invalid")
+"""Reasons of an encrypted submission that another copy of its XML may end."""
+WIPED: Final = "wiped"
+"""Kept with an envelope for ever: what it held is gone, and its row says that it was there."""
+_LASTING: Final = (RELEASED, WIPED)
+_KEPT: Final = case((Envelope.reason.in_(_LASTING), Envelope.reason), else_=None)
+_MAY_OPEN: Final = or_(
+    Envelope.state != QUARANTINED, func.coalesce(Envelope.reason, "").not_in((AFTER_REVOCATION, WIPED))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,12 +155,12 @@ def revocations(session: Session) -> Mapping[bytes, datetime]:
     return {digest: moment for digest, moment in rows if moment is not None}
 
 
-def epoch_bodies(session: Session, hashes: Iterable[bytes]) -> Mapping[bytes, bytes]:
-    """Return epoch envelopes by their id, but those that a person has yet to release."""
+def epoch_bodies(session: Session, hashes: Iterable[bytes], *, with_held: bool = False) -> Mapping[bytes, bytes]:
+    """Return epoch envelopes by their id; those that a person has yet to release for looking only."""
     found: dict[bytes, bytes] = {}
     for chunk in _chunks(sorted(set(hashes))):
         query = select(Envelope.envelope_id, Envelope.body).where(
-            Envelope.envelope_id.in_(chunk), Envelope.kind == Kind.EPOCH, _MAY_OPEN
+            Envelope.envelope_id.in_(chunk), Envelope.kind == Kind.EPOCH, true() if with_held else _MAY_OPEN
         )
         found |= {digest: body for digest, body in session.execute(query)}
     return found
@@ -174,6 +184,14 @@ def form_names(session: Session) -> Mapping[tuple[str, str], bytes]:
     """Return the hash of each form version that was ever published, by form_id and version."""
     query = select(FormVersion.form_id, FormVersion.version, FormVersion.hash).where(FormVersion.state != DRAFT)
     return {(form_id, version): digest for form_id, version, digest in session.execute(query)}
+
+
+def is_published(session: Session, form_id: str, version: str) -> bool:
+    """Say whether a form version was ever published."""
+    is_known = exists().where(
+        FormVersion.form_id == form_id, FormVersion.version == version, FormVersion.state != DRAFT
+    )
+    return bool(session.scalar(select(is_known)))
 
 
 def set_states(session: Session, states: Sequence[tuple[int, str, str | None]]) -> None:
@@ -220,7 +238,11 @@ def release(session: Session, envelope_id: bytes) -> bool:
     epoch = select(Envelope.epoch_hash).where(Envelope.envelope_id == envelope_id).scalar_subquery()
     released = session.scalars(
         update(Envelope)
-        .where(or_(Envelope.envelope_id == envelope_id, Envelope.envelope_id == epoch), Envelope.state == QUARANTINED)
+        .where(
+            or_(Envelope.envelope_id == envelope_id, Envelope.envelope_id == epoch),
+            Envelope.state == QUARANTINED,
+            Envelope.reason.is_distinct_from(WIPED),
+        )
         .values(state=RECEIVED, reason=RELEASED)
         .returning(Envelope.envelope_id)
     ).all()
@@ -229,6 +251,7 @@ def release(session: Session, envelope_id: bytes) -> bool:
 
 def retry_unknown_forms(session: Session) -> None:
     """Let submissions whose form was unknown be opened again, for one was published."""
+    lock_fold(session)  # what is being opened meanwhile is looked at again under the same lock
     session.execute(
         update(Envelope)
         .where(Envelope.state == QUARANTINED, Envelope.reason == UNKNOWN_FORM_VERSION)
@@ -236,10 +259,40 @@ def retry_unknown_forms(session: Session) -> None:
     )
 
 
+def retry_encrypted(session: Session, instance_ids: Iterable[bytes]) -> None:
+    """Let encrypted submissions of these instances be opened again, for a file of theirs has come."""
+    may_end = or_(
+        Envelope.state == WAITING_FOR_MEDIA,
+        and_(Envelope.state == QUARANTINED, Envelope.reason.in_(ENDED_BY_A_FILE)),
+    )
+    for chunk in _chunks(sorted(set(instance_ids))):
+        statement = update(Envelope).where(Envelope.state != OPENED, may_end, Envelope.instance_id.in_(chunk))
+        session.execute(statement.values(state=RECEIVED, reason=_KEPT))
+
+
+def retry_odk_keys(session: Session) -> None:
+    """Let encrypted submissions be opened again that waited for a key, for one has come."""
+    session.execute(update(Envelope).where(Envelope.state == WAITING_FOR_ODK_KEY).values(state=RECEIVED, reason=_KEPT))
+
+
+def wipe(session: Session, envelope_ids: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Mark attachments as wiped, so that nobody looks for their blobs; return those that were not yet."""
+    found: list[bytes] = []
+    for chunk in _chunks(sorted(set(envelope_ids))):
+        statement = update(Envelope).where(Envelope.envelope_id.in_(chunk), Envelope.reason.is_distinct_from(WIPED))
+        found += session.scalars(statement.values(reason=WIPED, blob_sha256=None).returning(Envelope.envelope_id))
+    return tuple(found)
+
+
+def wipe_quarantined(session: Session, reason: str) -> tuple[bytes, ...]:
+    """Empty the envelopes that are in quarantine for a reason; return their ids, which stay."""
+    statement = update(Envelope).where(Envelope.state == QUARANTINED, Envelope.reason == reason)
+    return tuple(session.scalars(statement.values(reason=WIPED, body=b"").returning(Envelope.envelope_id)))
+
+
 def reopen_all(session: Session) -> None:
     """Put every envelope back to received, but those that a person has yet to release."""
-    kept = case((Envelope.reason == RELEASED, RELEASED), else_=None)
-    session.execute(update(Envelope).where(_MAY_OPEN).values(state=RECEIVED, reason=kept))
+    session.execute(update(Envelope).where(_MAY_OPEN).values(state=RECEIVED, reason=_KEPT))
 
 
 def last_decision(session: Session) -> bytes | None:
