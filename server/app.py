@@ -12,6 +12,7 @@ from server.api import (
     app_users,
     auth,
     codebooks,
+    entities,
     estimates,
     evolution,
     fieldwork,
@@ -48,6 +49,7 @@ DOORS = (
     evolution,
     fieldwork,
     findings,
+    entities,
     estimates,
     users,
     projects,
@@ -57,13 +59,13 @@ DOORS = (
     problems,
     pages,
     form_pages,
+    account_pages,
+    people_pages,
+    app_user_pages,
     intake_pages,
     intake_actions,
     submissions,
     submission_decisions,
-    account_pages,
-    people_pages,
-    app_user_pages,
 )
 SESSION_HOURS = 12
 
@@ -116,6 +118,5 @@ def create_app(config: Config, context: Context | None = None) -> Flask:
     problems.register(app)
     for door in DOORS:
         app.register_blueprint(door.blueprint)
-    for blueprint in openrosa.blueprints:
-        app.register_blueprint(blueprint)
+    openrosa.register(app)
     return app

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from flask import Request, Response, g, request
+from werkzeug.datastructures import Authorization
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from server.errors import BadRequest, Malformed, TooLarge, UnsupportedMedia
@@ -19,6 +20,14 @@ class MemoryRequest(Request):
 
     max_content_length = DEFAULT_BYTES
     max_form_memory_size = None  # bounded by the content length already
+
+    @property
+    def authorization(self) -> Authorization | None:
+        """What the Authorization header gives; None when there is none, or nothing to be read."""
+        try:
+            return Authorization.from_header(self.environ.get("HTTP_AUTHORIZATION"))
+        except ValueError:  # werkzeug's, for Basic with letters that base64 has not
+            return None
 
     def _get_file_stream(self, *_: Any, **__: Any) -> io.BytesIO:
         return io.BytesIO()

@@ -10,9 +10,11 @@ import click
 
 from server.cli import (
     accounts,
+    app_users,
     codebooks,
     demonstration,
     devices,
+    entities,
     estimates,
     evolution,
     fieldwork,
@@ -63,13 +65,14 @@ evolution.register(forms.form)
 for group in (
     forms.form,
     devices.device,
-    devices.app_user,
+    app_users.app_user,
     fieldwork.frame,
     fieldwork.psu,
     holds.hold,
     findings.finding,
     holds.quarantine,
     odk_keys.odk_key,
+    entities.entity,
     estimates.estimate,
     estimates.release,
     accounts.user,

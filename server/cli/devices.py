@@ -1,8 +1,5 @@
-"""``passerelle device`` and ``passerelle app-user``: what lets tablets in, and the reference device."""
+"""``passerelle device``: what lets tablets in, and the reference device."""
 
-import base64
-import json
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +15,6 @@ if TYPE_CHECKING:
     from server.config import Config
 
 ROLES = ("enumerator", "supervisor")
-MODES = ("survey", "training", "pilot")
 
 
 @click.group()
@@ -155,107 +151,7 @@ def sync(folder: Path, link: str | None, ask_pin: bool, as_json: bool) -> None:
         raise Refusal(f"the sync was {report.outcome}: {report.reason or 'no answer'}. Nothing was lost; try again.")
 
 
-@click.group("app-user")
-def app_user() -> None:
-    """Let ODK Collect in: one app user an enumerator."""
-
-
-@app_user.command(epilog='\b\nExample:\n  passerelle app-user create "Tablet 12" --enumerator 0012\n')
-@click.argument("name")
-@click.option("--enumerator", required=True, metavar="CODE", help="Code of the enumerator who will use it.")
-@click.option(
-    "--mode", type=click.Choice(MODES), default="survey", show_default=True, help="What its interviews are for."
-)
-@click.option("--team", default="", metavar="CODE", help="Team of the enumerator.")
-@click.option("--language", type=click.Choice(["en", "fr"]), default=None, help="Of messages; both if not given.")
-@project_option
-@click.option("--server", metavar="URL", help="How the tablet reaches this server; PASSERELLE_BASE_URL if not given.")
-@click.option("--qr", is_flag=True, help="Draw the settings as a QR code that Collect scans.")
-@json_option
-@pass_desk
-def create(desk: Desk, /, name: str, server: str | None, qr: bool, as_json: bool, **options: Any) -> None:
-    """Make an app user and print the server address for Collect; it is shown this once."""
-    from server.clock import utc_now
-    from server.services import app_users
-
-    members = {"enumerator": options["enumerator"], "team": options["team"], "mode": options["mode"]}
-    with desk.context() as context, context.database.transaction() as session:
-        token = app_users.create_app_user(
-            session,
-            name=name,
-            **members,
-            language=options["language"] or "",
-            project_id=chosen_project(session, options["project"]),
-            user=actor(),
-            now=utc_now(),
-        )
-        url = f"{_base_url(context.config, server)}/key/{token}"
-    if as_json:
-        print_json({"name": name, **members, "url": url})
-        return
-    click.echo(url)
-    if qr:
-        _collect_qr(url).terminal(compact=True)
-
-
-@app_user.command("list", epilog="\b\nExample:\n  passerelle app-user list\n")
-@json_option
-@pass_desk
-def list_app_users(desk: Desk, as_json: bool) -> None:
-    """List app users."""
-    from server.db.queries import devices
-
-    with desk.context() as context, context.database.read() as session:
-        found = devices.app_users(session)
-    if as_json:
-        print_json(found)
-        return
-    columns = ("name", "project", "enumerator", "team", "mode", "created", "revoked")
-    rows = [
-        (one.name, one.project_id, one.enumerator, one.team, one.mode, one.created_at, one.revoked_at) for one in found
-    ]
-    print_table("App users", columns, rows)
-
-
-@app_user.command(
-    "forms",
-    epilog="""\b
-Examples:
-  passerelle app-user forms "Tablet 12" hh_remit village
-  passerelle app-user forms "Tablet 12" --every
-""",
-)
-@click.argument("name")
-@click.argument("form_ids", nargs=-1, metavar="[FORM_ID]...")
-@click.option("--every", is_flag=True, help="Every form of its project, those of later too.")
-@pass_desk
-def choose_forms(desk: Desk, name: str, form_ids: tuple[str, ...], every: bool) -> None:
-    """Choose which forms an app user is given; submissions of any are taken."""
-    from server.clock import utc_now
-    from server.services import app_users
-
-    if every == bool(form_ids):
-        raise click.UsageError("Name the forms, or give --every.")
-    with desk.context() as context, context.database.transaction() as session:
-        app_user = app_users.find_app_user(session, name)
-        app_users.choose_forms(session, app_user, form_ids=None if every else form_ids, user=actor(), now=utc_now())
-    click.echo(f"{name} is given {'every form' if every else ', '.join(form_ids)}.")
-
-
-@app_user.command("revoke", epilog='\b\nExample:\n  passerelle app-user revoke "Tablet 12"\n')
-@click.argument("name")
-@pass_desk
-def revoke_app_user(desk: Desk, name: str) -> None:
-    """Revoke an app user: its address stops working."""
-    from server.clock import utc_now
-    from server.services import app_users
-
-    with desk.context() as context, context.database.transaction() as session:
-        app_users.revoke_app_user(session, name=name, user=actor(), now=utc_now())
-    click.echo(f"Revoked {name}.")
-
-
-def _base_url(config: "Config", server: str | None) -> str:
+def tablets_url(config: "Config", server: str | None) -> str:
     """Return how tablets reach this server."""
     url = (server or config.base_url or f"http://{config.bind}").rstrip("/")
     if not url.startswith(("http://", "https://")):
@@ -269,7 +165,7 @@ def _enrolment_link(desk: Desk, server: str | None, project: str | None, **membe
     from sync_protocol.enrolment import EnrolmentLink, encode_link
 
     with desk.context() as context:
-        base_url = _base_url(context.config, server)
+        base_url = tablets_url(context.config, server)
         with context.database.transaction() as session:
             number = chosen_project(session, project)
             token = enrol_device.issue_token(session, **members, project_id=number, user=actor(), now=utc_now())
@@ -280,10 +176,3 @@ def _qr(text: str) -> "segno.QRCode":
     import segno
 
     return segno.make(text, error="m", micro=False)
-
-
-def _collect_qr(url: str) -> "segno.QRCode":
-    """Make the QR code that Collect scans: its settings as JSON, deflated, in base64."""
-    general = {"server_url": url, "form_update_mode": "match_exactly", "autosend": "wifi_and_cellular"}
-    settings = json.dumps({"general": general, "admin": {}}).encode()
-    return _qr(base64.b64encode(zlib.compress(settings)).decode())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from server.cli import form_states
-from server.cli.desk import Desk, actor, json_option, pass_desk, print_json, print_table, working
+from server.cli.desk import Desk, actor, json_option, pass_desk, plain, print_json, print_table, working
 from server.cli.edge import Refusal
 from server.cli.form_report import (
     chosen_language,
@@ -111,13 +111,14 @@ form_states.register(form)
 @json_option
 @pass_desk
 def list_forms(desk: Desk, as_json: bool) -> None:
-    """List all versions in the order of publication, drafts last."""
+    """List all versions in the order of publication, drafts last; say which cannot be offered to ODK Collect."""
     from server.db.queries import forms
+    from server.services import offer_forms
 
     with desk.context() as context, context.database.read() as session:
-        versions = forms.versions(session)
+        versions, faults = forms.versions(session), offer_forms.faults(session)
     if as_json:
-        print_json(versions)
+        print_json([{**plain(one), "fault": faults.get(one.hash)} for one in versions])
         return
     print_table(
         "Forms",
@@ -135,6 +136,9 @@ def list_forms(desk: Desk, as_json: bool) -> None:
             for one in versions
         ],
     )
+    for one in versions:
+        if one.hash in faults:
+            click.echo(f"Not offered to ODK Collect: {one.form_id} {one.version}, for {faults[one.hash]}.", err=True)
 
 
 @form.command(epilog="\b\nExample:\n  passerelle form show hh_remit\n")

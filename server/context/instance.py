@@ -35,7 +35,7 @@ class Context:
         self.tablets = TabletSecrets(keystore)
         self.blocked = Blocked()
         self.shelf: Shelf[Any] = Shelf()
-        self.checked_versions: dict[bytes, str] = {}
+        self.sound_versions: set[bytes] = set()
         self.verified = VerifiedPasswords()
         self._definitions: OrderedDict[bytes, FormDefinition] = OrderedDict()
         self._signing_keys: dict[str, bytes] = {}

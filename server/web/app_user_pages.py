@@ -11,7 +11,7 @@ from server.clock import utc_now
 from server.context import Context, caller, current, roles
 from server.errors import BadRequest, Conflict, NotFound
 from server.services import app_users, collect_settings, deliver_forms
-from server.services.collect_settings import Settings, Wishes
+from server.services.collect_settings import Settings
 from server.web.pages import POLICY, date, page_language, protect, refuse_foreign, render_page
 from server.web.people_messages import people_word
 from server.web.project_choice import chosen_project, page_scope, visible_projects
@@ -113,7 +113,8 @@ def _code(app_user_id: int, *, with_password: bool) -> Response:
 def _settings(context: Context, app_user_id: int, *, with_password: bool) -> Settings:
     """Give an app user a fresh access, in one transaction with what it is written into."""
     with context.database.transaction() as session:
-        found = collect_settings.find_app_user(session, app_user_id, caller().scope)
+        found = app_users.show_app_user(session, app_user_id, caller().scope)
+        wishes = collect_settings.usual_wishes(session, found, {})
         reach = collect_settings.give_access(
             session,
             found,
@@ -122,8 +123,6 @@ def _settings(context: Context, app_user_id: int, *, with_password: bool) -> Set
             user=caller().name,
             now=utc_now(),
         )
-        name = collect_settings.project_name(session, found)
-    wishes = Wishes(project_name=name, language=found.language, enumerator=found.enumerator)
     return collect_settings.write_settings(reach, wishes)
 
 

@@ -4,7 +4,7 @@ Tokens and passwords are kept in forms that nobody can show again, so each code 
 there before stops.
 """
 
-from server.services.collect_settings.access import Reach, find_app_user, give_access, project_name
+from server.services.collect_settings.access import Reach, give_access
 from server.services.collect_settings.document import (
     AUTOSEND,
     CONSTRAINTS,
@@ -19,6 +19,7 @@ from server.services.collect_settings.document import (
     png,
     qr_code,
     svg,
+    usual_wishes,
     write_settings,
 )
 
@@ -33,12 +34,11 @@ __all__ = [
     "Reach",
     "Settings",
     "Wishes",
-    "find_app_user",
     "give_access",
     "payload",
     "png",
-    "project_name",
     "qr_code",
     "svg",
+    "usual_wishes",
     "write_settings",
 ]

@@ -9,8 +9,7 @@ from sqlalchemy.orm import Session
 
 from server.db.queries import audit, visitors
 from server.db.queries.devices import StoredAppUser
-from server.db.scope import EVERYTHING, Scope
-from server.errors import Conflict, NotFound
+from server.errors import Conflict
 from server.keystore import TabletSecrets, new_password
 from sync_protocol.enrolment import token_hash
 
@@ -28,23 +27,6 @@ class Reach:
 
     def __repr__(self) -> str:
         return "Reach(…)"
-
-
-def find_app_user(session: Session, app_user_id: int, scope: Scope = EVERYTHING) -> StoredAppUser:
-    """Return an app user that somebody may see.
-
-    Raises:
-        NotFound: there is none.
-    """
-    found = visitors.app_user(session, app_user_id)
-    if found is None or not _is_in(found, scope):
-        raise NotFound(f"there is no app user {app_user_id} here")
-    return found
-
-
-def project_name(session: Session, app_user: StoredAppUser) -> str:
-    """Return the name of an app user's project, which Collect shows."""
-    return visitors.project_name(session, app_user.project_id)
 
 
 def give_access(
@@ -81,12 +63,3 @@ def give_access(
     # The token that nobody hears of takes the place of the one that was known.
     visitors.set_access(session, app_user.app_user_id, token_hash=token_hash(token), username=username, secret=secret)
     return Reach(server_url=f"{base_url}/projects/{app_user.project_id}", username=username, password=password)
-
-
-def _is_in(app_user: StoredAppUser, scope: Scope) -> bool:
-    """Say whether an account sees an app user."""
-    return (
-        (scope.projects is None or app_user.project_id in scope.projects)
-        and scope.team in (None, app_user.team)
-        and scope.enumerator in (None, app_user.enumerator)
-    )

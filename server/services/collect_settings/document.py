@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import segno
+from sqlalchemy.orm import Session
 
+from server.db.queries import projects
+from server.db.queries.devices import StoredAppUser
 from server.errors import BadRequest
 from server.services.collect_settings.access import Reach
 
@@ -96,6 +99,23 @@ class Wishes:
     is_locked: bool = False
 
 
+def usual_wishes(session: Session, app_user: StoredAppUser, asked: Mapping[str, Any]) -> Wishes:
+    """Return what is asked for, and for the rest what the app user and its project say.
+
+    Raises:
+        BadRequest: a wish that is not known.
+    """
+    if not asked.keys() <= Wishes.__dataclass_fields__.keys():
+        raise BadRequest(f"these are known: {', '.join(Wishes.__dataclass_fields__)}")
+    project = projects.project(session, app_user.project_id)
+    usual = {
+        "project_name": "" if project is None else project.name,
+        "language": app_user.language,
+        "enumerator": app_user.enumerator,
+    }
+    return Wishes(**{**usual, **asked})
+
+
 def write_settings(reach: Reach, wishes: Wishes) -> Settings:
     """Write the settings of a tablet.
 
@@ -104,7 +124,7 @@ def write_settings(reach: Reach, wishes: Wishes) -> Settings:
     """
     if wishes.is_locked and not wishes.admin_password:
         raise BadRequest("a locked tablet needs a password of the administrator: without one anybody opens the lock")
-    icon = wishes.project_icon or wishes.project_name[:1]
+    icon = wishes.project_icon or str(wishes.project_name)[:1]
     general: dict[str, Any] = {
         "server_url": reach.server_url,
         "username": reach.username,

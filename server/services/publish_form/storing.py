@@ -14,6 +14,7 @@ from server.db.queries.form_media import StoredMedium
 from server.db.queries.forms import DRAFT, PUBLISHED, NewVersion, StoredVersion
 from server.db.tables.accounts import FIRST_PROJECT
 from server.errors import FormChangeBreaks
+from server.folding.entity_lists import declare_lists
 from server.services.publish_form.examining import Examined, examine
 from server.services.publish_form.members import difference_members, finding_members, plain
 from server.services.publish_form.placing import place, refuse_archived_form, taken
@@ -118,6 +119,7 @@ def make_public(
     refuse_archived_form(session, version.form_id)
     record(session, version, action=PUBLISHED, user=user, note=note, now=now)
     opening.retry_unknown_forms(session)
+    declare_lists(session, version, user=user, now=now)
     forms.set_published(
         session,
         version.hash,
