@@ -1,8 +1,11 @@
 """The app factory: puts doors, console and context together; no IO beyond opening the key store."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
-from flask import Flask
+from flask import Flask, Request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from server.api import (
     auth,
@@ -39,10 +42,25 @@ DOORS = (
 SESSION_HOURS = 12
 
 
+class ConsoleSessions(SecureCookieSessionInterface):
+    """Sessions of the console: a request without a cookie, as tablets send them, makes nobody read one."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return the session of a request."""
+        if "HTTP_COOKIE" not in request.environ:
+            return self.session_class()
+        return super().open_session(app, request)
+
+
 class PasserelleApp(Flask):
     """A Flask app whose requests stay in memory."""
 
     request_class = MemoryRequest
+    session_interface = ConsoleSessions()
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the view as it is: none is a coroutine, and asking costs each request a part of its time."""
+        return func
 
 
 def create_app(config: Config, context: Context | None = None) -> Flask:

@@ -23,10 +23,13 @@ STRAY_SECONDS: Final = 24 * 3600.0
 class Incoming:
     """A blob that is being written: a context that removes it unless it was kept."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, folders_on_disk: set[Path]) -> None:
         self._directory = directory
+        self._folders_on_disk = folders_on_disk
         self._path = directory / INCOMING / secrets.token_hex(16)
-        self._file = self._path.open("xb")
+        with _full_disk_said():
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = self._path.open("xb", buffering=0)
 
     def write(self, sealed: bytes) -> None:
         """Append ciphertext.
@@ -34,8 +37,14 @@ class Incoming:
         Raises:
             StorageFull: when the disk is full.
         """
+        rest = memoryview(sealed)
         with _full_disk_said():
-            self._file.write(sealed)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+
+    def close(self) -> None:
+        """Let go of the file, which may then wait to be kept: a submission can bring more than can be open at once."""
+        self._file.close()
 
     def keep(self, sha256: bytes) -> None:
         """Put the blob on disk under its name; one that is there already is the same.
@@ -45,12 +54,15 @@ class Incoming:
         """
         target = _path(self._directory, sha256)
         with _full_disk_said():
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
+            self.close()
+            _sync(self._path)
             target.parent.mkdir(mode=0o700, exist_ok=True)
             self._path.replace(target)
-            _sync_directory(target.parent)
+            _sync(target.parent)
+            if target.parent not in self._folders_on_disk:
+                _sync(self._directory)
+                _sync(self._directory.parent)
+                self._folders_on_disk.add(target.parent)
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -59,7 +71,7 @@ class Incoming:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Close the file; what was not kept is removed."""
         with contextlib.suppress(OSError):
-            self._file.close()
+            self.close()
         self._path.unlink(missing_ok=True)
 
 
@@ -69,11 +81,15 @@ class Blobs:
     def __init__(self, directory: Path) -> None:
         """Take the folder; it is made when the first blob comes."""
         self._directory = directory
+        self._folders_on_disk: set[Path] = set()
 
     def incoming(self) -> Incoming:
-        """Begin a blob."""
-        (self._directory / INCOMING).mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Incoming(self._directory)
+        """Begin a blob.
+
+        Raises:
+            StorageFull: when the disk is full.
+        """
+        return Incoming(self._directory, self._folders_on_disk)
 
     def has(self, sha256: bytes) -> bool:
         """Say whether a blob is here."""
@@ -95,17 +111,20 @@ class Blobs:
 
     def old(self, now: float | None = None) -> Iterator[bytes]:
         """Yield the blobs that have been here for a day: those of them that nothing names are strays."""
-        before = (time.time() if now is None else now) - STRAY_SECONDS
-        for path in self._directory.glob("??/*"):
-            if path.stat().st_mtime < before:
-                yield bytes.fromhex(path.parent.name + path.name)
+        for path in self._old_files("??/*", now):
+            yield bytes.fromhex(path.parent.name + path.name)
 
     def remove_unfinished(self, now: float | None = None) -> None:
         """Remove what was begun a day ago and never kept: its writer was killed."""
+        for path in self._old_files(f"{INCOMING}/*", now):
+            path.unlink(missing_ok=True)
+
+    def _old_files(self, pattern: str, now: float | None) -> Iterator[Path]:
         before = (time.time() if now is None else now) - STRAY_SECONDS
-        for path in (self._directory / INCOMING).glob("*"):
-            if path.stat().st_mtime < before:
-                path.unlink(missing_ok=True)
+        for path in self._directory.glob(pattern):
+            with contextlib.suppress(FileNotFoundError):  # another process sweeps too
+                if path.stat().st_mtime < before:
+                    yield path
 
 
 def _path(directory: Path, sha256: bytes) -> Path:
@@ -113,14 +132,13 @@ def _path(directory: Path, sha256: bytes) -> Path:
     return directory / name[:2] / name[2:]
 
 
-def _sync_directory(directory: Path) -> None:
-    """Put the entries of a folder on disk, and its own entry in its parent."""
-    for folder in (directory, directory.parent):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _sync(path: Path) -> None:
+    """Put a file, or the entries of a folder, on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager

@@ -176,6 +176,13 @@ class TooLarge(Problem):
     remedy = "Send less at once: the limits are in `GET /sync/v1/hello`."
 
 
+class LengthRequired(Problem):
+    """A body that says neither how long it is nor comes in chunks."""
+
+    slug, status, title = "length-required", 411, "The request does not say how long it is"
+    remedy = "Send a Content-Length, or chunks. Something on the way may have taken it off."
+
+
 class UnsupportedMedia(Problem):
     """A body of another type than this address takes."""
 
@@ -268,17 +275,10 @@ class CursorExpired(Problem):
 
 
 class SubmissionUnreadable(Problem):
-    """A submission that is not a readable instance: nothing could be kept of it."""
+    """A submission without the part that holds the form: nothing could be kept of it."""
 
-    slug, status, title = "submission-unreadable", 400, "The submission cannot be read"
-    remedy = "The form stays on the tablet. Open it there, finalise it again and send it once more."
-
-
-class MediaNotAccepted(Problem):
-    """A submission with files: they are not taken yet, and are not dropped silently."""
-
-    slug, status, title = "media-not-accepted", 413, "Files are not accepted here yet"
-    remedy = "The form stays on the tablet with its files. Send it once the server takes files, or leave them out."
+    slug, status, title = "submission-unreadable", 400, "The submission holds no form"
+    remedy = "The form stays on the tablet. Check the server's address in its settings, and send it once more."
 
 
 def all_problems() -> tuple[type[Problem], ...]:

@@ -30,7 +30,7 @@ from sync_protocol.constants import (
 from sync_protocol.documents import canonical_json, document_hash
 from sync_protocol.epoch import Epoch, check_version, parse_epoch, verify_signature
 from sync_protocol.errors import EnvelopeError, LocalError
-from sync_protocol.plaintext import Manifest
+from sync_protocol.plaintext import Manifest, Medium
 from sync_protocol.signatures import Signer
 
 FRONT: Final = struct.Struct(">4sBBBB32sIQ32s16s")
@@ -241,6 +241,25 @@ def _open(body: bytes, kind: Kind, content_key: bytes, dictionary: bytes | None)
     except (InvalidTag, ValueError):
         raise EnvelopeError("undecryptable", "sealed under another key, or altered") from None
     return plaintext.unpack(packed, dictionary=None if header.dictionary_hash == NO_HASH else dictionary)
+
+
+def open_attachment(body: bytes, content_key: bytes) -> tuple[Manifest, Medium]:
+    """Open an attachment whose signature has been verified; return its manifest and the one medium that it names.
+
+    Raises:
+        EnvelopeError: as `open_interview`; ``malformed`` when it does not name one medium, by a hash and a key.
+    """
+    manifest, document = _open(body, Kind.ATTACHMENT, content_key, None)
+    if document or len(manifest.media) != 1 or not _is_keyed(manifest.media[0]):
+        raise EnvelopeError("malformed", "an attachment names one medium, and nothing else")
+    return manifest, manifest.media[0]
+
+
+def _is_keyed(medium: Medium) -> bool:
+    try:
+        return len(bytes.fromhex(medium.sha256)) == len(bytes.fromhex(medium.key)) == HASH_BYTES
+    except ValueError:
+        return False
 
 
 def open_decision(body: bytes, content_key: bytes) -> tuple[Manifest, dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 A revision is one instanceID with one set of canonical answers. An interview is a connected graph of revisions by
 their parents, named by its root. Clocks and arrival are not looked at. Nothing is dropped: every revision is the
-current one, in a conflict, or superseded by a descendant of its own mode (training never hides a survey's answers).
+current one, in a conflict, or superseded by a descendant of its own mode (training never hides a survey's answers) or
+by a person's resolution, which holds until a head comes that was not there when it was made.
 """
 
 import hashlib
@@ -67,14 +68,33 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """What a person decided about a conflict, having seen certain heads.
+
+    Attributes:
+        rank: place in the office's chain of decisions, then the envelope id: of several that hold, the highest counts.
+        chosen: key of the revision that counts.
+        seen: keys of the heads that were there.
+    """
+
+    rank: tuple[int, bytes]
+    chosen: tuple[bytes, bytes]
+    seen: frozenset[tuple[bytes, bytes]]
+
+    def holds(self, heads: Set[tuple[bytes, bytes]]) -> bool:
+        """Say whether it still decides: the chosen one is a head, and none has come that was not seen."""
+        return self.chosen in heads and heads <= self.seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FoldedInterview:
-    """What a set of revisions means.
+    """What a set of revisions and resolutions means.
 
     Attributes:
         interview_id: (16,) instanceID of the root, which may not have arrived yet.
         current: key of the revision whose answers count, provisionally where `conflicts` names others.
         conflicts: keys of the other revisions that no descendant supersedes, sorted.
-        superseded: keys of the revisions with a descendant of their mode, sorted.
+        superseded: keys of the revisions with a descendant of their mode, or that a resolution set aside, sorted.
         missing: instanceIDs of parents that have not arrived, sorted.
     """
 
@@ -139,20 +159,24 @@ def components(revisions: Iterable[Revision]) -> tuple[tuple[Revision, ...], ...
     return tuple(sorted((tuple(group) for group in groups.values()), key=lambda group: group[0].key))
 
 
-def fold_component(revisions: Iterable[Revision]) -> FoldedInterview:
+def fold_component(revisions: Iterable[Revision], resolutions: Iterable[Resolution] = ()) -> FoldedInterview:
     """Fold the revisions of one interview.
 
     Args:
         revisions: at least one, all connected by their parents; any order, with repetitions.
+        resolutions: what was decided about it; any order, with repetitions. What is about another decides nothing.
     """
     known = unique(revisions)
     history = _History.of(known)
     heads = [revision for revision in known if revision.mode not in history.modes_below[revision.instance_id]]
+    chosen = _chosen({head.key for head in heads}, resolutions)
+    if chosen is not None:
+        heads = [head for head in heads if head.key == chosen]
     current = max(heads, key=lambda head: _precedence(head, history.depth[head.instance_id]))
     keys = {head.key for head in heads}
     return FoldedInterview(
         interview_id=history.root,
-        state=_state(known, history, heads),
+        state=_state(known, history, heads) if chosen is None else _complete(history),
         current=current.key,
         conflicts=tuple(sorted(keys - {current.key})),
         superseded=tuple(revision.key for revision in known if revision.key not in keys),
@@ -162,14 +186,29 @@ def fold_component(revisions: Iterable[Revision]) -> FoldedInterview:
     )
 
 
+def _chosen(heads: Set[tuple[bytes, bytes]], resolutions: Iterable[Resolution]) -> tuple[bytes, bytes] | None:
+    """Return the head that the last resolution which still holds has chosen."""
+    holding = [resolution for resolution in resolutions if resolution.holds(heads)]
+    return max(holding, key=lambda resolution: (resolution.rank, resolution.chosen)).chosen if holding else None
+
+
 def _precedence(head: Revision, depth: int) -> tuple[object, ...]:
     """Order heads by mode, role, depth and envelope id; the key settles what is equal even then."""
     return (_mode_rank(head.mode), ROLE_RANK.get(head.role, 0), depth, head.envelope_id, head.key)
 
 
-def fold(revisions: Iterable[Revision]) -> tuple[FoldedInterview, ...]:
-    """Fold any set of revisions into interviews, sorted by id."""
-    return tuple(sorted((fold_component(part) for part in components(revisions)), key=lambda item: item.interview_id))
+def fold(revisions: Iterable[Revision], resolutions: Iterable[Resolution] = ()) -> tuple[FoldedInterview, ...]:
+    """Fold any set of revisions and resolutions into interviews, sorted by id."""
+    about: defaultdict[bytes, list[Resolution]] = defaultdict(list)
+    for resolution in resolutions:
+        about[resolution.chosen[0]].append(resolution)
+    folded = [
+        fold_component(
+            part, [one for node in {revision.instance_id for revision in part} for one in about.get(node, ())]
+        )
+        for part in components(revisions)
+    ]
+    return tuple(sorted(folded, key=lambda item: item.interview_id))
 
 
 def state_hash(interviews: Iterable[FoldedInterview]) -> bytes:
@@ -202,6 +241,10 @@ def _state(known: Sequence[Revision], history: "_History", heads: Sequence[Revis
         return State.ID_COLLISION
     if len(heads) > 1:
         return State.CONFLICT
+    return _complete(history)
+
+
+def _complete(history: "_History") -> State:
     return State.INCOMPLETE_HISTORY if history.missing else State.CURRENT
 
 

@@ -12,7 +12,8 @@ from server.cli.edge import Refusal
 def verify(desk: Desk, as_json: bool) -> None:
     """Check every envelope and everything derived from them.
 
-    Hashes every envelope again, checks its signature, folds all of them afresh and compares with what is stored.
+    Hashes every envelope and every sealed medium again, checks signatures, folds all of them afresh and compares with
+    what is stored.
     Changes nothing.
     """
     from server.db.queries import envelopes
@@ -23,7 +24,11 @@ def verify(desk: Desk, as_json: bool) -> None:
             total = sum(envelopes.count_by_state(session).values())
         with counting("Verifying", total) as advance:
             report = verify_store.verify(
-                context.database, keystore=context.keystore, microdata=context.microdata, progress=advance
+                context.database,
+                keystore=context.keystore,
+                microdata=context.microdata,
+                blobs=context.blobs,
+                progress=advance,
             )
     if as_json:
         print_json(report)
@@ -46,7 +51,11 @@ def rebuild(desk: Desk, as_json: bool) -> None:
 
     with working("Rebuilding …"), desk.context() as context:
         report = service.rebuild(
-            database=context.database, keystore=context.keystore, microdata=context.microdata, now=utc_now()
+            database=context.database,
+            keystore=context.keystore,
+            microdata=context.microdata,
+            now=utc_now(),
+            blobs=context.blobs,
         )
     if as_json:
         print_json(report)

@@ -2,16 +2,18 @@
 
 import threading
 from collections import OrderedDict
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from flask import current_app
 
 from forms.definition import FormDefinition
 from server.blobs import Blobs
 from server.config import Config
+from server.context.blocked import Blocked
+from server.context.shelf import Shelf
 from server.db.engine import Database
-from server.db.queries import definitions, devices
-from server.keystore import DoorSealer, KeyStore
+from server.db.queries import definitions, devices, forms
+from server.keystore import DoorSealer, KeyStore, TabletSecrets
 from server.microdata import Microdata
 
 EXTENSION: Final = "passerelle"
@@ -29,8 +31,13 @@ class Context:
         self.microdata = microdata
         self.blobs = Blobs(config.blobs_dir)
         self.door = DoorSealer(keystore)
+        self.tablets = TabletSecrets(keystore)
+        self.blocked = Blocked()
+        self.shelf: Shelf[Any] = Shelf()
+        self.checked_versions: dict[bytes, str] = {}
         self._definitions: OrderedDict[bytes, FormDefinition] = OrderedDict()
         self._signing_keys: dict[str, bytes] = {}
+        self._form_versions: dict[tuple[str, str], bytes] = {}
         self._guard = threading.Lock()
 
     @classmethod
@@ -61,6 +68,15 @@ class Context:
             while len(self._definitions) > DEFINITIONS:
                 self._definitions.popitem(last=False)
         return definition
+
+    def form_version_hash(self, form_id: str, version: str) -> bytes | None:
+        """Return the hash of a published form version, None while there is none."""
+        known = self._form_versions.get((form_id, version))
+        if known is None:
+            known = self.database.glance(lambda connection: forms.published_hash(connection, form_id, version))
+            if known is not None:
+                self._form_versions[form_id, version] = known
+        return known
 
     def signing_key(self, device_id: str) -> bytes | None:
         """Return the raw signing key of an enrolled device, revoked or not; it never changes under one id."""

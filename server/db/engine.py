@@ -42,12 +42,13 @@ class DatabaseUnusable(Exception):
 
 
 class _Call:
-    """One queued call and the promise of its result."""
+    """One queued call, on a session or on the bare connection, and the promise of its result."""
 
-    __slots__ = ("future", "result", "work")
+    __slots__ = ("future", "is_bare", "result", "work")
 
-    def __init__(self, work: Callable[[Session], Any]) -> None:
+    def __init__(self, work: Callable[..., Any], *, is_bare: bool) -> None:
         self.work = work
+        self.is_bare = is_bare
         self.future: Future[Any] = Future()
         self.result: Any = None
 
@@ -68,6 +69,7 @@ class Database:
         self._pid = 0
         self._guard = threading.Lock()
         self._engine: Engine | None = None
+        self._glancing: Engine | None = None
         self._writer: threading.Thread | None = None
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._write_lock: threading.Lock | _NoLock = _NoLock()
@@ -105,6 +107,17 @@ class Database:
             finally:
                 session.rollback()
 
+    def glance(self, look: Callable[[Connection], T]) -> T:
+        """Read with single statements, each on its own, without a transaction around them.
+
+        Raises:
+            Maintenance: when the database cannot be reached.
+        """
+        try:
+            return self._glance(look)
+        except Maintenance:  # the connection had died since its last use, which nobody checks before each glance
+            return self._glance(look)
+
     def submit(self, work: Callable[[Session], T]) -> T:
         """Run one call in a transaction, with others that wait; return its result after COMMIT.
 
@@ -112,10 +125,17 @@ class Database:
             Maintenance, StorageFull: when the commit fails; nothing of the call is stored.
             Exception: whatever the call raises; it alone is rolled back.
         """
+        return self._submit(work, is_bare=False)
+
+    def submit_bare(self, work: Callable[[Connection], T]) -> T:
+        """Do as `submit` does, without a session: for few statements whose time counts."""
+        return self._submit(work, is_bare=True)
+
+    def _submit(self, work: Callable[..., T], *, is_bare: bool) -> T:
         if not self.is_sqlite:
-            return self._submit_alone(work)
+            return self._submit_alone(work, is_bare=is_bare)
         engine = self.engine
-        call = _Call(work)
+        call = _Call(work, is_bare=is_bare)
         self._calls.put(call)
         if self._writer is None:
             self._start_writer(engine)
@@ -129,12 +149,23 @@ class Database:
         if self._writer is not None:
             self._calls.put(None)
             self._writer.join()
-        if self._engine is not None:
-            self._engine.dispose()
+        for engine in (self._engine, self._glancing):
+            if engine is not None:
+                engine.dispose()
         self._forget()
+
+    def _glance(self, look: Callable[[Connection], T]) -> T:
+        if self._pid != os.getpid():
+            self._adopt_process()
+        glancing = self._glancing
+        if glancing is None:
+            glancing = self._glancing = _make_glancing(self.url, is_sqlite=self.is_sqlite)  # twice, at worst
+        with _translated(), glancing.connect() as connection:
+            return look(connection)
 
     def _forget(self) -> None:
         self._engine = None
+        self._glancing = None
         self._writer = None
         self._calls = queue.SimpleQueue()
         self._write_lock = threading.Lock() if self.is_sqlite else _NoLock()
@@ -144,8 +175,9 @@ class Database:
         with self._guard:
             if self._pid == os.getpid():
                 return
-            if self._engine is not None:
-                self._engine.dispose(close=False)
+            for engine in (self._engine, self._glancing):
+                if engine is not None:
+                    engine.dispose(close=False)
             self._forget()
             self._pid = os.getpid()
 
@@ -155,10 +187,13 @@ class Database:
                 self._writer = threading.Thread(target=self._write, args=(engine,), name="writer", daemon=True)
                 self._writer.start()
 
-    def _submit_alone(self, work: Callable[[Session], T]) -> T:
+    def _submit_alone(self, work: Callable[..., T], *, is_bare: bool) -> T:
         """Run a call in its own transaction; again when the database chose it to break a deadlock."""
         for _ in range(RETRIES):
             try:
+                if is_bare:
+                    with _translated(), self.engine.begin() as connection:
+                        return work(connection)
                 with self.transaction() as session:
                     return work(session)
             except _Again:
@@ -167,10 +202,11 @@ class Database:
 
     def _write(self, engine: Engine) -> None:
         """Be the writer thread: take what waits, run it, commit, and only then let the callers go on."""
+        writing = engine.execution_options(**{WRITE_OPTION: True})
         while True:
             group, is_last = self._next_group()
             if group:
-                self._commit_group(engine, group)
+                self._commit_group(writing, group)
             if is_last:
                 return
 
@@ -187,12 +223,11 @@ class Database:
             group.append(call)
         return group, False
 
-    def _commit_group(self, engine: Engine, group: list[_Call]) -> None:
+    def _commit_group(self, writing: Engine, group: list[_Call]) -> None:
         try:
-            writing = engine.execution_options(**{WRITE_OPTION: True})
             with self._write_lock, _translated(), writing.connect() as connection, connection.begin():
                 for call in group:
-                    _run_in_savepoint(connection, call)
+                    (_run_bare if call.is_bare else _run_in_savepoint)(connection, call)
         except BaseException as error:  # noqa: BLE001 -- every caller must hear of it; the thread lives on
             for call in group:
                 if not call.future.done():
@@ -231,6 +266,24 @@ def _run_in_savepoint(connection: Connection, call: _Call) -> None:
         session.rollback()
         call.future.set_exception(error)
     session.close()
+
+
+def _run_bare(connection: Connection, call: _Call) -> None:
+    """Do as `_run_in_savepoint` does, on the connection itself; the savepoint's words go straight to the driver.
+
+    Raises:
+        Exception: when the database ended the whole transaction.
+    """
+    driver: Any = connection.connection.driver_connection
+    driver.execute("SAVEPOINT bare")
+    try:
+        call.result = call.work(connection)
+    except Exception as error:
+        if not _is_in_transaction(connection):
+            raise
+        driver.execute("ROLLBACK TO bare")
+        call.future.set_exception(error)
+    driver.execute("RELEASE bare")
 
 
 def _first(error: BaseException) -> BaseException:
@@ -277,6 +330,32 @@ def _refuse_old_sqlite() -> None:
         )
 
 
+_SQLITE: Final[dict[str, Any]] = {
+    "module": pysqlite3.dbapi2,
+    "pool_size": 16,
+    "max_overflow": 64,
+    "hide_parameters": True,  # an error message must not carry what was being stored
+    "connect_args": {"timeout": BUSY_SECONDS, "check_same_thread": False},
+}
+
+
+def _make_glancing(url: str, *, is_sqlite: bool) -> Engine:
+    """Make an engine without transactions: no BEGIN, no ROLLBACK and no ping around a statement."""
+    if is_sqlite:
+        engine = create_engine(url, pool_reset_on_return=None, **_SQLITE)
+        event.listen(engine, "connect", _set_pragmas)
+        return engine
+    return create_engine(
+        url,
+        pool_size=8,
+        max_overflow=24,
+        pool_reset_on_return=None,
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
+        connect_args={"options": "-c timezone=UTC -c default_transaction_read_only=on"},
+    )
+
+
 def _make_engine(url: str, *, is_sqlite: bool) -> Engine:
     if not is_sqlite:
         return create_engine(
@@ -287,14 +366,7 @@ def _make_engine(url: str, *, is_sqlite: bool) -> Engine:
             hide_parameters=True,
             connect_args={"options": "-c synchronous_commit=on -c timezone=UTC"},
         )
-    engine = create_engine(
-        url,
-        module=pysqlite3.dbapi2,
-        pool_size=16,
-        max_overflow=64,
-        hide_parameters=True,  # an error message must not carry what was being stored
-        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
-    )
+    engine = create_engine(url, **_SQLITE)
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return engine

@@ -2,20 +2,21 @@
 
 from typing import Any
 
-from sqlalchemy import Insert
+from sqlalchemy import Connection, Insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from server.db.tables import Base
 
 
-def insert_new(session: Session, table: type[Base]) -> Insert:
+def insert_new(session: Session | Connection, table: type[Base]) -> Insert:
     """Return an INSERT that leaves rows alone whose unique key is there already."""
     made: Insert = upsert(session, table).on_conflict_do_nothing()
     return made
 
 
-def upsert(session: Session, table: type[Base]) -> Any:
+def upsert(session: Session | Connection, table: type[Base]) -> Any:
     """Return an INSERT to which `on_conflict_do_update` is added; both databases spell it the same way."""
-    dialect: Any = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    bind = session if isinstance(session, Connection) else session.get_bind()
+    dialect: Any = sqlite if bind.dialect.name == "sqlite" else postgresql
     return dialect.insert(table)

@@ -17,21 +17,26 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from forms.definition import FormDefinition
+from server.blobs import Blobs
 from server.db.engine import Database
+from server.db.queries import attachments as queries
 from server.db.queries import audit, opening, parts
-from server.db.queries.opening import RELEASED, StoredEnvelope
-from server.db.tables.envelopes import OPENED, QUARANTINED, WAITING_FOR_KEY
-from server.folding import fold
+from server.db.queries.opening import RELEASED, WIPED, StoredEnvelope
+from server.db.tables.envelopes import OPENED, QUARANTINED, RECEIVED, WAITING_FOR_KEY
+from server.folding import fold, media
 from server.folding.decisions import store_decision
+from server.folding.encrypted import EncryptedFiles
 from server.folding.fold import Filed
+from server.folding.material import Material
 from server.folding.opener import (
-    Material,
+    OpenedAttachment,
     OpenedDecision,
     OpenedInterview,
     Opener,
     Outcome,
     Unopened,
 )
+from server.folding.waiting import has_come
 from server.keystore import KeyStore, KeyStoreError
 from server.microdata import Microdata, WrittenPart
 
@@ -69,12 +74,20 @@ class OpeningWorker:
     """Opens what can be opened; keeps form definitions, which never change, from batch to batch."""
 
     def __init__(
-        self, *, database: Database, keystore: KeyStore, microdata: Microdata, clock: Callable[[], datetime]
+        self,
+        *,
+        database: Database,
+        keystore: KeyStore,
+        microdata: Microdata,
+        clock: Callable[[], datetime],
+        blobs: Blobs | None = None,
     ) -> None:
+        """Take what opening needs; without blobs, submissions that ODK Collect has encrypted wait."""
         self._database = database
         self._keystore = keystore
         self._microdata = microdata
         self._clock = clock
+        self._files = None if blobs is None else EncryptedFiles.of(database, blobs)
         self._definitions: MutableMapping[bytes, FormDefinition] = {}
 
     def run_until_idle(self) -> OpenedBatch:
@@ -96,7 +109,7 @@ class OpeningWorker:
             material = Material.load(session, batch, known_forms=self._definitions)
         if not batch:
             return OpenedBatch(0, 0, 0)
-        opener = Opener(self._keystore, material, self._definitions)
+        opener = Opener(self._keystore, material, self._definitions, self._files)
         outcomes = opener.open_all(batch)
         self._audit(opener.unwrapped)
         return self._keep(outcomes)
@@ -164,7 +177,9 @@ class OpeningWorker:
         filed = [item for part in written for item in self._file(session, part, unopened, now)]
         rest = [item for item in others if item.envelope.sequence in unopened]
         decisions = [item for item in rest if isinstance(item, OpenedDecision)]
-        refused = [item for item in rest if isinstance(item, Unopened)]
+        arrived = [item for item in rest if isinstance(item, OpenedAttachment)]
+        self._store_media(session, filed, arrived)
+        refused = [item for item in rest if isinstance(item, Unopened) and not _may_go_on(session, item)]
         for decision in decisions:
             store_decision(session, decision, keystore=self._keystore, now=now)
         opened = [item.opened.envelope for item in filed]
@@ -172,22 +187,29 @@ class OpeningWorker:
         opening.set_states(
             session,
             [(item.sequence, OPENED, _lasting(item)) for item in opened]
+            + [(item.envelope.sequence, item.state, _kept_reason(item)) for item in refused]
             + [
-                (
-                    item.envelope.sequence,
-                    item.state,
-                    item.reason if item.state == QUARANTINED else _lasting(item.envelope) or item.reason,
-                )
-                for item in refused
+                (item.envelope.sequence, RECEIVED, _lasting(item.envelope))
+                for item in rest
+                if isinstance(item, Unopened) and item not in refused
             ],
         )
+        opening.retry_encrypted(session, {item.instance_id for item in arrived})
         if filed or decisions:
             touched = fold.store_revisions(session, filed, self._keystore) | fold.decided_instances(decisions)
             refolded = fold.refold(session, touched, keystore=self._keystore, now=now, filed=filed)
         else:
             refolded = fold.Refolded({}, {})
+        media.settle(session, _with_media(filed, arrived), keystore=self._keystore)
         fold.tell_devices(session, filed, refused, refolded)
         return _counted(len(opened), refused)
+
+    def _store_media(self, session: Session, filed: Sequence[Filed], arrived: Sequence[OpenedAttachment]) -> None:
+        """Store what has come and what interviews name; an interview without media costs nothing."""
+        queries.add_attachments(session, [item.row(self._keystore) for item in arrived])
+        wanted = [(item.opened.revision.instance_id, one) for item in filed for one in item.opened.wanted]
+        if wanted:
+            media.put_wanted(session, wanted, keystore=self._keystore)
 
     @staticmethod
     def _file(session: Session, part: _Part, unopened: frozenset[int], now: datetime) -> list[Filed]:
@@ -224,9 +246,30 @@ def without_collector() -> Iterator[None]:
             gc.enable()
 
 
+def _with_media(filed: Sequence[Filed], arrived: Sequence[OpenedAttachment]) -> frozenset[bytes]:
+    """Return the instances whose media may be here now and were not before; edits, for they take over media."""
+    revisions = (item.opened.revision for item in filed if item.opened.wanted or item.opened.revision.parents)
+    return frozenset((*(one.instance_id for one in revisions), *(item.instance_id for item in arrived)))
+
+
+def _may_go_on(session: Session, item: Unopened) -> bool:
+    """Say whether what an envelope lacked has come since it was looked at; the fold lock is held now."""
+    return has_come(
+        session,
+        instance_id=item.envelope.instance_id,
+        state=item.state,
+        reason=item.reason,
+        lacks=item.lacks,
+    )
+
+
+def _kept_reason(item: Unopened) -> str | None:
+    return item.reason if item.state == QUARANTINED else _lasting(item.envelope) or item.reason
+
+
 def _lasting(stored: StoredEnvelope) -> str | None:
-    """Return the mark of a person's release, which outlives every state."""
-    return RELEASED if stored.reason == RELEASED else None
+    """Return the mark of a person's release or wiping, which outlives every state."""
+    return stored.reason if stored.reason in (RELEASED, WIPED) else None
 
 
 def _counted(opened: int, refused: Sequence[Unopened]) -> OpenedBatch:

@@ -21,14 +21,18 @@ from sqlalchemy.orm import Session
 from forms.definition import FormDefinition
 from forms.structure import read_answers
 from forms.validation import check
+from server.blobs import Blobs
 from server.db.engine import Database
 from server.db.queries import audit, checks, opening
 from server.db.queries.checks import CheckRow, CurrentRevision
 from server.db.queries.opening import StoredEnvelope
 from server.errors import KeyStoreLocked
 from server.folding.batches import without_collector
-from server.folding.opener import Material, Opener, ReadInterview, Waits
+from server.folding.encrypted import EncryptedFiles
+from server.folding.material import Material
+from server.folding.opener import Opener, ReadInterview
 from server.folding.surroundings import END, Office, basis_of, moment_of
+from server.folding.waiting import Waits
 from server.keystore import KeyStore, KeyStoreError
 from server.statistics.hh_remit import FORM_ID
 from server.statistics.hh_remit.checks import CheckFinding, Severity, check_interview
@@ -65,6 +69,7 @@ class CheckingWorker:
     database: Database
     keystore: KeyStore
     clock: Callable[[], datetime]
+    blobs: Blobs | None = None
     _definitions: MutableMapping[bytes, FormDefinition] = field(default_factory=dict)
     _queue: deque[int] = field(default_factory=deque)
 
@@ -92,7 +97,8 @@ class CheckingWorker:
                     return CheckedBatch(0, 0)
                 wanted = [self._queue.popleft() for _ in range(min(limit, len(self._queue)))]
                 revisions = checks.current_revisions(session, wanted)
-                checker = Checker.load(session, revisions, self.keystore, self._definitions)
+                files = None if self.blobs is None else EncryptedFiles.of(self.database, self.blobs)
+                checker = Checker.load(session, revisions, self.keystore, self._definitions, files)
             if revisions:
                 return self._check(checker, revisions, basis)
 
@@ -132,7 +138,7 @@ def count_unchecked(session: Session) -> int:
     return checks.count_pending(session, basis_of(session, CHECKER_VERSION))
 
 
-def differing_checks(session: Session, keystore: KeyStore) -> Iterator[bytes]:
+def differing_checks(session: Session, keystore: KeyStore, files: EncryptedFiles | None = None) -> Iterator[bytes]:
     """Check again, in memory, what was checked on the present basis; yield the interviews whose findings differ.
 
     Raises:
@@ -143,7 +149,7 @@ def differing_checks(session: Session, keystore: KeyStore) -> Iterator[bytes]:
     names = sorted(stored)
     for start in range(0, len(names), BATCH):
         revisions = checks.current_revisions(session, names[start : start + BATCH])
-        checker = Checker.load(session, revisions, keystore, definitions)
+        checker = Checker.load(session, revisions, keystore, definitions, files)
         for revision in revisions:
             row = stored[revision.revision_id]
             fresh = row_of(revision, checker.check(revision), basis=basis, keystore=keystore, now=row.checked_at)
@@ -174,13 +180,14 @@ class Checker:
         revisions: Sequence[CurrentRevision],
         keystore: KeyStore,
         definitions: MutableMapping[bytes, FormDefinition],
+        files: EncryptedFiles | None = None,
     ) -> "Checker":
         """Read what checking these revisions needs."""
         envelopes = opening.envelopes_by_sequence(session, (one.envelope_sequence for one in revisions))
         material = Material.load(session, envelopes, known_forms=definitions)
         tags = {one.household_tag for one in revisions if one.household_tag is not None}
         office = Office.load(session, tags, keystore)
-        return cls(Opener(keystore, material, definitions), {one.sequence: one for one in envelopes}, office)
+        return cls(Opener(keystore, material, definitions, files), {one.sequence: one for one in envelopes}, office)
 
     @property
     def unwrapped(self) -> tuple[bytes, ...]:

@@ -1,7 +1,8 @@
 """Decisions of the office: what a person settled about an interview, read back from their envelopes' projections."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,9 +13,18 @@ from server.folding.holds import REASSIGN, VERDICTS, Settlement
 from server.folding.opener import OpenedDecision
 from server.keystore import KeyStore
 from sync_protocol.documents import canonical_json
+from sync_protocol.reconcile import Resolution
 
 SETTLE_HOLD: Final = "settle-hold"
+REVIEW: Final = "review"
+REVIEWS: Final = ("approved", "rejected")
+RESOLVE_CONFLICT: Final = "resolve-conflict"
 CONTEXT: Final = b"decision:"
+Key = tuple[bytes, bytes]
+"""Of a revision: instanceID and answers hash."""
+Rank = tuple[int, bytes]
+"""Place in the office's chain, then the envelope id."""
+NO_RANK: Final[Rank] = (-1, b"")
 
 
 def store_decision(session: Session, opened: OpenedDecision, *, keystore: KeyStore, now: datetime) -> None:
@@ -33,23 +43,59 @@ def store_decision(session: Session, opened: OpenedDecision, *, keystore: KeySto
         )
 
 
-def read_settlements(
-    session: Session, members: Mapping[bytes, Collection[bytes]], keystore: KeyStore
-) -> dict[bytes, Settlement]:
-    """Return the last settlement of each interview.
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What the office said of one revision."""
 
-    Args:
-        session: of the fold.
-        members: the instanceIDs of each interview, by interview id.
-        keystore: opens what was decided.
-    """
-    owner = {instance_id: name for name, instances in members.items() for instance_id in instances}
-    found: dict[bytes, Settlement] = {}
-    for row in queries.decisions_about(session, owner):  # ascending: the last one stays
-        settlement = settlement_of(json.loads(keystore.open_projection(row.sealed, CONTEXT + row.envelope_id)))
+    verdict: str
+    revision: Key
+
+
+@dataclass(slots=True)
+class Decided:
+    """What has been decided about instances: the last of each kind counts, by the office's chain."""
+
+    _settlements: dict[bytes, tuple[Rank, Settlement]] = field(default_factory=dict)
+    _reviews: dict[bytes, tuple[Rank, Review]] = field(default_factory=dict)
+    resolutions: list[Resolution] = field(default_factory=list)
+
+    @classmethod
+    def load(cls, session: Session, instance_ids: Iterable[bytes], keystore: KeyStore) -> "Decided":
+        """Read the decisions about these instanceIDs."""
+        decided = cls()
+        for row in queries.decisions_about(session, instance_ids):
+            decision = json.loads(keystore.open_projection(row.sealed, CONTEXT + row.envelope_id))
+            decided.add(row.instance_id, (row.sequence, row.envelope_id), decision)
+        return decided
+
+    def add(self, instance_id: bytes, rank: Rank, decision: Mapping[str, Any]) -> None:
+        """Take one decision; one that this version does not know decides nothing."""
+        settlement, review = settlement_of(decision), review_of(decision)
         if settlement is not None:
-            found[owner[row.instance_id]] = settlement
-    return found
+            self._settlements[instance_id] = max(
+                (rank, settlement), self._settlements.get(instance_id, (NO_RANK, settlement)), key=_rank
+            )
+        elif review is not None:
+            self._reviews[instance_id] = max(
+                (rank, review), self._reviews.get(instance_id, (NO_RANK, review)), key=_rank
+            )
+        else:
+            self.resolutions += resolution_of(decision, rank)
+
+    def settlement(self, members: Iterable[bytes]) -> Settlement | None:
+        """Return the last settlement of the interview with these instanceIDs."""
+        found = [self._settlements[one] for one in members if one in self._settlements]
+        return max(found, key=_rank)[1] if found else None
+
+    def review(self, members: Iterable[bytes], current: Key) -> str:
+        """Return the last review of that interview, empty when another revision has become current since."""
+        found = [self._reviews[one] for one in members if one in self._reviews]
+        last = max(found, key=_rank)[1] if found else None
+        return last.verdict if last is not None and last.revision == current else ""
+
+
+def _rank(ranked: tuple[Rank, object]) -> Rank:
+    return ranked[0]
 
 
 def settlement_of(decision: Mapping[str, Any]) -> Settlement | None:
@@ -60,6 +106,33 @@ def settlement_of(decision: Mapping[str, Any]) -> Settlement | None:
     if (verdict == REASSIGN) != isinstance(key, str):
         return None
     return Settlement(verdict=verdict, household_key=key)
+
+
+def review_of(decision: Mapping[str, Any]) -> Review | None:
+    """Return what a decision says of a revision, None when it is no review."""
+    if decision.get("action") != REVIEW or decision.get("verdict") not in REVIEWS:
+        return None
+    revision = _key(decision.get("revision"))
+    return None if revision is None else Review(decision["verdict"], revision)
+
+
+def resolution_of(decision: Mapping[str, Any], rank: Rank) -> tuple[Resolution, ...]:
+    """Return what a decision resolves: nothing, when it is no resolution."""
+    if decision.get("action") != RESOLVE_CONFLICT or not isinstance(decision.get("seen"), list):
+        return ()
+    chosen, seen = _key(decision.get("chosen")), [_key(head) for head in decision["seen"]]
+    if chosen is None or None in seen:
+        return ()
+    return (Resolution(rank=rank, chosen=chosen, seen=frozenset(head for head in seen if head is not None)),)
+
+
+def _key(written: object) -> Key | None:
+    """Read the key of a revision: instanceID and answers hash, in hexadecimal."""
+    try:
+        instance_id, answers_hash = (bytes.fromhex(part) for part in written)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        return None
+    return (instance_id, answers_hash)
 
 
 def _moment(text: str, now: datetime) -> datetime:

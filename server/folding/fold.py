@@ -19,7 +19,7 @@ from server.db.queries.opening import StoredEnvelope
 from server.db.queries.verdicts import NewVerdict
 from server.db.tables.envelopes import QUARANTINED
 from server.folding import holds
-from server.folding.decisions import read_settlements
+from server.folding.decisions import Decided
 from server.folding.holds import Held
 from server.folding.opener import OpenedDecision, OpenedInterview, Unopened
 from server.folding.profile import Summary
@@ -60,6 +60,7 @@ class Place:
     folded: FoldedInterview
     current: StoredRevision
     held: Held
+    review: str
 
 
 def store_revisions(session: Session, filed: Sequence[Filed], keystore: KeyStore) -> frozenset[bytes]:
@@ -150,7 +151,7 @@ def refold(
         filed: what was opened just now, so that its summaries need not be unsealed again.
     """
     fresh = {item.opened.envelope.envelope_id: item.opened.summary for item in filed}
-    nodes, edges = _connected(session, touched)
+    nodes, edges = queries.connected(session, touched)
     rows = queries.revisions_of_instances(session, nodes)
     if not rows:
         return Refolded({}, {})
@@ -158,9 +159,11 @@ def refold(
     for child, parent in edges:
         parents.setdefault(child, []).append(parent)
     by_key = {(row.instance_id, row.answers_hash): row for row in rows}
-    folded = reconcile.fold(_revision(row, parents.get(row.instance_id, ())) for row in rows)
+    decided = Decided.load(session, nodes, keystore)
+    revisions = (_revision(row, parents.get(row.instance_id, ())) for row in rows)
+    folded = reconcile.fold(revisions, decided.resolutions)
     before = _name_revisions(session, folded, by_key, rows)
-    places = _places(session, folded, by_key, keystore, fresh)
+    places = _places(session, folded, by_key, decided, keystore, fresh)
     return Refolded(_write(session, places, before, keystore=keystore, now=now), _names(folded))
 
 
@@ -172,23 +175,24 @@ def _names(folded: Iterable[FoldedInterview]) -> dict[bytes, bytes]:
     }
 
 
+def heads_of(session: Session, interview_id: bytes) -> tuple[Key, ...]:
+    """Return the revisions of an interview that no other supersedes, whatever was decided about them; sorted."""
+    nodes, edges = queries.connected(session, [interview_id])
+    parents: dict[bytes, list[bytes]] = {}
+    for child, parent in edges:
+        parents.setdefault(child, []).append(parent)
+    rows = queries.revisions_of_instances(session, nodes)
+    if not rows:
+        return ()
+    folded = reconcile.fold_component(_revision(row, parents.get(row.instance_id, ())) for row in rows)
+    return tuple(sorted((folded.current, *folded.conflicts)))
+
+
 def refold_all(session: Session, *, keystore: KeyStore, now: datetime) -> None:
     """Fold every interview again, and tell devices what has changed for them."""
     opening.lock_fold(session)
     touched = {row.instance_id for row in queries.all_revisions(session)}
     tell_devices(session, (), (), refold(session, touched, keystore=keystore, now=now))
-
-
-def _connected(session: Session, touched: Iterable[bytes]) -> tuple[set[bytes], set[tuple[bytes, bytes]]]:
-    """Walk the edges in both directions until nothing new is found."""
-    nodes, edges = set(touched), set[tuple[bytes, bytes]]()
-    frontier = set(nodes)
-    while frontier:
-        found = queries.edges_touching(session, frontier)
-        edges |= found
-        frontier = {node for edge in found for node in edge} - nodes
-        nodes |= frontier
-    return nodes, edges
 
 
 def _name_revisions(
@@ -212,27 +216,28 @@ def _name_revisions(
     return before
 
 
+def members_of(interview: FoldedInterview) -> frozenset[bytes]:
+    """Return the instanceIDs of an interview, its root among them though it may not have come."""
+    keys = (interview.current, *interview.conflicts, *interview.superseded)
+    return frozenset((interview.interview_id, *(key[0] for key in keys)))
+
+
 def _places(
     session: Session,
     folded: Sequence[FoldedInterview],
     by_key: Mapping[tuple[bytes, bytes], StoredRevision],
+    decided: Decided,
     keystore: KeyStore,
     fresh: Mapping[bytes, Summary],
 ) -> list[Place]:
-    members = {
-        interview.interview_id: {
-            interview.interview_id,
-            *(key[0] for key in (interview.current, *interview.conflicts, *interview.superseded)),
-        }
-        for interview in folded
-    }
-    settlements = read_settlements(session, members, keystore)
+    members = {interview.interview_id: members_of(interview) for interview in folded}
+    settlements = {name: decided.settlement(members[name]) for name in members}
     summaries = {
         interview.interview_id: fresh.get(row.envelope_id) or Summary.open(row.sealed, row.answers_hash, keystore)
         for interview in folded
         for row in (by_key[interview.current],)
     }
-    keys = {name: holds.household_key_of(summary, settlements.get(name)) for name, summary in summaries.items()}
+    keys = {name: holds.household_key_of(summary, settlements[name]) for name, summary in summaries.items()}
     tags = {key: keystore.household_tag(key) for key in keys.values() if key is not None}
     drawn = queries.drawn_places(session, tags.values())
     has_draw = queries.has_draw(session)
@@ -242,12 +247,13 @@ def _places(
         held = holds.stand_alone(
             interview.interview_id,
             summaries[interview.interview_id],
-            settlements.get(interview.interview_id),
+            settlements[interview.interview_id],
             mode=interview.mode,
             place=None if key is None else drawn.get(tags[key]),
             has_draw=has_draw,
         )
-        places.append(Place(folded=interview, current=by_key[interview.current], held=held))
+        review = decided.review(members[interview.interview_id], interview.current)
+        places.append(Place(folded=interview, current=by_key[interview.current], held=held, review=review))
     return places
 
 
@@ -322,6 +328,7 @@ def _interview_row(
             "state": place.folded.state.value,
             "current_revision_id": place.current.revision_id,
             "household_tag": tag,
+            "review": place.review,
         }
     if mate is None:
         raise LookupError("an interview is neither folded now nor stored")
@@ -331,6 +338,7 @@ def _interview_row(
         "state": mate.state,
         "current_revision_id": mate.current_revision_id,
         "household_tag": mate.household_tag,
+        "review": mate.review,
     }
 
 

@@ -5,28 +5,35 @@ raises for a bad envelope: it waits for something or goes to quarantine under a 
 """
 
 import logging
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy.orm import Session
-
+from forms.attached import attached_names
 from forms.definition import FormDefinition
 from forms.instance import Instance, InstanceError, answers_hash, canonical_leaves, instance_id_bytes, parse_instance
-from forms.package import LISTS
 from forms.structure import OpenedAnswers, read_answers
-from server.db.queries import form_media, opening
+from server.db.queries.attachments import AttachmentRow
 from server.db.queries.opening import (
     AFTER_REVOCATION,
     FORM_RETIRED,
     RELEASED,
-    UNKNOWN_FORM_VERSION,
     StoredEnvelope,
 )
-from server.db.tables.envelopes import QUARANTINED, WAITING_FOR_EPOCH, WAITING_FOR_FORM, WAITING_FOR_KEY
+from server.db.tables.envelopes import (
+    QUARANTINED,
+    WAITING_FOR_EPOCH,
+    WAITING_FOR_FORM,
+    WAITING_FOR_KEY,
+    WAITING_FOR_MEDIA,
+)
 from server.errors import KeyStoreLocked
+from server.folding.encrypted import EncryptedFiles, decrypt, is_encrypted
+from server.folding.material import Material
+from server.folding.media import Wanted, attachment_row, wanted_names
 from server.folding.profile import Summary
+from server.folding.reasons import NO_INSTANCE_ID, PLAINTEXT, UNREADABLE_INSTANCE
+from server.folding.waiting import Lacks, UnknownFormVersion, Waits
 from server.keystore import DOOR_ID, OFFICE_ID, KeyStore
 from sync_protocol import envelope as envelopes
 from sync_protocol import epoch as epochs
@@ -35,7 +42,7 @@ from sync_protocol.documents import DeviceCertificate
 from sync_protocol.envelope import NO_HASH, Header
 from sync_protocol.epoch import Epoch
 from sync_protocol.errors import EnvelopeError, LocalError
-from sync_protocol.plaintext import Manifest
+from sync_protocol.plaintext import Manifest, Medium
 from sync_protocol.ratchet import EpochKeys
 from sync_protocol.reconcile import Revision
 
@@ -55,6 +62,7 @@ class ReadInterview:
     manifest: Manifest
     definition: FormDefinition
     instance: Instance
+    encrypted: tuple[Wanted, ...] = ()
 
     @property
     def is_from_door(self) -> bool:
@@ -73,6 +81,26 @@ class OpenedInterview:
     summary: Summary
     source: str
     device_time: str
+    wanted: tuple[Wanted, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedAttachment:
+    """A medium that belongs to an instance."""
+
+    envelope: StoredEnvelope
+    instance_id: bytes
+    medium: Medium
+
+    def row(self, keystore: KeyStore) -> AttachmentRow:
+        """Return what is stored of it."""
+        return attachment_row(
+            self.envelope.envelope_id,
+            self.instance_id,
+            self.medium,
+            received_at=self.envelope.received_at,
+            keystore=keystore,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +128,10 @@ class Unopened:
     envelope: StoredEnvelope
     state: str
     reason: str
+    lacks: Lacks = None
 
 
-Outcome = OpenedInterview | OpenedDecision | OpenedEpoch | Unopened
+Outcome = OpenedInterview | OpenedAttachment | OpenedDecision | OpenedEpoch | Unopened
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,61 +141,19 @@ class _OpenEpoch:
     mode: str
 
 
-class Waits(Exception):
-    """The envelope must wait; `state` says for what."""
-
-    def __init__(self, state: str) -> None:
-        super().__init__(state)
-        self.state = state
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """What a batch of envelopes needs from the database, by hash."""
-
-    certificates: Mapping[bytes, bytes]
-    epochs: Mapping[bytes, bytes]
-    xforms: Mapping[bytes, bytes]
-    revoked: Mapping[bytes, datetime] = field(default_factory=dict)
-    retired: Mapping[bytes, datetime] = field(default_factory=dict)
-    names: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
-    media: Mapping[bytes, Mapping[str, bytes]] = field(default_factory=dict)
-
-    @classmethod
-    def load(cls, session: Session, batch: Sequence[StoredEnvelope], *, known_forms: Iterable[bytes]) -> "Material":
-        """Read what a batch names; form versions that are known already are left out.
-
-        Submissions that came before their form was published name it inside only: for them all versions are read.
-        """
-        forms = {stored.form_version_hash for stored in batch if stored.form_version_hash is not None}
-        names = opening.form_names(session) if NO_HASH in forms else {}
-        wanted = forms.union(names.values()).difference(known_forms)
-        return cls(
-            certificates=opening.certificate_documents(
-                session, (stored.certificate_hash for stored in batch if stored.certificate_hash is not None)
-            ),
-            epochs=opening.epoch_bodies(
-                session, (stored.epoch_hash for stored in batch if stored.epoch_hash is not None)
-            ),
-            xforms=opening.xforms(session, wanted),
-            media=form_media.contents(session, wanted, LISTS),
-            revoked=opening.revocations(session),
-            retired=opening.retirements(session),
-            names=names,
-        )
-
-
 @dataclass(slots=True)
 class Opener:
     """Opens one batch; holds epoch keys in memory and must not outlive it.
 
     Attributes:
         definitions: by hash of the form version; may outlive the batch, for definitions never change.
+        files: where those of encrypted submissions are; without them, these wait.
     """
 
     keystore: KeyStore
     material: Material
     definitions: MutableMapping[bytes, FormDefinition]
+    files: EncryptedFiles | None = None
     _certificates: dict[bytes, DeviceCertificate] = field(default_factory=dict)
     _epochs: dict[bytes, _OpenEpoch] = field(default_factory=dict)
 
@@ -184,9 +171,11 @@ class Opener:
         try:
             return self._open(stored)
         except Waits as waiting:
-            return Unopened(envelope=stored, state=waiting.state, reason=waiting.state)
+            return Unopened(envelope=stored, state=waiting.state, reason=waiting.state, lacks=waiting.lacks)
         except KeyStoreLocked:
             return Unopened(envelope=stored, state=WAITING_FOR_KEY, reason=WAITING_FOR_KEY)
+        except UnknownFormVersion as error:
+            return Unopened(envelope=stored, state=QUARANTINED, reason=error.code, lacks=error.named)
         except (EnvelopeError, LocalError, InstanceError) as error:
             return Unopened(envelope=stored, state=QUARANTINED, reason=error.code)
         except Exception as error:  # noqa: BLE001 -- one envelope must never stop its neighbours
@@ -206,15 +195,31 @@ class Opener:
             raise EnvelopeError("unknown-kind", "this envelope holds no interview")
         return self._read(stored, header, certificate, self._epoch(header))
 
+    def document_of(self, stored: StoredEnvelope) -> bytes:
+        """Return the XML inside an interview envelope, verbatim, whether or not it can be read as an interview.
+
+        Raises:
+            EnvelopeError: it cannot be trusted or opened, or holds no interview.
+            KeyStoreLocked: without the vault.
+            Waits: its epoch is not here.
+        """
+        header, _ = self._trusted(stored)
+        if isinstance(header, Epoch):
+            raise EnvelopeError("unknown-kind", "this envelope holds no interview")
+        return envelopes.open_interview(stored.body, self._epoch(header).keys.content_key(header.index))[1]
+
     def _open(self, stored: StoredEnvelope) -> Outcome:
         header, certificate = self._trusted(stored)
         if isinstance(header, Epoch):
             if self.keystore.keyring.survey_key_by_id(header.survey_key_id) is None:
                 raise EnvelopeError("wrong-survey-key", "wrapped to a key that the keyring does not name")
             return OpenedEpoch(envelope=stored, epoch=header)
-        if header.kind not in (Kind.INTERVIEW, Kind.DECISION):
-            raise EnvelopeError("unknown-kind", f"{header.kind.name.lower()} envelopes are not opened yet")
+        if header.kind == Kind.DRAFT:
+            raise EnvelopeError("unknown-kind", "drafts are not opened yet")
         opened = self._epoch(header)
+        if header.kind == Kind.ATTACHMENT:
+            _, medium = envelopes.open_attachment(stored.body, opened.keys.content_key(header.index))
+            return OpenedAttachment(envelope=stored, instance_id=header.instance_id, medium=medium)
         if header.kind == Kind.DECISION:
             return self._decision(stored, header, certificate, opened.keys.content_key(header.index))
         return self._interview(self._read(stored, header, certificate, opened))
@@ -231,14 +236,20 @@ class Opener:
     def _read(
         self, stored: StoredEnvelope, header: Header, certificate: DeviceCertificate, opened: _OpenEpoch
     ) -> ReadInterview:
+        is_from_door = certificate.device_id == DOOR_ID
         manifest, xml = envelopes.open_interview(stored.body, opened.keys.content_key(header.index))
-        instance = parse_instance(xml)
+        instance = _parsed(xml, is_from_door=is_from_door)
         definition = self._definition(self._form_version(header, instance))
         self._refuse_retired(stored, definition.hash)
+        public_key = definition.metadata.submission.public_key
+        encrypted: tuple[Wanted, ...] = ()
+        if is_from_door and is_encrypted(instance):
+            instance, encrypted = self._decrypted(instance, header.instance_id, public_key)
+        elif is_from_door and public_key and stored.reason != RELEASED:
+            raise EnvelopeError(PLAINTEXT, "it came in clear although its form is encrypted")
         if (instance.form_id, instance.version) != (definition.form_id, definition.version):
             raise EnvelopeError("wrong-form", "the interview is not of the form version that its header names")
-        if instance.instance_id is None or instance_id_bytes(instance.instance_id) != header.instance_id:
-            raise EnvelopeError("wrong-instance-id", "the interview has another instanceID than its header")
+        _check_instance_id(instance, stored, header, is_from_door=is_from_door)
         return ReadInterview(
             envelope=stored,
             header=header,
@@ -247,7 +258,16 @@ class Opener:
             manifest=manifest,
             definition=definition,
             instance=instance,
+            encrypted=encrypted,
         )
+
+    def _decrypted(
+        self, instance: Instance, instance_id: bytes, public_key: str
+    ) -> tuple[Instance, tuple[Wanted, ...]]:
+        if self.files is None:
+            raise Waits(WAITING_FOR_MEDIA)
+        found = decrypt(instance, instance_id, public_key=public_key, files=self.files, keystore=self.keystore)
+        return found.instance, found.wanted
 
     def _refuse_revoked(self, stored: StoredEnvelope, certificate_hash: bytes) -> None:
         """Set aside what came after its device was revoked, whoever carried it: no clock but ours is trusted."""
@@ -267,7 +287,7 @@ class Opener:
             return header.form_version_hash
         named = self.material.names.get((instance.form_id, instance.version))
         if named is None:
-            raise EnvelopeError(UNKNOWN_FORM_VERSION, "no such form version is published here")
+            raise UnknownFormVersion(instance.form_id, instance.version)
         return named
 
     def _decision(
@@ -303,6 +323,7 @@ class Opener:
             summary=Summary.of(answers.analysis, findings),
             source=(read.manifest.app_user if read.is_from_door else None) or read.certificate.device_id,
             device_time=read.manifest.device_time,
+            wanted=wanted_names(attached_names(read.definition, instance), read.encrypted),
         )
 
     def _certificate(self, digest: bytes) -> DeviceCertificate:
@@ -344,6 +365,25 @@ class Opener:
                 raise Waits(WAITING_FOR_FORM)
             known = self.definitions[digest] = FormDefinition.parse(xform, self.material.media.get(digest, {}))
         return known
+
+
+def _parsed(xml: bytes, *, is_from_door: bool) -> Instance:
+    """Parse an instance; at the door, where anything is taken, one word says that nobody can."""
+    try:
+        return parse_instance(xml)
+    except InstanceError as error:
+        if is_from_door:
+            raise EnvelopeError(UNREADABLE_INSTANCE, error.message) from None
+        raise
+
+
+def _check_instance_id(instance: Instance, stored: StoredEnvelope, header: Header, *, is_from_door: bool) -> None:
+    """Compare the instanceID with the header's; one that names itself not has the door's, once a person let it in."""
+    if instance.instance_id is None and is_from_door:
+        if stored.reason != RELEASED:
+            raise EnvelopeError(NO_INSTANCE_ID, "the submission has no instanceID")
+    elif instance.instance_id is None or instance_id_bytes(instance.instance_id) != header.instance_id:
+        raise EnvelopeError("wrong-instance-id", "the interview has another instanceID than its header")
 
 
 def _ratchet_order(stored: StoredEnvelope) -> tuple[bytes, bytes]:

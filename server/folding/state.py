@@ -8,8 +8,12 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy.orm import Session
 
+from server.db.queries import attachments
 from server.db.queries import interviews as queries
+from server.db.queries.attachments import AttachmentRow, WantedRow
+from server.folding import media
 from server.folding.holds import Held
+from server.folding.media import Wanted
 from server.folding.profile import Summary
 from server.keystore import KeyStore
 from server.microdata import Standing
@@ -39,7 +43,7 @@ def revision_line(revision: Revision, summary: Summary) -> bytes:
     )
 
 
-def interview_line(held: Held, *, current: Key, mode: str, state: str) -> bytes:
+def interview_line(held: Held, *, current: Key, mode: str, state: str, review: str) -> bytes:
     """Return the line of an interview."""
     return canonical_json(
         [
@@ -50,6 +54,7 @@ def interview_line(held: Held, *, current: Key, mode: str, state: str) -> bytes:
             state,
             list(held.holds),
             held.standing.members(),
+            review,
         ]
     )
 
@@ -96,9 +101,34 @@ def stored_interviews(session: Session, keystore: KeyStore) -> Lines:
             current=keys.get(row.current_revision_id or 0, (b"", b"")),
             mode=row.mode,
             state=row.state,
+            review=row.review,
         )
         for row in queries.all_interviews(session)
     }
+
+
+def media_lines(came: Iterable[AttachmentRow], wanted: Iterable[WantedRow], keystore: KeyStore) -> Lines:
+    """Return the lines of media: of each that has come, and of each that an instance names.
+
+    Raises:
+        KeyStoreLocked: without the vault.
+    """
+    lines = {row.envelope_id: canonical_json(["attachment", *media.attachment_members(row, keystore)]) for row in came}
+    for row in wanted:
+        one = Wanted.open(row, keystore)
+        opens = [list(way) for way in one.opens]
+        members = ["wanted", row.instance_id.hex(), one.name, opens, row.is_here]
+        lines[row.instance_id + row.name_tag] = canonical_json(members)
+    return lines
+
+
+def stored_media(session: Session, keystore: KeyStore) -> Lines:
+    """Return the lines of all stored media.
+
+    Raises:
+        KeyStoreLocked: without the vault.
+    """
+    return media_lines(attachments.every_attachment(session), attachments.every_wanted(session), keystore)
 
 
 def hash_of(lines: Iterable[bytes]) -> bytes:
@@ -115,5 +145,5 @@ def state_hash(session: Session, keystore: KeyStore) -> bytes:
     Raises:
         KeyStoreLocked: without the vault.
     """
-    revisions, interviews = stored_revisions(session, keystore), stored_interviews(session, keystore)
-    return hash_of((*revisions.values(), *interviews.values()))
+    stored = (stored_revisions, stored_interviews, stored_media)
+    return hash_of(line for lines_of in stored for line in lines_of(session, keystore).values())

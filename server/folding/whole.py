@@ -5,17 +5,19 @@ lines is what `passerelle verify` checks.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy.orm import Session
 
 from server.db.queries import interviews as queries
-from server.folding import holds
-from server.folding.decisions import settlement_of
-from server.folding.holds import Held, Settlement
-from server.folding.opener import OpenedDecision, OpenedInterview
+from server.folding import holds, media
+from server.folding.decisions import Decided
+from server.folding.fold import members_of
+from server.folding.holds import Held
+from server.folding.media import Wanted
+from server.folding.opener import OpenedAttachment, OpenedDecision, OpenedInterview
 from server.folding.profile import Summary
-from server.folding.state import Key, Lines, interview_line, revision_line
+from server.folding.state import Key, Lines, interview_line, media_lines, revision_line
 from server.keystore import KeyStore
 from sync_protocol import reconcile
 from sync_protocol.reconcile import FoldedInterview, Revision
@@ -27,7 +29,9 @@ class WholeFold:
 
     _revisions: dict[Key, Revision] = field(default_factory=dict)
     _summaries: dict[Key, Summary] = field(default_factory=dict)
-    _settlements: dict[bytes, list[tuple[int, bytes, Settlement]]] = field(default_factory=dict)
+    _decided: Decided = field(default_factory=Decided)
+    _attachments: list[OpenedAttachment] = field(default_factory=list)
+    _wanted: dict[tuple[bytes, str], Wanted] = field(default_factory=dict)
 
     def add_interview(self, opened: OpenedInterview) -> None:
         """Take one opened interview; the same revision may come often."""
@@ -37,15 +41,19 @@ class WholeFold:
         (self._revisions[revision.key],) = reconcile.unique(copies)
         if self._revisions[revision.key].envelope_id == revision.envelope_id:
             self._summaries[revision.key] = opened.summary
+        for one in opened.wanted:
+            name = (revision.instance_id, one.name)
+            self._wanted[name] = one.merged(self._wanted[name]) if name in self._wanted else one
+
+    def add_attachment(self, opened: OpenedAttachment) -> None:
+        """Take one opened attachment."""
+        self._attachments.append(opened)
 
     def add_decision(self, opened: OpenedDecision) -> None:
         """Take one opened decision."""
-        settlement = settlement_of(opened.decision)
-        if settlement is None:
-            return
-        rank = (opened.header.sequence, opened.envelope.envelope_id, settlement)
+        rank = (opened.header.sequence, opened.envelope.envelope_id)
         for instance_id in opened.header.parents[:1]:
-            self._settlements.setdefault(instance_id, []).append(rank)
+            self._decided.add(instance_id, rank, opened.decision)
 
     def revision_lines(self) -> Lines:
         """Return the lines of all revisions; parents are those of the instanceID."""
@@ -57,13 +65,30 @@ class WholeFold:
             for key, revision in self._revisions.items()
         }
 
+    def media_lines(self, keystore: KeyStore) -> Lines:
+        """Return the lines of what has come and of what is wanted.
+
+        Raises:
+            KeyStoreLocked: without the vault.
+        """
+        came = [one.row(keystore) for one in self._attachments]
+        wanted = [one.seal(instance_id, keystore) for (instance_id, _), one in self._wanted.items()]
+        edges = {(one.instance_id, parent) for one in self._revisions.values() for parent in one.parents}
+        places = media.places_of(wanted, came, edges, keystore)
+        beside = media.beside_ciphertext(wanted, came, keystore)
+        return media_lines(
+            [replace(row, is_beside_ciphertext=row.envelope_id in beside) for row in came],
+            [replace(row, is_here=places[row.instance_id, row.name_tag] is not None) for row in wanted],
+            keystore,
+        )
+
     def interview_lines(self, session: Session, keystore: KeyStore) -> Lines:
         """Fold all, and return the lines of the interviews; the session is asked for the draw only.
 
         Raises:
             KeyStoreLocked: without the vault.
         """
-        folded = reconcile.fold(self._revisions.values())
+        folded = reconcile.fold(self._revisions.values(), self._decided.resolutions)
         alone = self._alone(folded, session, keystore)
         groups: dict[tuple[str, str], list[Held]] = {}
         settled: dict[bytes, Held] = {}
@@ -81,13 +106,14 @@ class WholeFold:
                 current=interview.current,
                 mode=interview.mode,
                 state=interview.state.value,
+                review=self._decided.review(members_of(interview), interview.current),
             )
             for interview in folded
         }
 
     def _alone(self, folded: tuple[FoldedInterview, ...], session: Session, keystore: KeyStore) -> Mapping[bytes, Held]:
         summaries = {interview.interview_id: self._summaries[interview.current] for interview in folded}
-        settlements = {interview.interview_id: self._settlement(interview) for interview in folded}
+        settlements = {interview.interview_id: self._decided.settlement(members_of(interview)) for interview in folded}
         keys = {name: holds.household_key_of(summary, settlements[name]) for name, summary in summaries.items()}
         tags = {key: keystore.household_tag(key) for key in keys.values() if key is not None}
         drawn = queries.drawn_places(session, tags.values())
@@ -103,12 +129,6 @@ class WholeFold:
             )
             for interview in folded
         }
-
-    def _settlement(self, interview: FoldedInterview) -> Settlement | None:
-        members = {interview.interview_id, interview.current[0]}
-        members |= {key[0] for key in (*interview.conflicts, *interview.superseded)}
-        found = [rank for member in members for rank in self._settlements.get(member, ())]
-        return max(found, key=lambda rank: rank[:2])[2] if found else None
 
 
 def _with_parents(revision: Revision, parents: set[bytes]) -> Revision:

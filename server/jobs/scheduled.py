@@ -14,12 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import Final
 
 from sqlalchemy.orm import Session
 
 from server.context import Context
-from server.db.queries import schedule
+from server.db.queries import envelopes, schedule
 from server.db.queries.schedule import DueJob
 from server.errors import Problem
 from server.folding.fold import refold_all
@@ -30,6 +31,7 @@ LEASE: Final = timedelta(seconds=60)
 RENEWAL: Final = timedelta(seconds=20)
 """Three chances to renew a lease before it is lost."""
 RETRY: Final = timedelta(minutes=10)
+BLOBS_AT_ONCE: Final = 500
 ORPHAN_AGE: Final = timedelta(hours=1)
 """No batch takes as long from its first file to its commit: an older file that nobody names was left by a crash."""
 
@@ -75,9 +77,22 @@ def _remove_orphans(context: Context, _due: DueJob, now: datetime) -> Write:
     return lambda _: None
 
 
+def _sweep_blobs(context: Context, _due: DueJob, _now: datetime) -> Write:
+    """Remove blobs that have been here for a day and that no envelope names: their submissions were never answered."""
+    context.blobs.remove_unfinished()
+    old = context.blobs.old()
+    while some := list(islice(old, BLOBS_AT_ONCE)):
+        with context.database.read() as session:
+            strays = envelopes.unnamed_blobs(session, some)
+        for digest in strays:
+            context.blobs.remove(digest)
+    return lambda _: None
+
+
 JOBS: Final = (
     ScheduledJob(name="estimates", every=timedelta(days=1), prepare=_estimate),
     ScheduledJob(name="orphans", every=timedelta(hours=1), prepare=_remove_orphans),
+    ScheduledJob(name="blobs", every=timedelta(days=1), prepare=_sweep_blobs),
     ScheduledJob(name=schedule.SCORES, every=timedelta(hours=6), prepare=_score),
     # `server.services.import_frame` makes it due.
     ScheduledJob(name=schedule.FOLD_AGAIN, every=timedelta(days=30), prepare=_fold_again),

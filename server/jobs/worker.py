@@ -68,9 +68,13 @@ def open_until(context: Context, stop: threading.Event, *, clock: Callable[[], d
     makes two files. Interviews are checked a few at a time in that while, so that checking delays no opening.
     """
     worker = OpeningWorker(
-        database=context.database, keystore=context.keystore, microdata=context.microdata, clock=clock
+        database=context.database,
+        keystore=context.keystore,
+        microdata=context.microdata,
+        clock=clock,
+        blobs=context.blobs,
     )
-    checker = CheckingWorker(context.database, context.keystore, clock)
+    checker = CheckingWorker(context.database, context.keystore, clock, context.blobs)
     pause, open_at, check_at = IDLE_SECONDS, 0.0, 0.0
     while not stop.is_set():
         if time.monotonic() >= open_at:

@@ -7,20 +7,25 @@ raises `KeyStoreLocked`, and nothing is skipped. The office root's private key i
 be kept offline, and is never read again.
 """
 
-from server.keystore.door import DoorSealer, SealedSubmission, Submission
+from server.keystore.door import DoorSealer, SealedEnvelope, SealedSubmission, Submission
 from server.keystore.files import KeyStoreError
 from server.keystore.keys import DOOR_ID, OFFICE_ID, Sealer, SigningKey
 from server.keystore.store import KeyStore, Store
+from server.keystore.tablets import DigestSecret, TabletSecrets, new_password
 
 __all__ = [
     "DOOR_ID",
     "OFFICE_ID",
+    "DigestSecret",
     "DoorSealer",
     "KeyStore",
     "KeyStoreError",
+    "SealedEnvelope",
     "SealedSubmission",
     "Sealer",
     "SigningKey",
     "Store",
     "Submission",
+    "TabletSecrets",
+    "new_password",
 ]

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final, Literal, Self
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from server.errors import KeyStoreLocked
 from server.keystore.files import KEY_FILE, KEYRING_FILE, SERVICE_FILE, KeyStoreError, read_json, read_private
@@ -25,6 +27,7 @@ from sync_protocol.keyring import Keyring
 
 LABEL_DOOR_TAG: Final = b"passerelle/1 door tag\x00"
 LABEL_HOUSEHOLD_TAG: Final = b"passerelle/1 household tag\x00"
+LABEL_MEDIUM_TAG: Final = b"passerelle/1 medium tag\x00"
 
 Store = Literal["analysis", "identifiers"]
 
@@ -129,6 +132,10 @@ class KeyStore:
         """
         return hmac.digest(self._door_tag_key, LABEL_DOOR_TAG + submission, hashlib.sha256)
 
+    def derived_key(self, label: bytes) -> bytes:
+        """Return a service key of its own for one purpose, (32,): there while the store is locked."""
+        return HKDF(SHA256(), 32, salt=None, info=label).derive(self.session_secret)
+
     def open_epoch(self, epoch: Epoch) -> bytes:
         """Unwrap the key of an epoch, (32,).
 
@@ -170,6 +177,15 @@ class KeyStore:
             KeyStoreLocked: without the vault.
         """
         message = LABEL_HOUSEHOLD_TAG + household_key.encode("utf-8")
+        return hmac.digest(self._unlocked().index_key, message, hashlib.sha256)
+
+    def medium_tag(self, instance_id: bytes, name: str) -> bytes:
+        """Return an HMAC of a file name of an instance, (32,): equal where both are, and nothing else to see.
+
+        Raises:
+            KeyStoreLocked: without the vault.
+        """
+        message = LABEL_MEDIUM_TAG + instance_id + name.encode("utf-8")  # an instanceID has 16 bytes always
         return hmac.digest(self._unlocked().index_key, message, hashlib.sha256)
 
     def microdata_key(self, store: Store) -> bytes:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from server.db.queries import devices, form_events, form_media, forms
 from server.db.queries.form_events import StoredEvent
 from server.db.queries.form_media import StoredMedium
-from server.db.queries.forms import DRAFT, PUBLISHED, StoredForm, StoredVersion, Workbook
+from server.db.queries.forms import DRAFT, StoredForm, StoredVersion, Workbook
 from server.errors import DeviceRevoked, NotFound
 
 
@@ -18,14 +18,6 @@ class Package:
 
     version: StoredVersion
     media: Sequence[StoredMedium]
-
-
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """A version as a list for tablets shows it."""
-
-    version: StoredVersion
-    has_media: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +36,6 @@ def list_forms(session: Session) -> Sequence[StoredForm]:
 def list_versions(session: Session, form_id: str | None = None) -> Sequence[StoredVersion]:
     """Return all versions of a form, or of all forms, in the order of publication; drafts come last."""
     return forms.versions(session, form_id)
-
-
-def current_versions(session: Session) -> Sequence[Offered]:
-    """Return the last published version of each form: what a tablet should fill in today."""
-    latest = {version.form_id: version for version in forms.versions(session) if version.state == PUBLISHED}
-    with_media = form_media.versions_with_media(session)
-    return [
-        Offered(version, has_media=version.hash in with_media)
-        for version in sorted(latest.values(), key=lambda version: version.form_id)
-    ]
 
 
 def find_version(session: Session, *, form_id: str, version: str) -> StoredVersion:
@@ -110,18 +92,6 @@ def read_published(session: Session, form_version_hash: bytes) -> bytes:
     if found is None or found.state == DRAFT:
         raise NotFound("no published form version has this hash")
     return read_xform(session, form_version_hash)
-
-
-def media_for_tablets(session: Session, form_version_hash: bytes) -> Sequence[StoredMedium]:
-    """Return the files of a version that tablets may know.
-
-    Raises:
-        NotFound: when no published version has this hash.
-    """
-    found = forms.version_of_hash(session, form_version_hash)
-    if found is None or found.state == DRAFT:
-        raise NotFound("no published form version has this hash")
-    return form_media.media(session, form_version_hash)
 
 
 def read_medium(session: Session, form_version_hash: bytes, name: str) -> Blob:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from server.blobs import Blobs
 from server.db.engine import Database
 from server.db.queries import audit, interviews, opening, parts, schedule
 from server.errors import KeyStoreLocked
@@ -39,7 +40,9 @@ class RebuildReport:
         )
 
 
-def rebuild(*, database: Database, keystore: KeyStore, microdata: Microdata, now: datetime) -> RebuildReport:
+def rebuild(
+    *, database: Database, keystore: KeyStore, microdata: Microdata, now: datetime, blobs: Blobs | None = None
+) -> RebuildReport:
     """Drop the projections in one transaction, then open and fold everything again.
 
     When it is killed half way, the worker goes on where it stopped: the envelopes are all still there.
@@ -56,9 +59,9 @@ def rebuild(*, database: Database, keystore: KeyStore, microdata: Microdata, now
         opening.reopen_all(session)
         schedule.make_due(session, name=schedule.SCORES, now=now)
         audit.write(session, at=now, actor="office", action="rebuild", subject=before.hex())
-    worker = OpeningWorker(database=database, keystore=keystore, microdata=microdata, clock=lambda: now)
+    worker = OpeningWorker(database=database, keystore=keystore, microdata=microdata, clock=lambda: now, blobs=blobs)
     batch = worker.run_until_idle()
-    checked = CheckingWorker(database, keystore, lambda: now).run_until_idle()
+    checked = CheckingWorker(database, keystore, lambda: now, blobs).run_until_idle()
     microdata.remove(former)
     with database.read() as session:
         return RebuildReport(

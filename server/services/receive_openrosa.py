@@ -1,103 +1,228 @@
 """Receive a submission from ODK Collect: read, sealed by the door, stored once, never left failed on a tablet.
 
-What can be read is kept, whatever it is: an unknown form or version, no instanceID, a revoked app user go to
-quarantine with a reason, and the tablet is told that all is well. Only what cannot be read at all is refused, with a
-message that Collect shows.
+Whatever it is, it is kept: an unknown form, no instanceID, a revoked app user, an instance that nobody can read. The
+reason goes with it and the tablet is told that all is well. Media of any POST become envelopes of their own; their
+ciphertext is on disk before the one transaction that names it. Repeats are found by their tags: nothing needs to be
+asked before, for a tag is stored once, whoever comes first.
 """
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from forms.instance import Instance, InstanceError, canonical_leaves, instance_id_bytes, parse_instance
-from server.db.queries import devices, envelopes, forms
+from server.blobs import Blobs, Incoming
+from server.db.engine import Database
+from server.db.queries import devices, envelopes
 from server.db.queries.devices import StoredAppUser
 from server.db.queries.envelopes import NewEnvelope
-from server.db.queries.forms import DRAFT
-from server.db.queries.opening import AFTER_REVOCATION, UNKNOWN_FORM_VERSION
-from server.db.tables.envelopes import QUARANTINED
-from server.errors import NotFound, SubmissionUnreadable
-from server.keystore import DOOR_ID, SealedSubmission, Sealer, Submission
-from sync_protocol.enrolment import token_hash
-from sync_protocol.envelope import NO_HASH, envelope_id
+from server.db.queries.opening import AFTER_REVOCATION
+from server.db.tables.envelopes import QUARANTINED, RECEIVED
+from server.errors import StorageFull, TooLarge
+from server.keystore import DOOR_ID, DoorSealer, KeyStore, SealedEnvelope, SealedSubmission, Submission
+from sync_protocol.constants import Kind
+from sync_protocol.documents import canonical_json
+from sync_protocol.envelope import NO_HASH
+from sync_protocol.errors import LocalError
+from sync_protocol.plaintext import Medium
 
 NO_INSTANCE_ID: Final = "no-instance-id"
+UNREADABLE: Final = "unreadable-instance"
+FORM_CHARACTERS: Final = 420
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A readable submission, ready to be sealed.
+class ArrivedFile:
+    """A file that was sealed as it came; its blob waits to be kept."""
 
-    Attributes:
-        door_tag: by which a repeat is known.
-        reason: why it goes to quarantine, None when it does not.
-        is_known: it is stored already: nothing needs to be sealed.
-    """
-
-    submission: Submission
-    door_tag: bytes
-    reason: str | None
-    is_known: bool
+    medium: Medium
+    plain_sha256: bytes
+    blob: Incoming
 
 
-def find_app_user(session: Session, token: str) -> StoredAppUser:
-    """Return the app user of a token in the path, revoked or not.
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What one POST brought."""
 
-    Raises:
-        NotFound: when the token is nobody's.
-    """
-    found = devices.app_user_by_token(session, token_hash(token))
-    if found is None:
-        raise NotFound("no app user has this token: check the server's address in the settings, or scan its code again")
-    return found
+    xml: bytes
+    files: tuple[ArrivedFile, ...] = ()
 
 
-def prepare(session: Session, *, xml: bytes, app_user: StoredAppUser, door_tag: Callable[[bytes], bytes]) -> Prepared:
-    """Read a submission and find out whether it is stored already.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Named:
+    """What an instance says of itself, or what is said of one that nobody can read."""
 
-    Raises:
-        SubmissionUnreadable: when it is not a readable instance; nothing could be kept of it.
-    """
-    try:
-        instance = parse_instance(xml)
-        tag = door_tag(_identity(instance))
-    except InstanceError as error:
-        raise SubmissionUnreadable(error.message) from None
-    version = forms.version(session, form_id=instance.form_id, version=instance.version)
-    if version is not None and version.state == DRAFT:
-        version = None
-    submission = Submission(
-        instance_xml=xml,
-        instance_id=instance_id_bytes(instance.instance_id) if instance.instance_id else _made_id(tag),
-        parents=(instance_id_bytes(instance.deprecated_id),) if instance.deprecated_id else (),
-        form_version_hash=NO_HASH if version is None else version.hash,
-        mode=app_user.mode,
-        app_user=app_user.name,
-    )
-    return Prepared(
-        submission=submission,
-        door_tag=tag,
-        reason=_reason(app_user, is_known_version=version is not None, has_id=bool(instance.instance_id)),
-        is_known=envelopes.sequence_by_door_tag(session, tag) is not None,
-    )
+    tag: bytes
+    instance_id: bytes
+    parents: tuple[bytes, ...] = ()
+    form_version_hash: bytes = NO_HASH
+    form_named: str | None = None
+    reason: str | None = None
 
 
-def store(session: Session, prepared: Prepared, sealed: SealedSubmission, *, door: Sealer, now: datetime) -> bool:
-    """Store a sealed submission with its epoch and the door's certificate; return whether it is new."""
-    devices.keep_certificate(
-        session, certificate_hash=door.certificate_hash, document=door.certificate, device_id=DOOR_ID, now=now
-    )
-    interview = replace(NewEnvelope.read(sealed.body), door_tag=prepared.door_tag)
-    if prepared.reason is not None:
-        interview = replace(interview, state=QUARANTINED, reason=prepared.reason)
-    arrived = [NewEnvelope.read(sealed.epoch), interview]
-    kept = envelopes.store(session, arrived, carrier=DOOR_ID, received_at=now)
-    return envelope_id(sealed.body) in kept
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Delivery:
+    """What of a POST is new: the instance, unless it is stored already, and files by their tags."""
+
+    named: _Named
+    xml: bytes | None
+    files: Mapping[bytes, ArrivedFile]
+    app_user: StoredAppUser
+    now: datetime
+
+    def submission(self) -> Submission:
+        """Return what is to be sealed."""
+        return Submission(
+            instance_xml=self.xml,
+            media=tuple(file.medium for file in self.files.values()),
+            instance_id=self.named.instance_id,
+            parents=self.named.parents,
+            form_version_hash=self.named.form_version_hash,
+            mode=self.app_user.mode,
+            app_user=self.app_user.name,
+        )
+
+    def rows(self, sealed: SealedSubmission, certificate_hash: bytes) -> list[NewEnvelope]:
+        """Return the rows to store, in the one order that all submissions have."""
+        epochs = [_row(Kind.EPOCH, epoch, certificate_hash, None) for epoch in sealed.epochs]
+        is_revoked = self.app_user.revoked_at is not None
+        interviews = [
+            self._of_instance(
+                Kind.INTERVIEW,
+                one,
+                certificate_hash,
+                reason=AFTER_REVOCATION if is_revoked else self.named.reason,
+                door_tag=self.named.tag,
+                form_named=self.named.form_named,
+            )
+            for one in (sealed.interview,)
+            if one is not None
+        ]
+        attachments = [
+            self._of_instance(
+                Kind.ATTACHMENT,
+                one,
+                certificate_hash,
+                reason=AFTER_REVOCATION if is_revoked else None,
+                door_tag=tag,
+                blob_sha256=bytes.fromhex(file.medium.sha256),
+            )
+            for one, (tag, file) in zip(sealed.attachments, self.files.items(), strict=True)
+        ]
+        return epochs + interviews + attachments
+
+    def _of_instance(
+        self, kind: Kind, sealed: SealedEnvelope, certificate_hash: bytes, *, reason: str | None, **members: Any
+    ) -> NewEnvelope:
+        return replace(
+            _row(kind, sealed, certificate_hash, self.named.form_version_hash),
+            instance_id=self.named.instance_id,
+            state=RECEIVED if reason is None else QUARANTINED,
+            reason=reason,
+            app_user_id=self.app_user.app_user_id,
+            **members,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRosaIntake:
+    """What receiving needs; `form_version_hash` finds a published version by form_id and version."""
+
+    database: Database
+    keystore: KeyStore
+    door: DoorSealer
+    blobs: Blobs
+    form_version_hash: Callable[[str, str], bytes | None]
+
+    def receive(self, arrival: Arrival, *, app_user: StoredAppUser, now: datetime) -> int:
+        """Store what is new of a POST; return how many files of its instance are here, once all of it is on disk.
+
+        Raises:
+            TooLarge: when the instance does not fit into an envelope.
+            StorageFull, Maintenance: when nothing could be stored.
+        """
+        named = self._name(arrival.xml)
+        files = {self._medium_tag(named.instance_id, file): file for file in arrival.files}
+        known: frozenset[bytes] = frozenset()
+        if files:
+            known = self.database.glance(lambda bare: envelopes.known_door_tags(bare, (named.tag, *files)))
+        delivery = _Delivery(
+            named=named,
+            xml=None if named.tag in known else arrival.xml,
+            files={tag: files[tag] for tag in sorted(files.keys() - known)},
+            app_user=app_user,
+            now=now,
+        )
+        if delivery.xml is not None or delivery.files:
+            self._deliver(delivery)
+        if not files:
+            return 0
+        return self.database.glance(lambda bare: envelopes.count_media(bare, named.instance_id))
+
+    def _name(self, xml: bytes) -> _Named:
+        try:
+            instance = parse_instance(xml)
+            tag = self.keystore.door_tag(_identity(instance))
+        except InstanceError:
+            tag = self.keystore.door_tag(canonical_json([UNREADABLE, hashlib.sha256(xml).hexdigest()]))
+            return _Named(tag=tag, instance_id=_made_id(tag), reason=UNREADABLE)
+        version = self.form_version_hash(instance.form_id, instance.version)
+        return _Named(
+            tag=tag,
+            instance_id=instance_id_bytes(instance.instance_id) if instance.instance_id else _made_id(tag),
+            parents=(instance_id_bytes(instance.deprecated_id),) if instance.deprecated_id else (),
+            form_version_hash=version or NO_HASH,
+            form_named=None if version else f"{instance.form_id} {instance.version}"[:FORM_CHARACTERS],
+            reason=None if instance.instance_id else NO_INSTANCE_ID,
+        )
+
+    def _medium_tag(self, instance_id: bytes, file: ArrivedFile) -> bytes:
+        said = ["medium", instance_id.hex(), file.medium.name, file.plain_sha256.hex()]
+        return self.keystore.door_tag(canonical_json(said))
+
+    def _deliver(self, delivery: _Delivery) -> None:
+        """Store all of it or nothing; of what another request has stored meanwhile no blob stays behind."""
+        blobs = {bytes.fromhex(file.medium.sha256): file.blob for file in delivery.files.values()}
+        try:
+            sealed = self.door.seal(delivery.submission(), now=delivery.now)
+            for digest, blob in blobs.items():
+                blob.keep(digest)
+            named = self._store(delivery, sealed)
+        except LocalError as error:  # it cannot be deflated, as the instance of no real form is
+            raise TooLarge(error.detail) from None
+        except StorageFull:  # surely nothing was stored; after any other error the sweep will know
+            self._remove(blobs)
+            raise
+        self.door.note_stored(sealed)
+        self._remove(blobs.keys() - named)
+
+    def _store(self, delivery: _Delivery, sealed: SealedSubmission) -> frozenset[bytes]:
+        """Commit; return which blobs are named now."""
+        door = self.keystore.door
+        rows = delivery.rows(sealed, door.certificate_hash)
+
+        def store(connection: Connection) -> frozenset[bytes]:
+            if sealed.epochs:
+                devices.keep_certificate(
+                    connection,
+                    certificate_hash=door.certificate_hash,
+                    document=door.certificate,
+                    device_id=DOOR_ID,
+                    now=delivery.now,
+                )
+            return envelopes.store_at_door(connection, rows, carrier=DOOR_ID, received_at=delivery.now)
+
+        new = self.database.submit_bare(store)
+        return frozenset(row.blob_sha256 for row in rows if row.blob_sha256 is not None and row.envelope_id in new)
+
+    def _remove(self, digests: Iterable[bytes]) -> None:
+        for digest in digests:
+            self.blobs.remove(digest)
 
 
 def _identity(instance: Instance) -> bytes:
@@ -111,9 +236,13 @@ def _made_id(tag: bytes) -> bytes:
     return hashlib.sha256(b"passerelle/1 door instance\x00" + tag).digest()[:16]
 
 
-def _reason(app_user: StoredAppUser, *, is_known_version: bool, has_id: bool) -> str | None:
-    if app_user.revoked_at is not None:
-        return AFTER_REVOCATION
-    if not is_known_version:
-        return UNKNOWN_FORM_VERSION
-    return None if has_id else NO_INSTANCE_ID
+def _row(kind: Kind, sealed: SealedEnvelope, certificate_hash: bytes, form_version_hash: bytes | None) -> NewEnvelope:
+    return NewEnvelope(
+        envelope_id=sealed.envelope_id,
+        kind=int(kind),
+        body=sealed.body,
+        epoch_hash=sealed.epoch_hash,
+        instance_id=None,
+        certificate_hash=certificate_hash,
+        form_version_hash=form_version_hash,
+    )

@@ -7,17 +7,29 @@ from itertools import islice
 from sqlalchemy.orm import Session
 
 from forms.definition import FormDefinition
+from server.blobs import Blobs
 from server.db.engine import Database
-from server.db.queries import opening
-from server.db.queries.opening import AFTER_REVOCATION, StoredEnvelope
+from server.db.queries import envelopes, opening
+from server.db.queries.opening import AFTER_REVOCATION, WIPED, StoredEnvelope
 from server.db.tables.envelopes import OPENED, RECEIVED
 from server.errors import KeyStoreLocked
 from server.folding import checking, state
-from server.folding.opener import Material, OpenedDecision, OpenedInterview, Opener, Outcome, Unopened
+from server.folding.encrypted import EncryptedFiles
+from server.folding.material import Material
+from server.folding.opener import (
+    OpenedAttachment,
+    OpenedDecision,
+    OpenedInterview,
+    Opener,
+    Outcome,
+    Unopened,
+)
 from server.folding.state import Lines
 from server.folding.whole import WholeFold
 from server.keystore import KeyStore
 from server.microdata import Microdata
+from sync_protocol.errors import EnvelopeError
+from sync_protocol.media import verify_medium
 
 SLICE = 500
 SHOWN = 20
@@ -91,6 +103,7 @@ def verify(
     *,
     keystore: KeyStore,
     microdata: Microdata | None = None,
+    blobs: Blobs | None = None,
     progress: Callable[[int], object] = lambda _: None,
 ) -> VerifyReport:
     """Verify everything, on one snapshot of the database; change nothing.
@@ -99,6 +112,7 @@ def verify(
         database: to read from.
         keystore: opens the envelopes again, in memory.
         microdata: whose files are hashed too, where given.
+        blobs: the sealed media, hashed too, where given.
         progress: is told how many envelopes are done.
 
     Raises:
@@ -108,16 +122,21 @@ def verify(
         raise KeyStoreLocked("nothing can be folded afresh while the key store is locked: set PASSERELLE_PASSPHRASE")
     found, whole = _Found(), WholeFold()
     with database.read() as session:
-        for outcome in _open_again(session, keystore):
+        files = None if blobs is None else EncryptedFiles.within(session, blobs)
+        for outcome in _open_again(session, keystore, files):
             _compare_state(outcome, found)
             _gather(outcome, whole)
             progress(found.envelopes)
         revisions, interviews = whole.revision_lines(), whole.interview_lines(session, keystore)
         _compare("revision", revisions, state.stored_revisions(session, keystore), found)
         _compare("interview", interviews, state.stored_interviews(session, keystore), found)
+        medium_lines = whole.media_lines(keystore)
+        _compare("medium", medium_lines, state.stored_media(session, keystore), found)
         unchecked = checking.count_unchecked(session)
-        for interview_id in checking.differing_checks(session, keystore):
+        for interview_id in checking.differing_checks(session, keystore, files):
             found.add(f"check of interview {interview_id.hex()} is stored otherwise")
+        if blobs is not None:
+            _compare_blobs(session, blobs, found)
     if microdata is not None:
         for path in microdata.differing_parts():
             found.add(f"microdata file {path} is missing or altered")
@@ -128,17 +147,17 @@ def verify(
         interviews=len(interviews),
         unchecked=unchecked,
         revisions=len(revisions),
-        state_hash=state.hash_of((*revisions.values(), *interviews.values())).hex(),
+        state_hash=state.hash_of((*revisions.values(), *interviews.values(), *medium_lines.values())).hex(),
         differences=tuple(found.differences),
         difference_count=found.count,
     )
 
 
-def _open_again(session: Session, keystore: KeyStore) -> Iterator[Outcome]:
+def _open_again(session: Session, keystore: KeyStore, files: EncryptedFiles | None) -> Iterator[Outcome]:
     definitions: dict[bytes, FormDefinition] = {}
     for part in _slices(opening.every_envelope(session)):
         material = Material.load(session, part, known_forms=definitions)
-        yield from Opener(keystore, material, definitions).open_all(part)
+        yield from Opener(keystore, material, definitions, files).open_all(part)
 
 
 def _slices(envelopes: Iterator[StoredEnvelope]) -> Iterator[Sequence[StoredEnvelope]]:
@@ -153,6 +172,8 @@ def _gather(outcome: Outcome, whole: WholeFold) -> None:
         whole.add_interview(outcome)
     elif isinstance(outcome, OpenedDecision):
         whole.add_decision(outcome)
+    elif isinstance(outcome, OpenedAttachment):
+        whole.add_attachment(outcome)
 
 
 def _compare_state(outcome: Outcome, found: _Found) -> None:
@@ -163,9 +184,19 @@ def _compare_state(outcome: Outcome, found: _Found) -> None:
         found.pending += 1
         return
     says = (outcome.state, outcome.reason) if isinstance(outcome, Unopened) else (OPENED, "")
-    if stored.reason == AFTER_REVOCATION or says[0] == stored.state:
+    if stored.reason in (AFTER_REVOCATION, WIPED) or says[0] == stored.state:
         return
     found.add(f"envelope {stored.sequence} is stored as {stored.state}, and now reads {' '.join(says).strip()}")
+
+
+def _compare_blobs(session: Session, blobs: Blobs, found: _Found) -> None:
+    for sequence, digest in envelopes.every_blob(session):
+        try:
+            verify_medium(blobs.chunks(digest), digest)
+        except FileNotFoundError:
+            found.add(f"the medium of envelope {sequence} is missing")
+        except EnvelopeError:
+            found.add(f"the medium of envelope {sequence} is altered")
 
 
 def _compare(what: str, fresh: Lines, stored: Lines, found: _Found) -> None:

@@ -1,6 +1,7 @@
-"""Who is at the door, and under which address: an app user by the token in the path.
+"""Who is at the door, and under which address: an app user by the token in the path, or by HTTP authentication.
 
-Whatever address a tablet came by, every address that it is given leads back through the same one.
+Whatever address a tablet came by, every address that it is given leads back through the same one. The app user is
+looked up at every request, so that a revocation holds at once.
 """
 
 from collections.abc import Callable
@@ -8,24 +9,38 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Final
 
-from flask import Response, request
+from flask import Response, g, request
 
+from server.api.openrosa import credentials
+from server.api.openrosa.credentials import Asked, Verdict
 from server.clock import utc_now
 from server.context import current, own_auth
 from server.db.queries.devices import StoredAppUser
-from server.errors import Forbidden
-from server.services import receive_openrosa
+from server.db.queries.visitors import Mark, StoredVisitor
+from server.errors import Forbidden, NotAuthenticated, NotFound, RateLimited
+from server.services import admit_tablet
 
-PREFIXES: Final = {"openrosa": "/key/<token>"}
+PREFIXES: Final = {
+    "openrosa": "/key/<token>",
+    "openrosa_in_project": "/v1/key/<token>/projects/<int:project_id>",  # as ODK Central writes it
+    "openrosa_by_password": "/projects/<int:project_id>",
+}
 """Name of the blueprint → where its routes begin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """An app user, and the address that it came by, without a slash at its end."""
+    """An app user, and the address that it came by, without a slash at its end.
+
+    Attributes:
+        is_archived: its project is over.
+        mark: of the forms: while it stays the same, so does all that there is to know of them.
+    """
 
     app_user: StoredAppUser
     address: str
+    is_archived: bool
+    mark: Mark
 
     @property
     def is_revoked(self) -> bool:
@@ -38,14 +53,12 @@ DoorView = Callable[..., Response]
 
 
 def visited(view: DoorView) -> Any:
-    """Find out who asks, whatever part of the address says it, and call the view with the visitor."""
+    """Find out who asks, whatever part of the request says it, and call the view with the visitor."""
 
     @own_auth
     @wraps(view)
-    def answer(*, token: str, **arguments: Any) -> Response:
-        with current().database.read() as session:
-            app_user = receive_openrosa.find_app_user(session, token)
-        return view(Visitor(app_user, f"{_base_url()}/key/{token}"), **arguments)
+    def answer(*, token: str | None = None, project_id: int | None = None, **arguments: Any) -> Response:
+        return view(_by_password(project_id) if token is None else _by_token(token, project_id), **arguments)
 
     return answer
 
@@ -64,6 +77,67 @@ def served(view: DoorView) -> Any:
     return visited(answer)
 
 
-def _base_url() -> str:
-    """Return the address as the client wrote it, unless the office has named one (behind a proxy with TLS)."""
-    return current().config.base_url or request.host_url.rstrip("/")
+def _by_token(token: str, project_id: int | None) -> Visitor:
+    found = current().database.glance(lambda connection: admit_tablet.by_token(connection, token))
+    if project_id is None:
+        return _visitor(found, f"/key/{token}")
+    if found.app_user.project_id != project_id:
+        raise NotFound("this token is of another project: check the server's address in the settings")
+    return _visitor(found, f"/v1/key/{token}/projects/{project_id}")
+
+
+def _by_password(project_id: int | None) -> Visitor:
+    """Hold the Authorization header against what is kept of the password that it claims to know.
+
+    Raises:
+        NotAuthenticated: with challenges, when there is none or it is not right.
+        RateLimited: after too many wrong ones of this name from this address.
+        NotFound: when the app user is of another project.
+    """
+    context, now = current(), utc_now()
+    given = request.authorization
+    username = credentials.username_of(given, is_encrypted=request.is_secure)
+    if given is None or username is None:
+        raise _challenge("This address needs the user name and the password of an app user.")
+    attempt_key = context.tablets.attempt_key(username, request.remote_addr or "")
+    if context.blocked.holds(attempt_key):
+        raise _too_often()
+    found = context.database.glance(lambda connection: admit_tablet.by_username(connection, username))
+    secret = context.tablets.nobody
+    if found is not None and found.secret is not None:
+        secret = context.tablets.open(username, found.secret)
+    asked = Asked(request.method, request.path, request.query_string)
+    verdict = credentials.verdict(given, secret, asked=asked, secrets=context.tablets, now=int(now.timestamp()))
+    if found is None or verdict is Verdict.WRONG:
+        raise _refused(attempt_key)
+    if verdict is Verdict.STALE:
+        raise _challenge("The server asks for the password once more.", is_stale=True)
+    if found.app_user.project_id != project_id:
+        raise NotFound("this app user is of another project: check the server's address in the settings")
+    return _visitor(found, f"/projects/{project_id}")
+
+
+def _visitor(found: StoredVisitor, prefix: str) -> Visitor:
+    g.language = found.app_user.language
+    base_url = current().config.base_url or f"{request.scheme}://{request.host}"
+    return Visitor(found.app_user, f"{base_url}{prefix}", is_archived=found.is_archived, mark=found.mark)
+
+
+def _refused(attempt_key: bytes) -> NotAuthenticated | RateLimited:
+    context, now = current(), utc_now()
+    failures = context.database.submit(lambda session: admit_tablet.note_failure(session, attempt_key, now=now))
+    if failures < admit_tablet.FAILURES:
+        return _challenge("User name and password do not belong together.")
+    context.blocked.add(attempt_key)
+    return _too_often()
+
+
+def _challenge(detail: str, *, is_stale: bool = False) -> NotAuthenticated:
+    now = int(utc_now().timestamp())
+    offered = credentials.challenges(current().tablets, now=now, is_encrypted=request.is_secure, is_stale=is_stale)
+    return NotAuthenticated(detail, challenges=offered)
+
+
+def _too_often() -> RateLimited:
+    seconds = int(admit_tablet.WINDOW.total_seconds())
+    return RateLimited(f"Too many wrong passwords: wait {seconds} seconds.", retry_after=seconds)

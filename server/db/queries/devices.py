@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
@@ -87,7 +87,7 @@ def keyrings(session: Session) -> list[bytes]:
 
 
 def keep_certificate(
-    session: Session, *, certificate_hash: bytes, document: bytes, device_id: str, now: datetime
+    session: Session | Connection, *, certificate_hash: bytes, document: bytes, device_id: str, now: datetime
 ) -> None:
     """Keep a certificate for ever; one that is there already is left alone."""
     row = {"hash": certificate_hash, "document": document, "device_id": device_id, "issued_at": now}
@@ -213,12 +213,6 @@ def add_app_user(
     session.add(added)
     session.flush()
     return added.app_user_id
-
-
-def app_user_by_token(session: Session, token_hash: bytes) -> StoredAppUser | None:
-    """Return the app user of a token, revoked or not."""
-    found = session.scalar(select(AppUser).where(AppUser.token_hash == token_hash))
-    return None if found is None else _stored_app_user(found)
 
 
 def app_user_by_name(session: Session, name: str) -> StoredAppUser | None:

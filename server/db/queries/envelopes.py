@@ -1,12 +1,12 @@
 """SQL of the received envelopes: the acknowledging path, so few statements and few objects."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, Self
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Connection, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
@@ -42,10 +42,19 @@ SQLITE_MOMENT: Final = "%Y-%m-%d %H:%M:%S.%f"
 INSERT_ON_SQLITE: Final = (
     f"INSERT INTO envelope ({', '.join(STORED)}) VALUES ({', '.join('?' * len(STORED))}) ON CONFLICT DO NOTHING"  # noqa: S608 -- names of our own columns
 )
+INSERT_AT_THE_DOOR: Final = {
+    "sqlite": INSERT_ON_SQLITE + " RETURNING envelope_id",
+    "postgresql": INSERT_ON_SQLITE.replace("?", "%s") + " RETURNING envelope_id",
+}
 UNREADABLE: Final = 0
-UNDERSTOOD: Final = frozenset({Kind.EPOCH, Kind.INTERVIEW, Kind.DECISION})
-"""Kinds that this version opens; drafts and attachments are kept in quarantine until one does."""
+UNDERSTOOD: Final = frozenset({Kind.EPOCH, Kind.INTERVIEW, Kind.ATTACHMENT, Kind.DECISION})
+"""Kinds that this version opens; drafts are kept in quarantine until one does."""
 
+_columns = Envelope.__table__.c
+# Made once, of columns and not of mapped attributes, for what each submission asks.
+_MEDIA_OF: Final = select(func.count()).where(
+    _columns.instance_id == bindparam("of_instance"), _columns.blob_sha256.is_not(None)
+)
 _LAST: Final = select(func.max(Envelope.__table__.c.sequence))
 
 
@@ -128,29 +137,31 @@ def store(
     wanted = {envelope.envelope_id: envelope for envelope in envelopes}
     if not wanted:
         return {}
-    rows = [
-        (
-            envelope.envelope_id,
-            envelope.kind,
-            envelope.body,
-            envelope.epoch_hash,
-            envelope.instance_id,
-            envelope.certificate_hash,
-            envelope.form_version_hash,
-            carrier,
-            received_at,
-            envelope.state,
-            envelope.reason,
-            envelope.door_tag,
-            envelope.app_user_id,
-            envelope.form_named,
-            envelope.blob_sha256,
-        )
-        for envelope in wanted.values()
-    ]
+    rows = [_row(envelope, carrier, received_at) for envelope in wanted.values()]
     if session.get_bind().dialect.name == "sqlite":
         return _store_alone(session, rows)
     return _store_among_others(session, rows)
+
+
+def _row(envelope: NewEnvelope, carrier: str, received_at: object) -> tuple[Any, ...]:
+    """Return the values of a row, in the order of `STORED`."""
+    return (
+        envelope.envelope_id,
+        envelope.kind,
+        envelope.body,
+        envelope.epoch_hash,
+        envelope.instance_id,
+        envelope.certificate_hash,
+        envelope.form_version_hash,
+        carrier,
+        received_at,
+        envelope.state,
+        envelope.reason,
+        envelope.door_tag,
+        envelope.app_user_id,
+        envelope.form_named,
+        envelope.blob_sha256,
+    )
 
 
 def _store_alone(session: Session, rows: Sequence[tuple[Any, ...]]) -> dict[bytes, Kept]:
@@ -201,9 +212,49 @@ def sequences_by_prefix(session: Session, prefixes: Sequence[bytes]) -> dict[byt
     return found
 
 
-def sequence_by_door_tag(session: Session, door_tag: bytes) -> int | None:
-    """Return the server's number of the submission with this tag."""
-    return session.scalar(select(Envelope.sequence).where(Envelope.door_tag == door_tag))
+def store_at_door(
+    connection: Connection, envelopes: Sequence[NewEnvelope], *, carrier: str, received_at: datetime
+) -> frozenset[bytes]:
+    """Store envelopes; what is there already, by its id or its tag, is left alone. Return the ids of the new ones.
+
+    One statement a row, as the driver takes it: a submission has a few. The rows must come in an order that all
+    submissions share, so that on PostgreSQL two that wait for each other's rows do not wait for ever.
+    """
+    name = connection.dialect.name
+    moment = received_at.astimezone(UTC)
+    written = moment.strftime(SQLITE_MOMENT) if name == "sqlite" else moment
+    insert = INSERT_AT_THE_DOOR[name]
+    rows = (_row(envelope, carrier, written) for envelope in envelopes)
+    return frozenset(
+        found for row in rows if (found := connection.exec_driver_sql(insert, row).scalar_one_or_none()) is not None
+    )
+
+
+def known_door_tags(connection: Connection, tags: Sequence[bytes]) -> frozenset[bytes]:
+    """Return which of these tags are stored."""
+    found: set[bytes] = set()
+    for start in range(0, len(tags), PREFIXES_AT_ONCE):
+        chunk = tags[start : start + PREFIXES_AT_ONCE]
+        found.update(connection.scalars(select(_columns.door_tag).where(_columns.door_tag.in_(chunk))))
+    return frozenset(found)
+
+
+def count_media(connection: Connection, instance_id: bytes) -> int:
+    """Return how many different media of an instance are stored."""
+    return connection.execute(_MEDIA_OF, {"of_instance": instance_id}).scalar_one()
+
+
+def unnamed_blobs(session: Session, digests: Sequence[bytes]) -> frozenset[bytes]:
+    """Return which of these blobs no envelope names."""
+    named = session.scalars(select(Envelope.blob_sha256).where(Envelope.blob_sha256.in_(digests)))
+    return frozenset(digests).difference(digest for digest in named if digest is not None)
+
+
+def every_blob(session: Session) -> Iterator[tuple[int, bytes]]:
+    """Yield the server's number of each envelope that names a blob, and the blob's digest."""
+    query = select(Envelope.sequence, Envelope.blob_sha256).order_by(Envelope.sequence)
+    rows = session.execute(query.where(Envelope.blob_sha256.is_not(None)).execution_options(yield_per=1000))
+    yield from ((sequence, digest) for sequence, digest in rows if digest is not None)
 
 
 def count_by_state(session: Session) -> dict[str, int]:

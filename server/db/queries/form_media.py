@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select, true
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
@@ -61,6 +61,14 @@ def media(session: Session, form_version_hash: bytes) -> list[StoredMedium]:
     # Names are put in order here: databases differ in theirs.
     found = [StoredMedium(**row) for row in session.execute(query).mappings()]
     return sorted(found, key=lambda medium: medium.name)
+
+
+def absent(session: Session, form_version_hash: bytes) -> frozenset[str]:
+    """Return the names of a version's files whose bytes are not there, or not all of them."""
+    is_whole = func.length(FormMediumContent.content) == FormMediumContent.length_bytes
+    query = select(FormMedium.name).outerjoin(FormMediumContent, FormMediumContent.sha256 == FormMedium.sha256)
+    query = query.where(FormMedium.form_version_hash == form_version_hash, is_whole.is_not(true()))
+    return frozenset(session.scalars(query))
 
 
 def versions_with_media(session: Session) -> frozenset[bytes]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
@@ -81,6 +81,11 @@ _COLUMNS: Final = tuple(getattr(FormVersion, name) for name in StoredVersion.__d
 _IN_ORDER: Final = (FormVersion.published_position.nulls_last(), FormVersion.submitted_at, FormVersion.hash)
 """The order of publication; drafts come last."""
 
+_version = FormVersion.__table__.c
+_PUBLISHED_HASH: Final = select(_version.hash).where(
+    _version.form_id == bindparam("of_form"), _version.version == bindparam("named"), _version.state != DRAFT
+)
+
 
 def form(session: Session, form_id: str) -> StoredForm | None:
     """Return a form."""
@@ -96,6 +101,11 @@ def all_forms(session: Session) -> list[StoredForm]:
         StoredForm(form_id=row.form_id, title=row.title, needs_approval=row.needs_approval)
         for row in session.scalars(select(Form).order_by(Form.form_id))
     ]
+
+
+def projects(session: Session) -> dict[str, int]:
+    """Return the project of each form."""
+    return {form_id: project_id for form_id, project_id in session.execute(select(Form.form_id, Form.project_id))}
 
 
 def set_needs_approval(session: Session, form_id: str, *, needs_approval: bool) -> bool:
@@ -160,6 +170,11 @@ def version(session: Session, *, form_id: str, version: str) -> StoredVersion | 
     """Return one version by name."""
     found = _stored(session, _select().where(FormVersion.form_id == form_id, FormVersion.version == version))
     return found[0] if found else None
+
+
+def published_hash(connection: Connection, form_id: str, version: str) -> bytes | None:
+    """Return the hash of a version that was ever published, which never changes."""
+    return connection.execute(_PUBLISHED_HASH, {"of_form": form_id, "named": version}).scalar()
 
 
 def version_of_hash(session: Session, form_version_hash: bytes) -> StoredVersion | None:

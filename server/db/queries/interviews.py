@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from server.db.insert import insert_new, upsert
 from server.db.queries.checks import is_held, open_check_holds
 from server.db.tables import (
+    Attachment,
     CheckScore,
     Decision,
     DrawnHousehold,
@@ -20,6 +21,7 @@ from server.db.tables import (
     MicrodataPart,
     Revision,
     RevisionParent,
+    WantedMedium,
 )
 
 T = TypeVar("T")
@@ -59,6 +61,7 @@ class StoredInterview:
     household_tag: bytes | None
     holds: str
     sealed: bytes
+    review: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +154,18 @@ def edges_touching(session: Session, nodes: Iterable[bytes]) -> frozenset[tuple[
     return frozenset(found)
 
 
+def connected(session: Session, nodes: Iterable[bytes]) -> tuple[set[bytes], set[tuple[bytes, bytes]]]:
+    """Return every instanceID that edges connect with these, in either direction, and the (child, parent) edges."""
+    found, edges = set(nodes), set[tuple[bytes, bytes]]()
+    frontier = set(found)
+    while frontier:
+        touching = edges_touching(session, frontier)
+        edges |= touching
+        frontier = {node for edge in touching for node in edge} - found
+        found |= frontier
+    return found, edges
+
+
 def all_edges(session: Session) -> frozenset[tuple[bytes, bytes]]:
     """Return every (child, parent) edge."""
     rows = session.execute(select(RevisionParent.child, RevisionParent.parent))
@@ -214,6 +229,7 @@ _INTERVIEW_COLUMNS: Final = (
     Interview.household_tag,
     Interview.holds,
     Interview.sealed,
+    Interview.review,
 )
 
 
@@ -331,7 +347,8 @@ def count_interviews(session: Session) -> int:
 
 def drop_projections(session: Session) -> None:
     """Delete everything that the fold can make again; verdicts stay, for devices have been told."""
-    for table in (CheckScore, InterviewCheck, Interview, Revision, RevisionParent, Decision, MicrodataPart):
+    projections = (CheckScore, InterviewCheck, Interview, Revision, RevisionParent, Decision, MicrodataPart)
+    for table in (*projections, Attachment, WantedMedium):
         session.execute(delete(table))
 
 

@@ -17,6 +17,8 @@ from server.db.tables.envelopes import (
     WAITING_FOR_EPOCH,
     WAITING_FOR_FORM,
     WAITING_FOR_KEY,
+    WAITING_FOR_MEDIA,
+    WAITING_FOR_ODK_KEY,
 )
 from sync_protocol.constants import Kind
 
@@ -29,7 +31,15 @@ UNKNOWN_FORM_VERSION: Final = "unknown-form-version"
 """At the OpenRosa door, where a submission names its form by words: it is looked up again whenever one is published."""
 RELEASED: Final = "released"
 """Kept with an envelope for ever: a person has let it in although its device is revoked, or its form retired."""
-_MAY_OPEN: Final = or_(Envelope.state != QUARANTINED, Envelope.reason.is_distinct_from(AFTER_REVOCATION))
+ENDED_BY_A_FILE: Final = ("odk-undecryptable", "odk-signature-invalid")
+"""Reasons of an encrypted submission that another copy of its XML may end."""
+WIPED: Final = "wiped"
+"""Kept with an envelope for ever: what it held is gone, and its row says that it was there."""
+_LASTING: Final = (RELEASED, WIPED)
+_KEPT: Final = case((Envelope.reason.in_(_LASTING), Envelope.reason), else_=None)
+_MAY_OPEN: Final = or_(
+    Envelope.state != QUARANTINED, func.coalesce(Envelope.reason, "").not_in((AFTER_REVOCATION, WIPED))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +186,14 @@ def form_names(session: Session) -> Mapping[tuple[str, str], bytes]:
     return {(form_id, version): digest for form_id, version, digest in session.execute(query)}
 
 
+def is_published(session: Session, form_id: str, version: str) -> bool:
+    """Say whether a form version was ever published."""
+    is_known = exists().where(
+        FormVersion.form_id == form_id, FormVersion.version == version, FormVersion.state != DRAFT
+    )
+    return bool(session.scalar(select(is_known)))
+
+
 def set_states(session: Session, states: Sequence[tuple[int, str, str | None]]) -> None:
     """Write (sequence, state, reason) of envelopes."""
     if not states:
@@ -219,7 +237,11 @@ def release(session: Session, envelope_id: bytes) -> bool:
     """Let a quarantined envelope be opened again; say whether there was one."""
     changed = session.execute(
         update(Envelope)
-        .where(Envelope.envelope_id == envelope_id, Envelope.state == QUARANTINED)
+        .where(
+            Envelope.envelope_id == envelope_id,
+            Envelope.state == QUARANTINED,
+            Envelope.reason.is_distinct_from(WIPED),
+        )
         .values(state=RECEIVED, reason=RELEASED)
         .returning(Envelope.sequence)
     ).first()
@@ -228,6 +250,7 @@ def release(session: Session, envelope_id: bytes) -> bool:
 
 def retry_unknown_forms(session: Session) -> None:
     """Let submissions whose form was unknown be opened again, for one was published."""
+    lock_fold(session)  # what is being opened meanwhile is looked at again under the same lock
     session.execute(
         update(Envelope)
         .where(Envelope.state == QUARANTINED, Envelope.reason == UNKNOWN_FORM_VERSION)
@@ -235,10 +258,40 @@ def retry_unknown_forms(session: Session) -> None:
     )
 
 
+def retry_encrypted(session: Session, instance_ids: Iterable[bytes]) -> None:
+    """Let encrypted submissions of these instances be opened again, for a file of theirs has come."""
+    may_end = or_(
+        Envelope.state == WAITING_FOR_MEDIA,
+        and_(Envelope.state == QUARANTINED, Envelope.reason.in_(ENDED_BY_A_FILE)),
+    )
+    for chunk in _chunks(sorted(set(instance_ids))):
+        statement = update(Envelope).where(Envelope.state != OPENED, may_end, Envelope.instance_id.in_(chunk))
+        session.execute(statement.values(state=RECEIVED, reason=_KEPT))
+
+
+def retry_odk_keys(session: Session) -> None:
+    """Let encrypted submissions be opened again that waited for a key, for one has come."""
+    session.execute(update(Envelope).where(Envelope.state == WAITING_FOR_ODK_KEY).values(state=RECEIVED, reason=_KEPT))
+
+
+def wipe(session: Session, envelope_ids: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Mark attachments as wiped, so that nobody looks for their blobs; return those that were not yet."""
+    found: list[bytes] = []
+    for chunk in _chunks(sorted(set(envelope_ids))):
+        statement = update(Envelope).where(Envelope.envelope_id.in_(chunk), Envelope.reason.is_distinct_from(WIPED))
+        found += session.scalars(statement.values(reason=WIPED, blob_sha256=None).returning(Envelope.envelope_id))
+    return tuple(found)
+
+
+def wipe_quarantined(session: Session, reason: str) -> tuple[bytes, ...]:
+    """Empty the envelopes that are in quarantine for a reason; return their ids, which stay."""
+    statement = update(Envelope).where(Envelope.state == QUARANTINED, Envelope.reason == reason)
+    return tuple(session.scalars(statement.values(reason=WIPED, body=b"").returning(Envelope.envelope_id)))
+
+
 def reopen_all(session: Session) -> None:
     """Put every envelope back to received, but those that a person has yet to release."""
-    kept = case((Envelope.reason == RELEASED, RELEASED), else_=None)
-    session.execute(update(Envelope).where(_MAY_OPEN).values(state=RECEIVED, reason=kept))
+    session.execute(update(Envelope).where(_MAY_OPEN).values(state=RECEIVED, reason=_KEPT))
 
 
 def last_decision(session: Session) -> bytes | None:

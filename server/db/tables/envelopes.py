@@ -12,6 +12,8 @@ OPENED = "opened"
 WAITING_FOR_EPOCH = "waiting-for-epoch"
 WAITING_FOR_FORM = "waiting-for-form"
 WAITING_FOR_KEY = "waiting-for-key"
+WAITING_FOR_MEDIA = "waiting-for-media"
+WAITING_FOR_ODK_KEY = "waiting-for-odk-key"
 QUARANTINED = "quarantined"
 
 
@@ -62,6 +64,12 @@ class Envelope(Base):
         Index(
             "ix_envelope_blob",
             "blob_sha256",
+            sqlite_where=text("blob_sha256 IS NOT NULL"),
+            postgresql_where=text("blob_sha256 IS NOT NULL"),
+        ),
+        Index(
+            "ix_envelope_medium_of",
+            "instance_id",
             sqlite_where=text("blob_sha256 IS NOT NULL"),
             postgresql_where=text("blob_sha256 IS NOT NULL"),
         ),

@@ -90,6 +90,7 @@ class Attachment(Base):
     """A medium that has come, of the instance that it belongs to; `sealed` holds name, type, key and content hash.
 
     `name_tag` is an HMAC of instanceID and file name; two attachments with one tag differ in content, and both stay.
+    `is_beside_ciphertext` where it came in clear to an instance whose files should all be encrypted: it is never read.
     """
 
     __tablename__ = "attachment"
@@ -101,16 +102,21 @@ class Attachment(Base):
     length_bytes: Mapped[int] = mapped_column(BigInteger)
     received_at: Mapped[datetime] = mapped_column(Instant)
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    is_beside_ciphertext: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class WantedMedium(Base):
-    """A medium that an opened instance names; `is_here` when an attachment of this name has come."""
+    """A medium that an opened instance names; `is_here` when an attachment of this name has come, to it or an ancestor.
+
+    `sealed` holds the name, and what opens the file where ODK Collect has encrypted it.
+    """
 
     __tablename__ = "wanted_medium"
 
     instance_id: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True)
     name_tag: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
     is_here: Mapped[bool] = mapped_column(default=False, server_default=false())
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
     __table_args__ = (
         Index(
@@ -120,6 +126,21 @@ class WantedMedium(Base):
             postgresql_where=text("NOT is_here"),
         ),
     )
+
+
+class OdkKey(Base):
+    """A key to which ODK Collect encrypts: made here (managed) or the office's own; `sealed` holds its private half.
+
+    `key_hash` is the SHA-256 of the public key, `public_key` what a form names as base64RsaPublicKey.
+    """
+
+    __tablename__ = "odk_key"
+
+    key_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    public_key: Mapped[str] = mapped_column(String(2000))
+    is_managed: Mapped[bool]
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class Verdict(Base):

@@ -118,6 +118,14 @@ def _widen_envelopes() -> None:
         sqlite_where=sa.text("blob_sha256 IS NOT NULL"),
         postgresql_where=sa.text("blob_sha256 IS NOT NULL"),
     )
+    op.create_index(
+        "ix_envelope_medium_of",
+        "envelope",
+        ["instance_id"],
+        unique=False,
+        sqlite_where=sa.text("blob_sha256 IS NOT NULL"),
+        postgresql_where=sa.text("blob_sha256 IS NOT NULL"),
+    )
     op.add_column("interview", sa.Column("review", sa.String(length=20), server_default="", nullable=False))
 
 
@@ -131,6 +139,7 @@ def _add_media() -> None:
         sa.Column("length_bytes", sa.BigInteger(), nullable=False),
         sa.Column("received_at", Instant(), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("is_beside_ciphertext", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("envelope_id", name=op.f("pk_attachment")),
     )
     op.create_index(op.f("ix_attachment_instance_id"), "attachment", ["instance_id"], unique=False)
@@ -139,6 +148,7 @@ def _add_media() -> None:
         sa.Column("instance_id", sa.LargeBinary(length=16), nullable=False),
         sa.Column("name_tag", sa.LargeBinary(length=32), nullable=False),
         sa.Column("is_here", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("instance_id", "name_tag", name=op.f("pk_wanted_medium")),
     )
     op.create_index(
@@ -148,4 +158,13 @@ def _add_media() -> None:
         unique=False,
         sqlite_where=sa.text("NOT is_here"),
         postgresql_where=sa.text("NOT is_here"),
+    )
+    op.create_table(
+        "odk_key",
+        sa.Column("key_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("public_key", sa.String(length=2000), nullable=False),
+        sa.Column("is_managed", sa.Boolean(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("key_hash", name=op.f("pk_odk_key")),
     )

@@ -17,7 +17,7 @@ from server.db.queries import audit, definitions, form_events, forms
 from server.db.queries.forms import CLOSED, DRAFT, PUBLISHED, RETIRED, StoredVersion
 from server.errors import BadRequest, Conflict, Forbidden, FormChangeBreaks, FormVersionExists, NotFound, Problem
 from server.migrations import upgrade
-from server.services import deliver_forms, publish_form
+from server.services import offer_forms, publish_form
 from server.services.publish_form import TRANSITIONS, PublishedVersion
 from tests.office import NOW, Tablet
 
@@ -271,7 +271,7 @@ def test_a_closed_version_is_taken_back_from_tablets_and_comes_again_when_it_is_
         assert answer is not None
         assert [getattr(item, "state", None) for item in answer.pull] == [told]
     with context.database.read() as session:
-        assert [offered.version.version for offered in deliver_forms.current_versions(session)] == ["1"]
+        assert [offered.version for offered in offer_forms.read_catalogue(session, {}).listed] == ["1"]
 
 
 def test_closing_and_retiring_say_why(context: Context) -> None:

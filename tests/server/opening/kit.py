@@ -333,7 +333,11 @@ def deliver(context: Context, bodies: Iterable[bytes], *, carrier: str = "tablet
 def worker(context: Context, *, at: datetime = NOW + timedelta(minutes=1)) -> OpeningWorker:
     """Return a worker of an instance."""
     return OpeningWorker(
-        database=context.database, keystore=context.keystore, microdata=context.microdata, clock=lambda: at
+        database=context.database,
+        keystore=context.keystore,
+        microdata=context.microdata,
+        clock=lambda: at,
+        blobs=context.blobs,
     )
 
 

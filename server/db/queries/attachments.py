@@ -1,0 +1,145 @@
+"""SQL of media: what has come, what interviews name, and which of the two is missing."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Final, TypeVar
+
+from sqlalchemy import bindparam, exists, func, select, update
+from sqlalchemy.orm import Session
+
+from server.db.insert import insert_new, upsert
+from server.db.tables import Attachment, Interview, Revision, WantedMedium
+
+T = TypeVar("T")
+CHUNK: Final = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachmentRow:
+    """A medium that has come."""
+
+    envelope_id: bytes
+    instance_id: bytes
+    name_tag: bytes
+    blob_sha256: bytes
+    length_bytes: int
+    received_at: datetime
+    sealed: bytes
+    is_beside_ciphertext: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedRow:
+    """A medium that an instance names."""
+
+    instance_id: bytes
+    name_tag: bytes
+    is_here: bool
+    sealed: bytes
+
+
+_ATTACHMENT: Final = tuple(getattr(Attachment, name) for name in AttachmentRow.__slots__)
+_WANTED: Final = tuple(getattr(WantedMedium, name) for name in WantedRow.__slots__)
+
+
+def add_attachments(session: Session, rows: Sequence[AttachmentRow]) -> None:
+    """Add media that have come, each once."""
+    if rows:
+        session.connection().execute(insert_new(session, Attachment), [asdict(row) for row in rows])
+
+
+def put_wanted(session: Session, rows: Sequence[WantedRow]) -> None:
+    """Write what instances name, new or known; whether it is here stays as it is."""
+    if rows:
+        statement = upsert(session, WantedMedium)
+        statement = statement.on_conflict_do_update(
+            index_elements=["instance_id", "name_tag"], set_={"sealed": statement.excluded.sealed}
+        )
+        session.connection().execute(statement, [asdict(row) for row in rows])
+
+
+def has(session: Session, instance_id: bytes, name_tag: bytes) -> bool:
+    """Say whether a medium of this name has come to an instance."""
+    is_here = exists().where(Attachment.instance_id == instance_id, Attachment.name_tag == name_tag)
+    return bool(session.scalar(select(is_here)))
+
+
+def attachments_of(session: Session, instance_ids: Iterable[bytes]) -> tuple[AttachmentRow, ...]:
+    """Return the media that have come to these instances."""
+    found: list[AttachmentRow] = []
+    for chunk in _chunks(sorted(set(instance_ids))):
+        rows = session.execute(select(*_ATTACHMENT).where(Attachment.instance_id.in_(chunk)))
+        found += [AttachmentRow(**row._mapping) for row in rows]  # noqa: SLF001 -- a public thing of SQLAlchemy
+    return tuple(found)
+
+
+def wanted_of(session: Session, instance_ids: Iterable[bytes]) -> tuple[WantedRow, ...]:
+    """Return the media that these instances name."""
+    found: list[WantedRow] = []
+    for chunk in _chunks(sorted(set(instance_ids))):
+        rows = session.execute(select(*_WANTED).where(WantedMedium.instance_id.in_(chunk)))
+        found += [WantedRow(**row._mapping) for row in rows]  # noqa: SLF001
+    return tuple(found)
+
+
+def every_attachment(session: Session) -> tuple[AttachmentRow, ...]:
+    """Return all media that have come."""
+    return tuple(AttachmentRow(**row._mapping) for row in session.execute(select(*_ATTACHMENT)))  # noqa: SLF001
+
+
+def every_wanted(session: Session) -> tuple[WantedRow, ...]:
+    """Return all media that instances name."""
+    return tuple(WantedRow(**row._mapping) for row in session.execute(select(*_WANTED)))  # noqa: SLF001
+
+
+def set_here(session: Session, is_here: Mapping[tuple[bytes, bytes], bool]) -> None:
+    """Write whether media have come, by instanceID and name tag."""
+    if is_here:
+        statement = (
+            update(WantedMedium)
+            .where(WantedMedium.instance_id == bindparam("of"), WantedMedium.name_tag == bindparam("named"))
+            .values(is_here=bindparam("here"))
+        )
+        session.connection().execute(
+            statement, [{"of": key[0], "named": key[1], "here": here} for key, here in sorted(is_here.items())]
+        )
+
+
+def set_beside_ciphertext(session: Session, envelope_ids: Iterable[bytes], *, is_beside: bool) -> None:
+    """Write of media whether they came in clear to an instance whose files are all encrypted."""
+    for chunk in _chunks(sorted(set(envelope_ids))):
+        session.execute(
+            update(Attachment).where(Attachment.envelope_id.in_(chunk)).values(is_beside_ciphertext=is_beside)
+        )
+
+
+def beside_ciphertext(session: Session) -> tuple[AttachmentRow, ...]:
+    """Return media that came in clear to an instance whose files are all encrypted, the oldest first."""
+    query = select(*_ATTACHMENT).where(Attachment.is_beside_ciphertext)
+    rows = session.execute(query.order_by(Attachment.received_at, Attachment.envelope_id))
+    return tuple(AttachmentRow(**row._mapping) for row in rows)  # noqa: SLF001
+
+
+def missing_by_interview(session: Session) -> Mapping[bytes, int]:
+    """Return how many media the current revision of each interview waits for; those that wait for none are left out."""
+    query = (
+        select(Interview.interview_id, func.count())
+        .join(Revision, Revision.revision_id == Interview.current_revision_id)
+        .join(WantedMedium, WantedMedium.instance_id == Revision.instance_id)
+        .where(~WantedMedium.is_here)
+        .group_by(Interview.interview_id)
+    )
+    return {interview_id: count for interview_id, count in session.execute(query)}
+
+
+def without_interview(session: Session, *, limit: int = 1000) -> tuple[AttachmentRow, ...]:
+    """Return media of instances that never came, the oldest first."""
+    has_come = exists().where(Revision.instance_id == Attachment.instance_id)
+    query = select(*_ATTACHMENT).where(~has_come).order_by(Attachment.received_at, Attachment.envelope_id)
+    return tuple(AttachmentRow(**row._mapping) for row in session.execute(query.limit(limit)))  # noqa: SLF001
+
+
+def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]

@@ -1,0 +1,44 @@
+"""What an envelope waits for, and whether it came between the look and the lock.
+
+A batch is opened outside the fold's transaction. What was missing then may have been stored since, by somebody who saw
+nothing waiting yet; so each reason to wait that another may end is looked at once more under the lock. Whoever ends
+one (a publication, a key, an attachment) takes the same lock.
+"""
+
+from sqlalchemy.orm import Session
+
+from server.db.queries import attachments, odk_keys, opening
+from server.db.queries.opening import UNKNOWN_FORM_VERSION
+from server.db.tables.envelopes import WAITING_FOR_MEDIA, WAITING_FOR_ODK_KEY
+from sync_protocol.errors import EnvelopeError
+
+Lacks = tuple[str, str] | bytes | None
+"""form_id and version; the tag of a file name; the hash of a key."""
+
+
+class Waits(Exception):
+    """The envelope must wait; `state` says for what, `lacks` for which."""
+
+    def __init__(self, state: str, lacks: bytes | None = None) -> None:
+        super().__init__(state)
+        self.state = state
+        self.lacks = lacks
+
+
+class UnknownFormVersion(EnvelopeError):
+    """No such form version is published here, yet."""
+
+    def __init__(self, form_id: str, version: str) -> None:
+        super().__init__(UNKNOWN_FORM_VERSION, "no such form version is published here")
+        self.named = (form_id, version)
+
+
+def has_come(session: Session, *, instance_id: bytes | None, state: str, reason: str, lacks: Lacks) -> bool:
+    """Say whether what an envelope lacked is here now; the session holds the fold lock."""
+    if isinstance(lacks, tuple):
+        return reason == UNKNOWN_FORM_VERSION and opening.is_published(session, *lacks)
+    if lacks is None:
+        return False
+    if state == WAITING_FOR_ODK_KEY:
+        return odk_keys.has(session, lacks)
+    return state == WAITING_FOR_MEDIA and attachments.has(session, instance_id or b"", lacks)
