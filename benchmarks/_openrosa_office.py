@@ -18,7 +18,7 @@ from server.config import Config
 from server.context import Context
 from server.keystore import KeyStore
 from server.migrations import upgrade
-from server.services import enrol_device, publish_form
+from server.services import app_users, publish_form
 
 WEB: Final = "web"
 OPENING: Final = "opening"
@@ -58,7 +58,7 @@ def make_office(config: Config) -> Office:
     prepared = publish_form.prepare(made.made_workbook(), made.WORKBOOK)
     with context.database.transaction() as session:
         publish_form.publish(session, prepared, note="", user="bench", now=now)
-        token = enrol_device.create_app_user(session, name="bench", enumerator="0001", user="bench", now=now)
+        token = app_users.create_app_user(session, name="bench", enumerator="0001", user="bench", now=now)
     context.close()
     (config.data_dir / "token").write_text(token, encoding="ascii")
     return Office(config, token, prepared.definition)

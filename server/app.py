@@ -6,10 +6,13 @@ from typing import Any
 
 from flask import Flask, Request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from server.api import (
+    app_users,
     auth,
     codebooks,
+    entities,
     estimates,
     evolution,
     fieldwork,
@@ -18,13 +21,26 @@ from server.api import (
     health,
     openrosa,
     problems,
+    projects,
+    submission_decisions,
+    submissions,
     sync,
+    tablet_settings,
+    users,
 )
 from server.api.bodies import MemoryRequest
 from server.config import Config
 from server.context import Context
 from server.context.instance import EXTENSION
-from server.web import form_pages, pages
+from server.web import (
+    account_pages,
+    app_user_pages,
+    form_pages,
+    intake_actions,
+    intake_pages,
+    pages,
+    people_pages,
+)
 
 DOORS = (
     sync,
@@ -33,11 +49,23 @@ DOORS = (
     evolution,
     fieldwork,
     findings,
+    entities,
     estimates,
+    users,
+    projects,
+    app_users,
+    tablet_settings,
     health,
     problems,
     pages,
     form_pages,
+    account_pages,
+    people_pages,
+    app_user_pages,
+    intake_pages,
+    intake_actions,
+    submissions,
+    submission_decisions,
 )
 SESSION_HOURS = 12
 
@@ -83,10 +111,12 @@ def create_app(config: Config, context: Context | None = None) -> Flask:
         SESSION_COOKIE_SECURE=(config.base_url or "").startswith("https://"),
         PERMANENT_SESSION_LIFETIME=timedelta(hours=SESSION_HOURS),
     )
+    if config.proxies:
+        # Only what our own proxies wrote: whatever a client claims of itself stands further left in the headers.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.proxies, x_proto=config.proxies)  # type: ignore[method-assign]
     auth.register(app)
     problems.register(app)
     for door in DOORS:
         app.register_blueprint(door.blueprint)
-    for blueprint in openrosa.blueprints:
-        app.register_blueprint(blueprint)
+    openrosa.register(app)
     return app

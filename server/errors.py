@@ -99,6 +99,13 @@ class FormChangeBreaks(Problem):
     )
 
 
+class EntitiesInvalid(Problem):
+    """Entities cannot be changed so; `errors` lists what and where."""
+
+    slug, status, title = "entities-invalid", 422, "The entities cannot be changed so"
+    remedy = "Correct what the errors list, by line or by id, and send all of it again. Nothing was stored."
+
+
 class Conflict(Problem):
     """What was asked for does not fit the present state."""
 

@@ -275,7 +275,7 @@ class _History:
             modes[revision.instance_id].add(revision.mode)
         missing = frozenset(parent for found in parents.values() for parent in found if parent not in parents)
         parents |= {node: set() for node in missing}
-        places = _places(parents)
+        places = strong_components(parents)
         member = {node: place for place, nodes in enumerate(places) for node in nodes}
         above = [{member[up] for node in nodes for up in parents[node]} - {place} for place, nodes in enumerate(places)]
         depth: list[int] = []
@@ -295,7 +295,7 @@ class _History:
         )
 
 
-def _places(parents: Mapping[bytes, set[bytes]]) -> list[list[bytes]]:
+def strong_components(parents: Mapping[bytes, set[bytes]]) -> list[list[bytes]]:
     """Return the strongly connected components, ancestors first (Tarjan 1972, without recursion)."""
     order: dict[bytes, int] = {}
     low: dict[bytes, int] = {}

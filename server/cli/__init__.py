@@ -10,15 +10,18 @@ import click
 
 from server.cli import (
     accounts,
+    app_users,
     codebooks,
     demonstration,
     devices,
+    entities,
     estimates,
     evolution,
     fieldwork,
     findings,
     forms,
     holds,
+    projects,
     serving,
     setup,
     store,
@@ -61,15 +64,17 @@ evolution.register(forms.form)
 for group in (
     forms.form,
     devices.device,
-    devices.app_user,
+    app_users.app_user,
     fieldwork.frame,
     fieldwork.psu,
     holds.hold,
     findings.finding,
     holds.quarantine,
+    entities.entity,
     estimates.estimate,
     estimates.release,
     accounts.user,
+    projects.project,
 ):
     main.add_command(group)
 for command in (fieldwork.progress, store.verify, store.rebuild, demonstration.demo):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,10 +20,11 @@ from typing import Final, TypeVar
 from forms.definition import FormDefinition
 from forms.filling import Filled, fill
 from forms.instance import instance_id_bytes
-from server.demo.accidents import CLOCK_OFFSETS, LOST_ANSWERS, REPEATED_REQUESTS, Clock, Job
+from server.demo.accidents import CLOCK_OFFSETS, KILLED_APPS, LOST_ANSWERS, REPEATED_REQUESTS, Clock, Job
 from server.demo.answers import NEWEST, Answers, answers_of
 from server.demo.cases import Case
-from server.demo.collect import CollectError, ScriptedCollect
+from server.demo.collect import AppKilled, CollectError, ScriptedCollect, Settings, Tablet
+from server.demo.collect import Fault as CollectFault
 from server.demo.problems import DemoError
 from server.demo.rates import Rates, make_rates
 from sync_protocol.client.device import Device, FormVersion
@@ -168,31 +170,58 @@ def _seal(device: Device, filler: _Filler, job: Job, keys: set[str]) -> None:
 
 def _collect(task: DeviceTask) -> DeviceResult:
     rng = _generator("faults", task)
-    app = ScriptedCollect(
-        task.address,
-        f"collect:{task.enumerator:04d}",
-        now=lambda: datetime.now(UTC),
-        loses_answer=lambda: rng.random() < LOST_ANSWERS,
-    )
+    tablet, settings = Tablet(), Settings(task.address, deletes_sent=True)
+
+    def started() -> ScriptedCollect:
+        return ScriptedCollect(
+            settings,
+            f"collect:{task.enumerator:04d}",
+            now=lambda: datetime.now(UTC),
+            tablet=tablet,
+            fault=lambda: _fault_of_collect(rng),
+        )
+
+    app = started()
     filler = _Filler(FormDefinition.parse(_form_of_collect(app, task)), task)
-    bytes_up = 0
+    counts: Counter[str] = Counter()
     for job in task.jobs:
         for filled in filler.fill(job):
-            bytes_up += len(filled.xml)
-            xml, name = filled.xml, f"{FORM_ID}_{len(filler.interviews)}.xml"
-            _until_answered(lambda xml=xml, name=name: app.submit(xml, name=name))  # type: ignore[misc]
+            app.finalise(filled.xml, name=f"{FORM_ID}_{len(filler.interviews)}.xml")
+        while tablet.waiting():
+            try:
+                _until_answered(lambda app=app: _all_sent(app))  # type: ignore[misc]
+            except AppKilled:
+                counts += app.counts
+                app.close()
+                app = started()
+    app.close()
+    counts += app.counts
+    lost = sum(
+        counts[f"POSTs: {fault}"] for fault in (CollectFault.ANSWER_LOST, CollectFault.CUT, CollectFault.KILLED_AFTER)
+    )
     return DeviceResult(
         enumerator=task.enumerator,
         interviews=tuple(filler.interviews),
         assigned=0,
-        lost_answers=app.lost_answers,
-        repeated=app.lost_answers,
-        bytes_up=bytes_up,
+        lost_answers=lost,
+        repeated=lost + counts[f"POSTs: {CollectFault.REPEATED}"],
+        bytes_up=counts["bytes up"],
         bytes_down=0,
         fill_seconds=filler.seconds,
         problems=tuple(filler.problems),
         outcome="synced",
     )
+
+
+def _all_sent(app: ScriptedCollect) -> None:
+    """Send what waits on the tablet.
+
+    Raises:
+        CollectError: some of it still waits; the app would try again in a minute.
+    """
+    failed = app.send_all()
+    if failed:
+        raise CollectError(failed[0].shown)
 
 
 def _form_of_collect(app: ScriptedCollect, task: DeviceTask) -> bytes:
@@ -207,7 +236,7 @@ def _form_of_collect(app: ScriptedCollect, task: DeviceTask) -> bytes:
     listed = _until_answered(lambda: next(form for form in app.forms() if form.form_id == FORM_ID))
     if listed.version != task.version_name:
         raise DemoError(f"the form list offers version {listed.version}, not {task.version_name}")
-    form = _until_answered(lambda: app.download(listed))
+    form = _until_answered(lambda: app.download(listed)).xform
     task.directory.mkdir(parents=True, exist_ok=True)
     kept.write_bytes(form)
     return form
@@ -273,6 +302,18 @@ def _fault(rng: random.Random) -> Fault:
     if turn < LOST_ANSWERS:
         return Fault.ANSWER_LOST if turn < 0.7 * LOST_ANSWERS else Fault.ANSWER_TORN
     return Fault.REPEATED if turn < LOST_ANSWERS + REPEATED_REQUESTS else Fault.NONE
+
+
+def _fault_of_collect(rng: random.Random) -> CollectFault:
+    """Choose what happens to a POST of Collect: as on the tablets' own line, and now and then the app is killed."""
+    turn = rng.random()
+    if turn < LOST_ANSWERS:
+        return CollectFault.ANSWER_LOST if turn < 0.7 * LOST_ANSWERS else CollectFault.CUT
+    if turn < LOST_ANSWERS + REPEATED_REQUESTS:
+        return CollectFault.REPEATED
+    if turn < LOST_ANSWERS + REPEATED_REQUESTS + KILLED_APPS:
+        return CollectFault.KILLED_AFTER if rng.random() < 0.5 else CollectFault.KILLED_BEFORE
+    return CollectFault.NONE
 
 
 def _sync(device: Device, transport: FaultyTransport | HttpTransport) -> SyncReport:

@@ -26,7 +26,7 @@ from server.demo.harmonised import Traces
 from server.demo.parameters import FIELDWORK_START
 from server.demo.problems import DemoError
 from server.folding import checking
-from server.services import enrol_device, settle_hold
+from server.services import app_users, enrol_device, settle_hold
 from server.services.import_frame import FrameDocument, import_frame
 from server.services.import_frame.columns import Kind
 from sync_protocol.enrolment import EnrolmentLink, encode_link
@@ -149,7 +149,7 @@ class Office:
             return {
                 code: self.url
                 + "/key/"
-                + enrol_device.create_app_user(session, name=f"Collect {code}", enumerator=code, user=USER, now=now)
+                + app_users.create_app_user(session, name=f"Collect {code}", enumerator=code, user=USER, now=now)
                 for code in enumerators
             }
 

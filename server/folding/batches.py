@@ -23,7 +23,7 @@ from server.db.queries import attachments as queries
 from server.db.queries import audit, opening, parts
 from server.db.queries.opening import RELEASED, WIPED, StoredEnvelope
 from server.db.tables.envelopes import OPENED, QUARANTINED, RECEIVED, WAITING_FOR_KEY
-from server.folding import fold, media
+from server.folding import entities, entity_files, fold, media
 from server.folding.decisions import store_decision
 from server.folding.encrypted import EncryptedFiles
 from server.folding.fold import Filed
@@ -89,6 +89,7 @@ class OpeningWorker:
         self._clock = clock
         self._files = None if blobs is None else EncryptedFiles.of(database, blobs)
         self._definitions: MutableMapping[bytes, FormDefinition] = {}
+        self._entity_files = entity_files.EntityFiles(database, keystore)
 
     def run_until_idle(self) -> OpenedBatch:
         """Open batch after batch until nothing can be opened now."""
@@ -108,11 +109,15 @@ class OpeningWorker:
             batch = opening.openable(session, limit=limit, is_locked=self._keystore.is_locked)
             material = Material.load(session, batch, known_forms=self._definitions)
         if not batch:
+            self._entity_files.make_stale(self._clock())
             return OpenedBatch(0, 0, 0)
         opener = Opener(self._keystore, material, self._definitions, self._files)
         outcomes = opener.open_all(batch)
         self._audit(opener.unwrapped)
-        return self._keep(outcomes)
+        kept = self._keep(outcomes)
+        if len(batch) < limit:
+            self._entity_files.make_old(self._clock())
+        return kept
 
     def _audit(self, epochs: Sequence[bytes]) -> None:
         """Record that keys were unwrapped, whatever then becomes of the batch."""
@@ -198,6 +203,7 @@ class OpeningWorker:
         if filed or decisions:
             touched = fold.store_revisions(session, filed, self._keystore) | fold.decided_instances(decisions)
             refolded = fold.refold(session, touched, keystore=self._keystore, now=now, filed=filed)
+            entities.fold_batch(session, filed, decisions, refolded.names, keystore=self._keystore, now=now)
         else:
             refolded = fold.Refolded({}, {})
         media.settle(session, _with_media(filed, arrived), keystore=self._keystore)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from forms.attached import attached_names
 from forms.definition import FormDefinition
+from forms.entities import EntityWrite, entity_writes
 from forms.instance import Instance, InstanceError, answers_hash, canonical_leaves, instance_id_bytes, parse_instance
 from forms.structure import OpenedAnswers, read_answers
 from server.db.queries.attachments import AttachmentRow
@@ -82,6 +83,7 @@ class OpenedInterview:
     source: str
     device_time: str
     wanted: tuple[Wanted, ...] = ()
+    entities: tuple[EntityWrite, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,7 +316,8 @@ class Opener:
             role=read.certificate.role,
             mode=read.mode,
         )
-        findings = tuple((finding.code, finding.path) for finding in answers.findings[:KEPT_FINDINGS])
+        entities, remarks = entity_writes(read.definition, instance)
+        findings = tuple((finding.code, finding.path) for finding in (*answers.findings, *remarks)[:KEPT_FINDINGS])
         return OpenedInterview(
             envelope=stored,
             revision=revision,
@@ -323,6 +326,7 @@ class Opener:
             summary=Summary.of(answers.analysis, findings),
             source=(read.manifest.app_user if read.is_from_door else None) or read.certificate.device_id,
             device_time=read.manifest.device_time,
+            entities=entities,
             wanted=wanted_names(attached_names(read.definition, instance), read.encrypted),
         )
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from server.blobs import Blobs
 from server.db.engine import Database
-from server.db.queries import audit, interviews, opening, parts, schedule
+from server.db.queries import audit, entities, interviews, opening, parts, schedule
 from server.errors import KeyStoreLocked
 from server.folding.batches import OpeningWorker
 from server.folding.checking import CheckingWorker
@@ -56,6 +56,7 @@ def rebuild(
         before = state_hash(session, keystore)
         former = [path for path, _ in parts.part_hashes(session)]
         interviews.drop_projections(session)
+        entities.drop_entities(session)
         opening.reopen_all(session)
         schedule.make_due(session, name=schedule.SCORES, now=now)
         audit.write(session, at=now, actor="office", action="rebuild", subject=before.hex())

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from flask import Blueprint
 
-from server.api.openrosa import answers, receiving, serving
+from server.api.openrosa import answers, entities, receiving, serving
 from server.api.openrosa.visitors import PREFIXES
 
 ROUTES: Final[tuple[tuple[str, str, Any], ...]] = (
@@ -12,6 +12,8 @@ ROUTES: Final[tuple[tuple[str, str, Any], ...]] = (
     ("GET", "/forms/<digest>.xml", serving.form),
     ("GET", "/forms/<digest>/manifest", serving.manifest),
     ("GET", "/forms/<digest>/media/<name>", serving.medium),
+    ("GET", "/forms/<digest>/entities/<name>.csv", entities.entity_list),
+    ("GET", "/forms/<digest>/entities/<name>/integrity", entities.integrity),
     ("HEAD", "/submission", receiving.announce),
     ("POST", "/submission", receiving.submit),
 )

@@ -18,7 +18,8 @@ from server.api.openrosa.visitors import Visitor, served
 from server.context import current
 from server.db.queries.form_media import StoredMedium
 from server.errors import NotFound
-from server.services import offer_forms
+from server.services import deliver_entities, offer_forms
+from server.services.deliver_entities import OfferedList
 from server.services.offer_forms import Catalogue, Offered
 
 LIST_NAMESPACE: Final = "http://openrosa.org/xforms/xformsList"
@@ -52,23 +53,28 @@ def form_list(visitor: Visitor) -> Response:
 @served
 def form(visitor: Visitor, *, digest: str) -> Response:
     """Return an XForm, byte for byte: its MD5 is in the list, its SHA-256 in the address."""
-    offered = _known(visitor, digest)
+    offered = known(visitor, digest)
     return conditional(current().shelf.get(("form", offered.hash), lambda: _form(offered)))
 
 
 @served
 def manifest(visitor: Visitor, *, digest: str) -> Response:
     """List the files of a form, each with its MD5: Collect fetches those that it has not."""
-    offered = _known(visitor, digest)
+    offered = known(visitor, digest)
     base = f"{visitor.address}/forms/{digest}"
-    key = ("manifest", offered.hash, base)
-    return conditional(current().shelf.get(key, lambda: _manifest(_media_files(_files(offered).media, base))))
+    lists = _lists(visitor, offered)
+    key = ("manifest", offered.hash, base, lists)
+
+    def make() -> Body:
+        return _manifest((*_media_files(_files(offered).media, base), *_list_files(lists, base)))
+
+    return conditional(current().shelf.get(key, make))
 
 
 @served
 def medium(visitor: Visitor, *, digest: str, name: str) -> Response:
     """Return a file of a form, byte for byte."""
-    offered = _known(visitor, digest)
+    offered = known(visitor, digest)
     found = next((medium for medium in _files(offered).media if medium.name == name), None)
     if found is None:
         raise NotFound("the form version has no file of this name")
@@ -85,7 +91,7 @@ def _given(visitor: Visitor) -> frozenset[str] | None:
         return offer_forms.forms_given(session, app_user_id)
 
 
-def _known(visitor: Visitor, digest: str) -> Offered:
+def known(visitor: Visitor, digest: str) -> Offered:
     """Return a version that the app user may have.
 
     Raises:
@@ -105,7 +111,7 @@ def _known(visitor: Visitor, digest: str) -> Offered:
 def _catalogue(visitor: Visitor) -> Catalogue:
     def read() -> Catalogue:
         with current().database.read() as session:
-            return offer_forms.read_catalogue(session, current().checked_versions)
+            return offer_forms.read_catalogue(session, current().sound_versions)
 
     found: Catalogue = current().shelf.get(("catalogue", visitor.mark), read)
     return found
@@ -156,6 +162,26 @@ def _media_files(media: Iterable[StoredMedium], base: str) -> Iterable[str]:
         yield (
             f"<mediaFile><filename>{escape(found.name)}</filename><hash>md5:{found.md5}</hash>"
             f"<downloadUrl>{address}</downloadUrl></mediaFile>"
+        )
+
+
+def _lists(visitor: Visitor, offered: Offered) -> tuple[OfferedList, ...]:
+    """Return the entity lists of a form as they are now: they change between two versions of it."""
+    if not offered.has_lists:
+        return ()
+    context = current()
+    with context.database.read() as session:
+        return deliver_entities.offered_lists(session, offered.hash, tablet=visitor.app_user, keystore=context.keystore)
+
+
+def _list_files(lists: Iterable[OfferedList], base: str) -> Iterable[str]:
+    """Write entity lists as files; Collect needs `type` and `integrityUrl` to know one from a file."""
+    for found in lists:
+        address = escape(f"{base}/entities/{quote(found.name)}")
+        kind = "approvalEntityList" if found.needs_approval else "entityList"
+        yield (
+            f'<mediaFile type="{kind}"><filename>{escape(found.name)}.csv</filename><hash>md5:{found.md5}</hash>'
+            f"<downloadUrl>{address}.csv</downloadUrl><integrityUrl>{address}/integrity</integrityUrl></mediaFile>"
         )
 
 

@@ -234,18 +234,19 @@ def quarantined(session: Session) -> tuple[Quarantined, ...]:
 
 
 def release(session: Session, envelope_id: bytes) -> bool:
-    """Let a quarantined envelope be opened again; say whether there was one."""
-    changed = session.execute(
+    """Let a quarantined envelope be opened again, and its epoch, without which it cannot; say whether there was one."""
+    epoch = select(Envelope.epoch_hash).where(Envelope.envelope_id == envelope_id).scalar_subquery()
+    released = session.scalars(
         update(Envelope)
         .where(
-            Envelope.envelope_id == envelope_id,
+            or_(Envelope.envelope_id == envelope_id, Envelope.envelope_id == epoch),
             Envelope.state == QUARANTINED,
             Envelope.reason.is_distinct_from(WIPED),
         )
         .values(state=RECEIVED, reason=RELEASED)
-        .returning(Envelope.sequence)
-    ).first()
-    return changed is not None
+        .returning(Envelope.envelope_id)
+    ).all()
+    return envelope_id in released
 
 
 def retry_unknown_forms(session: Session) -> None:

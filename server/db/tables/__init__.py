@@ -13,6 +13,14 @@ from server.db.tables.devices import (
     FeedHead,
     KeyringDocument,
 )
+from server.db.tables.entities import (
+    Entity,
+    EntityChange,
+    EntityList,
+    EntitySnapshot,
+    EntityVersion,
+    FormEntityList,
+)
 from server.db.tables.envelopes import Envelope
 from server.db.tables.fieldwork import (
     CalibrationTotal,
@@ -51,12 +59,18 @@ __all__ = [
     "Document",
     "DrawnHousehold",
     "EnrolmentToken",
+    "Entity",
+    "EntityChange",
+    "EntityList",
+    "EntitySnapshot",
+    "EntityVersion",
     "Envelope",
     "EstimateRun",
     "ExchangeRate",
     "FailedLogin",
     "FeedHead",
     "Form",
+    "FormEntityList",
     "FormEvent",
     "FormMedium",
     "FormMediumContent",

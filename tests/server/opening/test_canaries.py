@@ -28,7 +28,7 @@ from server.db.tables import Envelope
 from server.folding.batches import OpeningWorker
 from server.keystore import KeyStore
 from server.migrations import upgrade
-from server.services import enrol_device
+from server.services import app_users
 from tests.office import NOW
 from tests.server.opening.kit import Answers, Tablet, deliver, household, number_id, publish
 
@@ -159,7 +159,7 @@ def test_a_server_under_load_writes_no_answer(tmp_path: Path) -> None:
     context = office(tmp_path / "data")
     deliver(context, sealed(Tablet(context.keystore).enrol(context)))
     with context.database.transaction() as session:
-        token = enrol_device.create_app_user(session, name="collect", enumerator="0001", user="manager", now=NOW)
+        token = app_users.create_app_user(session, name="collect", enumerator="0001", user="manager", now=NOW)
     (tmp_path / "temporary").mkdir()
     with serving(tmp_path, trace) as port:
         assert _submit(port, token, answers(11).xml()) == 201

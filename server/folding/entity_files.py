@@ -1,0 +1,149 @@
+"""What tablets get of entity lists: versions are recorded, then each list is written as one sealed file.
+
+A version is the set of changes that counted when it was recorded; tablets name it later, so it never changes. Files
+are made when no envelope waits, or now and then while many come. A manifest only reads their hashes, without any key.
+"""
+
+import zlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from server.db.engine import Database
+from server.db.queries import entities as queries
+from server.db.queries import entity_lists, opening
+from server.db.queries.entities import LIVE, Key, RecordedChange
+from server.db.queries.entity_lists import WHOLE, StoredList
+from server.export.entity_csv import EntityRow, entity_csv, md5_of
+from server.folding.entities import EntityContent, does_count
+from server.keystore import KeyStore
+from sync_protocol.documents import canonical_json
+from sync_protocol.entities import count_changes
+
+BUSY: Final = timedelta(seconds=30)
+"""Between two makings of files while envelopes keep coming."""
+_LEVEL: Final = 6
+_SNAPSHOT: Final = b"entity-snapshot:"
+
+
+class EntityFiles:
+    """Makes the files of lists that are behind; one a worker."""
+
+    def __init__(self, database: Database, keystore: KeyStore) -> None:
+        self._database, self._keystore = database, keystore
+        self._made_at: datetime | None = None
+
+    def make_old(self, now: datetime) -> None:
+        """Make them if that was long ago."""
+        if self._made_at is None or now - self._made_at >= BUSY:
+            self.make_stale(now)
+
+    def make_stale(self, now: datetime) -> None:
+        """Make them; with a locked key store they wait."""
+        self._made_at = now
+        if self._keystore.is_locked:
+            return
+        with self._database.read() as session:
+            if not entity_lists.stale_lists(session):
+                return
+        with self._database.transaction() as session:
+            opening.lock_fold(session)
+            for one in entity_lists.stale_lists(session):
+                record_versions(session, one)
+                write_files(session, one, keystore=self._keystore, now=now)
+
+
+def record_versions(session: Session, of: StoredList) -> None:
+    """Record what counts now of the entities that have changed."""
+    keys = queries.unrecorded(session, of.list_id)
+    counts: dict[Key, dict[bytes, bool]] = {key: {} for key in keys}
+    for change in queries.changes_of(session, keys):
+        counts[change.list_id, change.entity_id][change.change_id] = does_count(change, of)
+    recorded: dict[Key, dict[bytes, bool]] = {key: {} for key in keys}
+    last: dict[Key, int] = {}
+    for one in queries.recorded_of(session, keys):  # ascending: the last word stays
+        key = (one.list_id, one.entity_id)
+        recorded[key][one.change_id] = one.is_counted
+        last[key] = one.version
+    versions: dict[Key, int] = {}
+    rows: list[RecordedChange] = []
+    for key in sorted(keys):
+        versions[key], news = count_changes(recorded[key], counts[key], last_version=last.get(key, 0))
+        rows += [
+            RecordedChange(
+                list_id=key[0], entity_id=key[1], version=versions[key], change_id=change_id, is_counted=is_counted
+            )
+            for change_id, is_counted in sorted(news.items())
+        ]
+    queries.add_recorded(session, rows)
+    queries.set_versions(session, versions)
+
+
+def write_files(session: Session, of: StoredList, *, keystore: KeyStore, now: datetime) -> None:
+    """Write the files of a list: all of it, and where it is assigned the part of each to whom something is.
+
+    Raises:
+        KeyStoreLocked: without the vault.
+    """
+    rows = live_rows(session, of.list_id, keystore)
+    parts: dict[bytes, list[EntityRow]] = {WHOLE: rows}
+    if of.assigned_property:
+        for row in rows:
+            whose = row.values.get(of.assigned_property, "")
+            parts.setdefault(assigned_tag(of, whose, keystore), []).append(row)
+    entity_lists.replace_snapshots(
+        session, of.list_id, [_snapshot(of, tag, part, keystore, now) for tag, part in sorted(parts.items())]
+    )
+    entity_lists.set_list(session, of.list_id, is_stale=False)
+
+
+def live_rows(session: Session, list_id: int, keystore: KeyStore) -> list[EntityRow]:
+    """Return the entities that there are, by id.
+
+    Raises:
+        KeyStoreLocked: without the vault.
+    """
+    return [
+        EntityRow(
+            one.entity_id,
+            one.version,
+            EntityContent.open(one.sealed, (one.list_id, one.entity_id), keystore).values,
+        )
+        for one in queries.entities(session, list_id, states=(LIVE,))
+    ]
+
+
+def assigned_tag(of: StoredList, whose: str, keystore: KeyStore) -> bytes:
+    """Return the name of somebody's part of a list, (32,); made by a service key, so that manifests need no vault."""
+    return keystore.door_tag(canonical_json(["entities", of.list_id, of.assigned_property, whose]))
+
+
+def open_file(sealed: bytes, list_id: int, tag: bytes, keystore: KeyStore) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        KeyStoreLocked: without the vault.
+    """
+    return zlib.decompress(keystore.open_projection(sealed, _context(list_id, tag)))
+
+
+def _snapshot(
+    of: StoredList, tag: bytes, rows: Iterable[EntityRow], keystore: KeyStore, now: datetime
+) -> Mapping[str, Any]:
+    part = list(rows)
+    content = entity_csv(of.properties, part)
+    return {
+        "list_id": of.list_id,
+        "tag": tag,
+        "md5": md5_of(content),
+        "rows": len(part),
+        "length_bytes": len(content),
+        "made_at": now,
+        "sealed": keystore.seal_projection(zlib.compress(content, _LEVEL), _context(of.list_id, tag)),
+    }
+
+
+def _context(list_id: int, tag: bytes) -> bytes:
+    return _SNAPSHOT + list_id.to_bytes(8, "big") + tag
