@@ -10,9 +10,12 @@ from typing import Any, Final
 
 from flask import Response, request
 
-from server.context import Context
+from server.api.openrosa.answers import mark
+from server.api.openrosa.visitors import Visitor
+from server.context import Context, current
 from server.db.queries import visitors
 from server.db.queries.visitors import StoredVisitor
+from server.errors import Problem
 
 QUESTION: Final = ("PATH_INFO", "wsgi.url_scheme", "HTTP_HOST", "HTTP_ACCEPT_ENCODING", "HTTP_IF_NONE_MATCH")
 """What an answer depends on; Collect's own arguments are ignored everywhere."""
@@ -51,19 +54,24 @@ class Unchanged:
         return self._application(environ, start_response)
 
     def _is_same_visitor(self, told: Told) -> bool:
-        """Any trouble is the application's to tell."""
-        found = self._context.database.glance(lambda connection: visitors.by_token(connection, told.token_hash))
+        try:
+            found = self._context.database.glance(lambda connection: visitors.by_token(connection, told.token_hash))
+        except Problem:  # the door's to say, in its own words
+            return False
         return found == told.visitor
 
 
-def tell_again(response: Response, visitor: StoredVisitor, token_hash: bytes, context: Context) -> None:
-    """Keep a 304 whose content depends on the visitor and the mark alone; not of those who are given some forms only.
+def tell_again(visitor: Visitor, response: Response) -> Response:
+    """Keep a 304 whose content depends on the visitor and the mark alone; return it.
 
-    Which forms these are stands in a table that the visitor says nothing of.
+    Not of those who are given some forms only: which these are stands in a table that the visitor says nothing of.
     """
-    if response.status_code == 304 and visitor.app_user.is_for_every_form and visitor.app_user.revoked_at is None:
-        told = Told(visitor, token_hash, list(response.headers))
-        context.shelf.get(_question(request.environ), lambda: told)
+    app_user, environ = visitor.app_user, request.environ
+    is_settled = app_user.is_for_every_form and app_user.revoked_at is None
+    if response.status_code == 304 and visitor.token_hash is not None and is_settled:
+        told = Told(visitor.stored, visitor.token_hash, list(mark(response).get_wsgi_headers(environ)))
+        current().shelf.get(_question(environ), lambda: told)
+    return response
 
 
 def _question(environ: dict[str, Any]) -> tuple[Any, ...]:
