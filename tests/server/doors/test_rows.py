@@ -1,6 +1,5 @@
 """Whose rows a route shows: for every route that takes or lists rows, made from the route map."""
 
-import uuid
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -96,8 +95,6 @@ ROUTES: dict[str, Listing | Naming | NoRows] = {
     "GET /api/v1/submissions/<path:instance_id>/xml": Naming(),
     "POST /api/v1/submissions/<path:instance_id>/release": Naming(),
     "POST /api/v1/submissions/<path:instance_id>/review": Naming({"verdict": "approved"}),
-    "POST /api/v1/interviews/<path:instance_id>/resolve": Naming({"chosen": "x"}),
-    "POST /api/v1/interviews/<path:instance_id>/settle": Naming({"verdict": "keep"}),
     "GET /api/v1/users": ADMINISTRATORS,
     "POST /api/v1/users": ADMINISTRATORS,
     "PUT /api/v1/users/me/password": OWN_ACCOUNT,
