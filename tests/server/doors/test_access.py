@@ -1,5 +1,6 @@
 """Who may call what: every route says it, and is held to it."""
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -14,15 +15,17 @@ from server.services import api_tokens
 from tests.office import NOW, bearer, begin_session
 
 
+EXAMPLES: dict[str, object] = {"IntegerConverter": 1, "UUIDConverter": uuid.UUID(int=1)}
+"""Converter of a rule → a value that it takes."""
+
+
 def calls(app: Flask) -> Iterator[tuple[str, str, Rule]]:
     """Yield method, path and rule of every route that the app has."""
     adapter = app.url_map.bind("localhost")
     for rule in app.url_map.iter_rules():
         if rule.endpoint.rpartition(".")[2] == "static":
             continue
-        values = {
-            name: 1 if type(rule._converters[name]).__name__ == "IntegerConverter" else "x" for name in rule.arguments
-        }
+        values = {name: EXAMPLES.get(type(rule._converters[name]).__name__, "x") for name in rule.arguments}
         path = adapter.build(rule.endpoint, values, method=None)
         for method in sorted((rule.methods or set()) - {"OPTIONS"}):
             yield method, path, rule
