@@ -26,6 +26,8 @@ LOGIN_PATH: Final = "/login"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 BEARER: Final = "bearer"
 BASIC: Final = "basic"
+HIGHEST: Final = 2**31 - 1
+"""Number that a row can have; PostgreSQL does not look for higher ones but fails."""
 
 
 def register(app: Flask) -> None:
@@ -41,7 +43,9 @@ def check() -> Response | None:
         Internal: when the view declared nothing; it stays closed.
         NotFound, BadRequest: the address has what no name has.
     """
-    if not is_storable(request.path):
+    if not is_storable(request.path) or any(
+        isinstance(value, int) and value > HIGHEST for value in (request.view_args or {}).values()
+    ):
         raise NotFound
     endpoint = request.endpoint
     if endpoint is None or endpoint.rpartition(".")[2] == "static":

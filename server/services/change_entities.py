@@ -19,7 +19,8 @@ from server.db.queries.entity_lists import StoredList
 from server.errors import EntitiesInvalid, NotFound
 from server.export.entity_file import AskedEntity, read_entity_file
 from server.folding.deciding import NOTE_CHARACTERS, store_sealed_decision
-from server.folding.entities import ENTITIES, EntityContent, fold_decision, office_row
+from server.folding.entities import EntityContent, fold_decision
+from server.folding.entity_decisions import ENTITIES, office_row
 from server.keystore import KeyStore
 from sync_protocol.documents import canonical_json
 from sync_protocol.entities import LABEL, Action

@@ -32,8 +32,8 @@ class Offered:
     """A version that tablets may know, with a title that XML can hold.
 
     Attributes:
-        has_media: it has files, or may have lists.
-        has_lists: it reads or writes entity lists, if there are such.
+        has_media: it has files or lists.
+        has_lists: it reads or writes entity lists that are there.
     """
 
     hash: bytes

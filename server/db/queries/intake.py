@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, and_, case, exists, func, literal_column, 
 from sqlalchemy.orm import Session
 
 from server.db.queries.checks import open_check_holds
+from server.db.queries.opening import WIPED
 from server.db.queries.scoped import (
     visible_app_users,
     visible_devices,
@@ -43,8 +44,10 @@ _IS_INTERVIEW: Final = Envelope.kind == literal_column(str(int(Kind.INTERVIEW)))
 _IS_SHOWN: Final = Envelope.kind != literal_column(str(int(Kind.EPOCH)))
 """An epoch stands for nothing of its own: what it opens goes where it goes, and is released with it."""
 _IS_UNOPENED: Final = Envelope.state != literal_column(f"'{OPENED}'")
-_IS_QUARANTINED: Final = and_(_IS_UNOPENED, _IS_SHOWN, Envelope.state == literal_column(f"'{QUARANTINED}'"))
-_IS_PENDING: Final = or_(_IS_INTERVIEW, and_(_IS_SHOWN, Envelope.state == QUARANTINED))
+_IS_SET_ASIDE: Final = and_(_IS_SHOWN, Envelope.state == QUARANTINED, Envelope.reason.is_distinct_from(WIPED))
+"""What was wiped is of the past: nobody can do anything with it."""
+_IS_QUARANTINED: Final = and_(_IS_UNOPENED, Envelope.state == literal_column(f"'{QUARANTINED}'"), _IS_SET_ASIDE)
+_IS_PENDING: Final = or_(and_(_IS_INTERVIEW, Envelope.state != QUARANTINED), _IS_SET_ASIDE)
 _IS_UNSETTLED: Final[ColumnElement[bool]] = literal_column(f"({UNSETTLED})")
 
 

@@ -186,6 +186,22 @@ def test_a_form_that_brings_its_own_file_of_that_name_uses_no_list(sqlite_contex
     assert (kind, one["filename"]) == (None, "households.csv")
 
 
+def test_a_list_that_is_made_after_a_form_which_reads_it_is_offered_with_that_form(sqlite_context: Context) -> None:
+    reading = FOLLOW.replace('dataset="households"', "")
+    hashes = publish(sqlite_context, reading)
+    with sqlite_context.database.transaction() as session:
+        token = enrol_device.create_app_user(session, name="t", enumerator="0001", user="manager", now=NOW)
+    client = create_app(sqlite_context.config, sqlite_context).test_client()
+    assert b"manifestUrl" not in client.get(f"/key/{token}/formList").data
+    with sqlite_context.database.transaction() as session:
+        set_up_entity_list.create_list(
+            session, project_id=1, name="households", properties=("head",), user="a", now=NOW
+        )
+    assert b"manifestUrl" in client.get(f"/key/{token}/formList").data
+    ((kind, one),) = media((client, f"/key/{token}", hashes))
+    assert (kind, rows((client, "", hashes), one["downloadUrl"])) == ("entityList", [])
+
+
 def test_a_list_that_no_form_uses_is_not_to_be_had(door: Door, sqlite_context: Context) -> None:
     with sqlite_context.database.transaction() as session:
         set_up_entity_list.create_list(session, project_id=1, name="secrets", properties=("x",), user="a", now=NOW)
