@@ -10,7 +10,7 @@ from server.demo.office import Office
 from server.demo.served import ServedOffice, free_port
 from tests.openrosa.proof import CORPUS, Report, forms_to_prove, make_key, prove
 
-SAMPLE = 24
+SAMPLE = 16
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def report(served: tuple[Office, Path], collect: Any, tmp_path_factory: pytest.T
 def test_what_collect_fills_and_sends_is_read_back_leaf_by_leaf_and_byte_by_byte(report: Report) -> None:
     assert report.different == []
     assert report.submissions + len(report.not_filled) == report.forms
-    assert report.submissions >= 20
+    assert report.submissions >= 16
     assert report.counts["POSTs: none"] > 0
 
 
