@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run lint types contracts tests compare-collect fuzz-forms bench docs simulate-estimates constraints format clean
+.PHONY: help demo test run lint types contracts tests compare-collect fuzz-forms prove-collect bench docs simulate-estimates constraints format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r name text; do printf '  make %-20s %s\n' "$$name" "$$text"; done
@@ -58,6 +58,9 @@ bench: $(VENV)/.test ## every benchmark, one JSON line each
 
 compare-collect: $(VENV)/.test ## our checks of interviews against ODK Collect's engine, over all public forms (some minutes)
 	@$(BIN)/python -m tests.forms.compare_collect $(ARGS)
+
+prove-collect: $(VENV)/.test ## all public forms, filled by ODK Collect's engine, sent as it sends, read back equal (a minute or two)
+	@$(BIN)/python -m tests.openrosa.prove_collect $(ARGS)
 
 simulate-estimates: $(VENV)/.product ## 1 000 surveys through the estimators: bias and coverage (some minutes)
 	@$(BIN)/python -m server.demo.simulate --surveys 1000 $(ARGS)

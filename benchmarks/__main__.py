@@ -3,34 +3,53 @@
 Each module of this package but this one is a benchmark with ``run() -> Iterator[dict]``; every dict is printed as one
 JSON line with ``what``, ``value``, ``unit`` and what it was compared with in the same run. Figures on shared machines
 are noisy: quote the ratios.
+
+The group `openrosa` measures an empty store on SQLite and on PostgreSQL; ``--store 100000`` or ``--store 500000`` (or
+BENCH_STORE) one with so many interviews, made once in build/bench-stores, ``--database`` (or BENCH_DATABASE) one of
+both.
 """
 
+import argparse
 import importlib
 import json
+import os
 import pkgutil
 import sys
 from pathlib import Path
 
 GROUPS = {
     "forms": ("publish_forms", "check_interviews"),
+    "openrosa": ("openrosa_submit", "openrosa_forms", "openrosa_photos5"),
 }
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run the named benchmarks, or all; return the exit status."""
+    asked = _parsed(arguments)
     known = sorted(
         module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if not module.name.startswith("_")
     )
-    names = [one for name in names for one in GROUPS.get(name, (name,)) if name not in GROUPS or one in known]
+    names = [one for name in asked.names for one in GROUPS.get(name, (name,)) if name not in GROUPS or one in known]
     unknown = [name for name in names if name not in known]
     if unknown:
         there = ", ".join([*known, *GROUPS])
         print(f"No benchmark is called {', '.join(unknown)}; there are: {there}.", file=sys.stderr)
         return 2
+    for name, value in (("BENCH_STORE", asked.store), ("BENCH_DATABASE", asked.database)):
+        if value is not None:
+            os.environ[name] = value
     for name in names or known:
         for line in importlib.import_module(f"benchmarks.{name}").run():
             print(json.dumps(line), flush=True)
     return 0
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--store", choices=("0", "100000", "500000"))
+    parser.add_argument("--database", choices=("sqlite", "postgresql"))
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

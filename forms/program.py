@@ -4,7 +4,7 @@ Made once a definition and shared by all interviews; it holds no state of any of
 one that fills interviews needs every rule, the one that checks them leaves out what cannot be evaluated and says so.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -21,7 +21,17 @@ from forms.xpath.functions import FUNCTIONS, SELECTORS
 from forms.xpath.nodes import Compiled, Evaluate, Lists, Node, Rows, Rule, Spec
 from forms.xpath.syntax import XPathError
 
-__all__ = ["Action", "Asked", "Offer", "Program", "ProgramError", "checking_program_of", "cycles", "program_of"]
+__all__ = [
+    "Action",
+    "Asked",
+    "Offer",
+    "Program",
+    "ProgramError",
+    "checking_program_of",
+    "cycles",
+    "deciding",
+    "program_of",
+]
 
 _TRUE: Final = frozenset({"true()", "true"})
 _AS_SENT: Final = Compiled(
@@ -58,16 +68,36 @@ def cycles(definition: FormDefinition) -> tuple[tuple[str, ...], ...]:
     and by the relevance of itself and of what it stands in. A constraint may read its own question, ``once()`` its own
     node, and ``position(..)`` the row that it stands in: none of these is a circle.
     """
+    reads = _reads(definition, lambda node: (node.bind.calculate, node.bind.required, node.bind.readonly))
+    circles = (first_circle(component, reads) for component in strong_components(reads, reads))
+    return tuple(sorted(circle for circle in circles if circle))
+
+
+def deciding(definition: FormDefinition) -> Mapping[str, Sequence[str]]:
+    """Return, by path of each node, what decides whether it is there and what it holds.
+
+    What its calculation reads, the relevance of itself and of what it stands in, its number of rows if it is a repeat,
+    and the filter of its choices.
+    """
+    return _reads(definition, lambda node: (node.bind.calculate, *_rows_and_choices(definition, node.path)))
+
+
+def _rows_and_choices(definition: FormDefinition, path: str) -> tuple[str, ...]:
+    repeat, question = definition.repeats.get(path), definition.questions.get(path)
+    nodeset = "" if question is None or question.choices is None else question.choices.nodeset
+    return ("" if repeat is None else repeat.count, nodeset)
+
+
+def _reads(definition: FormDefinition, own_rules: Callable[[ModelNode], tuple[str, ...]]) -> dict[str, list[str]]:
+    """Return what the rules of each node read, and the relevance of it and of everything that it stands in."""
     builder = _Builder(definition, is_for_checks=True)
     above: dict[str, set[str]] = {}
     reads: dict[str, list[str]] = {}
     for node in definition.nodes():
         around = above.get(node.path.rpartition("/")[0], set())
         above[node.path] = around | builder.references_of(node, node.bind.relevant)
-        own = builder.references_of(node, node.bind.calculate, node.bind.required, node.bind.readonly)
-        reads[node.path] = sorted(above[node.path] | own)
-    circles = (first_circle(component, reads) for component in strong_components(reads, reads))
-    return tuple(sorted(circle for circle in circles if circle))
+        reads[node.path] = sorted(above[node.path] | builder.references_of(node, *own_rules(node)))
+    return reads
 
 
 class _Builder:

@@ -6,8 +6,10 @@ from typing import Any
 
 from flask import Flask, Request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from server.api import (
+    app_users,
     auth,
     codebooks,
     entities,
@@ -19,13 +21,27 @@ from server.api import (
     health,
     openrosa,
     problems,
+    projects,
+    submission_decisions,
+    submissions,
     sync,
+    tablet_settings,
+    users,
 )
 from server.api.bodies import MemoryRequest
+from server.api.openrosa.unchanged import Unchanged
 from server.config import Config
 from server.context import Context
 from server.context.instance import EXTENSION
-from server.web import form_pages, pages
+from server.web import (
+    account_pages,
+    app_user_pages,
+    form_pages,
+    intake_actions,
+    intake_pages,
+    pages,
+    people_pages,
+)
 
 DOORS = (
     sync,
@@ -36,10 +52,21 @@ DOORS = (
     findings,
     entities,
     estimates,
+    users,
+    projects,
+    app_users,
+    tablet_settings,
     health,
     problems,
     pages,
     form_pages,
+    account_pages,
+    people_pages,
+    app_user_pages,
+    intake_pages,
+    intake_actions,
+    submissions,
+    submission_decisions,
 )
 SESSION_HOURS = 12
 
@@ -85,10 +112,13 @@ def create_app(config: Config, context: Context | None = None) -> Flask:
         SESSION_COOKIE_SECURE=(config.base_url or "").startswith("https://"),
         PERMANENT_SESSION_LIFETIME=timedelta(hours=SESSION_HOURS),
     )
+    app.wsgi_app = Unchanged(app.wsgi_app, opened)  # type: ignore[method-assign]
+    if config.proxies:
+        # Only what our own proxies wrote: whatever a client claims of itself stands further left in the headers.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.proxies, x_proto=config.proxies)  # type: ignore[method-assign]
     auth.register(app)
     problems.register(app)
     for door in DOORS:
         app.register_blueprint(door.blueprint)
-    for blueprint in openrosa.blueprints:
-        app.register_blueprint(blueprint)
+    openrosa.register(app)
     return app

@@ -22,6 +22,7 @@ class Config:
         passphrase: opens the key store when it was made with one; None otherwise.
         bind: host:port to serve on.
         base_url: how tablets reach this server, for links; None to take it from the request.
+        proxies: how many proxies of ours stand before it: what that many say of address and scheme is believed.
     """
 
     data_dir: Path
@@ -29,6 +30,7 @@ class Config:
     passphrase: str | None = None
     bind: str = DEFAULT_BIND
     base_url: str | None = None
+    proxies: int = 0
 
     @classmethod
     def in_directory(cls, data_dir: Path, *, passphrase: str | None = None) -> "Config":
@@ -52,6 +54,7 @@ class Config:
             passphrase=environ.get("PASSERELLE_PASSPHRASE") or None,
             bind=_bind(environ.get("PASSERELLE_BIND") or DEFAULT_BIND),
             base_url=(environ.get("PASSERELLE_BASE_URL") or "").rstrip("/") or None,
+            proxies=_proxies(environ.get("PASSERELLE_PROXIES", "").strip() or "0"),
         )
 
     @property
@@ -82,6 +85,12 @@ def _database_url(url: str) -> str:
     if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
         raise ConfigError("PASSERELLE_DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://")
     return url
+
+
+def _proxies(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 3):
+        raise ConfigError(f"PASSERELLE_PROXIES is how many proxies of yours stand before the server, not {text!r}")
+    return int(text)
 
 
 def _bind(bind: str) -> str:

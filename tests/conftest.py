@@ -24,7 +24,7 @@ from server.db.engine import Database
 from server.keystore import KeyStore
 from server.microdata import Microdata
 from server.migrations import upgrade
-from server.services import enrol_device
+from server.services import app_users
 from sync_protocol.client.device import Device
 from tests.office import NOW, ClientTransport, enrolment_link
 
@@ -225,7 +225,7 @@ def enrol(tmp_path: Path, context: Context, transport: ClientTransport) -> Itera
 def app_token(context: Context) -> str:
     """The token of an app user of ODK Collect, mode survey."""
     with context.database.transaction() as session:
-        return enrol_device.create_app_user(session, name="tablet 12", enumerator="0012", user="manager", now=NOW)
+        return app_users.create_app_user(session, name="tablet 12", enumerator="0012", user="manager", now=NOW)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from server.context import Context
+from server.context.login import session_proof
 from server.db.queries import accounts, devices
 from server.db.tables import Envelope
 from server.services import enrol_device, publish_form
@@ -69,6 +70,15 @@ def bearer(context: Context, role: str) -> dict[str, str]:
         user_id = accounts.add_user(session, name=role, role=role, password_hash=None, now=NOW)
         accounts.add_token(session, user_id=user_id, token_hash=token_hash(token), now=NOW)
     return {"Authorization": f"Bearer {token}"}
+
+
+def begin_session(client: FlaskClient, context: Context, name: str) -> None:
+    """Let a client in as the console's login does, without its password."""
+    with context.database.read() as database_session:
+        user = accounts.user_by_name(database_session, name)
+    assert user is not None
+    with client.session_transaction() as session:
+        session["user_id"], session["proof"] = user.user_id, session_proof(context, user)
 
 
 def revoke(context: Context, device_id: str, *, at: datetime = NOW + timedelta(hours=1)) -> None:

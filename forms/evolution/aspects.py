@@ -9,7 +9,7 @@ from forms.definition import FormDefinition
 from forms.evolution.conditions import Relation, normal, relation
 from forms.evolution.crosswalk import MANY
 from forms.evolution.matching import Pairing, places
-from forms.evolution.wording import changed_languages, text_signals
+from forms.evolution.wording import changed_pairs, text_signals
 from forms.evolution.words import EFFECTS, KINDS_OF_ANSWER, Words, both, joined
 from forms.model import Bind, Texts
 from forms.xpath.syntax import Binary, Call, Expression
@@ -187,7 +187,7 @@ def _wording(versions: Versions, old: str, new: str) -> Iterator[Draft]:
     found: set[str] = set()
     changed: list[tuple[Texts, Texts]] = []
     for before, after in ((was.labels, now.labels), (was.hints, now.hints)):
-        if changed_languages(before, after):
+        if changed_pairs(before, after):
             changed.append((before, after))
             found.update(text_signals(before, after))
     if not changed:

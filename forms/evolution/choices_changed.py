@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from forms.evolution.aspects import Draft, Versions
 from forms.evolution.conditions import normal
 from forms.evolution.crosswalk import codes_of
-from forms.evolution.wording import changed_languages, is_equal_label, is_same_label
+from forms.evolution.wording import changed_pairs, is_equal_label, is_same_label
 from forms.evolution.words import both, joined, phrase
 from forms.model import Texts
 
@@ -42,9 +42,7 @@ def _codes(olds: Labels, news: Labels) -> Iterator[Draft]:
     }
     gone = [code for code in removed if code not in renumbered]
     changed = [code for code in olds if code in news and _means_another(code, olds, news)]
-    reworded = [
-        code for code in olds if code in news and code not in changed and changed_languages(olds[code], news[code])
-    ]
+    reworded = [code for code in olds if code in news and code not in changed and changed_pairs(olds[code], news[code])]
     if added:
         yield _draft("choices-added", "safe", [(code, _choice(code, news[code])) for code in added])
     if gone:

@@ -13,6 +13,7 @@ from forms.evolution.matching import Place, pair, places
 from forms.evolution.settling import Settlements
 from forms.evolution.wording import likeness
 from forms.evolution.words import EFFECTS, Words, phrase, sentence
+from forms.program import deciding
 
 ALIKE: Final = 0.75
 """From this likeness of their labels on, a question that went and one that came are taken for one renamed."""
@@ -48,8 +49,9 @@ class _Comparer:
     ) -> None:
         self.versions = Versions(before, after, pair(before, after, declared))
         self.settlements = Settlements(before, after, declared)
-        self.indicators = indicators
         self.old, self.new = places(before), places(after)
+        olds, news = _figures(before, indicators), _figures(after, indicators)
+        self.figures = {path: olds.get(path, frozenset()) | news.get(path, frozenset()) for path in {*olds, *news}}
 
     def changes(self) -> Iterator[Change]:
         """Yield all changes, in the order of the new version; what is gone comes last."""
@@ -135,13 +137,28 @@ class _Comparer:
         )
 
     def _resting(self, before: str, after: str) -> tuple[str, ...]:
-        """Return the figures that rest on a node or on anything in it, by either of its names."""
-        names = {self.old[before].node.name} if before else set()
-        names |= {self.new[after].node.name} if after else set()
+        """Return the figures that rest on a node or on anything in it, in either version."""
+        paths = {path for path in (before, after) if path}
         for known, path in ((self.old, before), (self.new, after)):
             if path and known[path].kind != "leaf":
-                names |= {place.node.name for inner, place in known.items() if inner.startswith(f"{path}/")}
-        return tuple(sorted({figure for name in names for figure in self.indicators.get(name, ())}))
+                paths |= {inner for inner in known if inner.startswith(f"{path}/")}
+        return tuple(sorted({figure for path in paths for figure in self.figures.get(path, ())}))
+
+
+def _figures(definition: FormDefinition, indicators: Mapping[str, tuple[str, ...]]) -> Mapping[str, frozenset[str]]:
+    """Return the figures that rest on each node: of its own, and of every question that it decides upon."""
+    if not indicators:
+        return {}
+    reads = deciding(definition)
+    found = {node.path: set(indicators.get(node.name, ())) for node in definition.nodes()}
+    waiting = [path for path, figures in found.items() if figures]
+    while waiting:
+        path = waiting.pop()
+        for decider in (*reads[path], path.rpartition("/")[0]):  # a repeat decides how many of its questions there are
+            if not found[path] <= found.get(decider, found[path]):
+                found[decider] |= found[path]
+                waiting.append(decider)
+    return {path: frozenset(figures) for path, figures in found.items()}
 
 
 def _added(place: Place) -> Draft:

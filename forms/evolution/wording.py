@@ -10,6 +10,8 @@ from forms.model import Texts
 
 SIMILAR: Final = 0.6
 """From this ratio of equal characters on, two texts count as one text reworded: tried on the choices of hh_remit."""
+SHORT: Final = 3
+"""Words up to this length are mostly articles and prepositions, in which wordings differ and meanings do not."""
 
 _WORD: Final = re.compile(r"\d+(?:[.,  ]\d+)*|[^\W\d_]+(?=['’]?)|[%$€£]")
 _OUTPUT: Final = re.compile(r"\$?\{[^}]*\}")
@@ -67,6 +69,7 @@ _NEGATIONS: Final[Mapping[str, str]] = dict.fromkeys(
      "pas", "non", "jamais", "aucun", "aucune", "sans", "sauf", "excepté", "hors"),
     "not",
 )  # fmt: skip
+_NEGATING: Final = ("in", "im", "ir", "il", "un", "non", "dis", "dés", "mal")
 SIGNALS: Final[Mapping[str, Mapping[str, str]]] = {
     "number": _NUMBER_WORDS,
     "unit": _UNITS,
@@ -92,37 +95,55 @@ def _signals(text: str) -> Mapping[str, Counter[str]]:
     return found
 
 
-def changed_languages(before: Texts, after: Texts) -> tuple[str, ...]:
-    """Return the languages of both versions in which a text differs by more than white space."""
-    return tuple(
-        language for language in before if language in after and _plain(before[language]) != _plain(after[language])
-    )
+def text_pairs(before: Texts, after: Texts) -> tuple[tuple[str, str], ...]:
+    """Return what to compare with what: the texts of each language that both have.
+
+    Where they share none, the two that are most alike: a column `label` that became `label::English (en)`.
+    """
+    shared = tuple((before[language], after[language]) for language in before if language in after)
+    if shared or not (before and after):
+        return shared
+    return (max(((old, new) for old in before.values() for new in after.values()), key=lambda pair: likeness(*pair)),)
+
+
+def changed_pairs(before: Texts, after: Texts) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of texts that differ by more than white space."""
+    return tuple(pair for pair in text_pairs(before, after) if _plain(pair[0]) != _plain(pair[1]))
 
 
 def text_signals(before: Texts, after: Texts) -> tuple[str, ...]:
     """Return the signals of a text in any language in which it changed."""
-    found = [
-        name for language in changed_languages(before, after) for name in signals(before[language], after[language])
-    ]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(name for old, new in changed_pairs(before, after) for name in signals(old, new)))
 
 
 def is_same_label(before: Texts, after: Texts) -> bool:
     """Say whether two choices say the same: word for word in one language at least, or much alike in all."""
-    shared = [language for language in before if language in after]
-    if not shared:
-        return True
-    if len(changed_languages(before, after)) < len(shared):
+    pairs = text_pairs(before, after)
+    if len(changed_pairs(before, after)) < len(pairs) or not pairs:
         return True
     return not text_signals(before, after) and all(
-        likeness(before[language], after[language]) >= SIMILAR for language in shared
+        likeness(old, new) >= SIMILAR and not _swaps_a_word(old, new) for old, new in pairs
     )
+
+
+def _swaps_a_word(before: str, after: str) -> bool:
+    """Say whether a word gave way to one unlike it (primary, nursery); more or fewer words are no swap."""
+    olds, news = _bare(before).split(), _bare(after).split()
+    gone = [word for word in olds if word not in news and len(word) > SHORT]
+    come = [word for word in news if word not in olds and len(word) > SHORT]
+    return bool(come) and any(all(_is_unlike(word, other) for other in come) for word in gone)
+
+
+def _is_unlike(word: str, other: str) -> bool:
+    long, short = (word, other) if len(word) > len(other) else (other, word)
+    is_negated = any(long == prefix + short for prefix in _NEGATING)  # formal, informal
+    return is_negated or likeness(word, other) < SIMILAR
 
 
 def is_equal_label(before: Texts, after: Texts) -> bool:
     """Say whether two texts are the same but for case and punctuation, in every language that both have."""
-    shared = [language for language in before if language in after and _bare(before[language])]
-    return bool(shared) and all(_bare(before[language]) == _bare(after[language]) for language in shared)
+    pairs = [(old, new) for old, new in text_pairs(before, after) if _bare(old)]
+    return bool(pairs) and all(_bare(old) == _bare(new) for old, new in pairs)
 
 
 def likeness(before: str, after: str) -> float:

@@ -1,7 +1,8 @@
 """Holds every request to what its view declared: `roles`, `public` or `own_auth` of `server.context`.
 
-An account comes by a bearer token, of which only the hash is stored, or by the console's session cookie. The cookie
-alone never changes anything from another site's page.
+An account comes by a bearer token, of which only the hash is stored; over https by name and password; or by the
+console's session cookie. What a browser sends by itself, cookie and password, changes nothing from another site's page.
+A form of a project that the account does not see is not there: said here once, for every address that names a form.
 """
 
 import hashlib
@@ -11,15 +12,22 @@ from urllib.parse import quote, urlsplit
 from flask import Flask, current_app, g, redirect, request, session
 from werkzeug.wrappers import Response
 
+from server.api.bodies import is_storable
+from server.clock import utc_now
 from server.context import Caller, access_of, current
-from server.db.queries import accounts
-from server.db.queries.accounts import StoredUser
-from server.errors import Forbidden, Internal, NotAuthenticated
+from server.context.login import caller_of, is_proof, log_in
+from server.db.queries import accounts, forms
+from server.db.scope import Scope
+from server.errors import BadRequest, Forbidden, Internal, LoginInvalid, NotAuthenticated, NotFound
 
 SESSION_USER: Final = "user_id"
+SESSION_PROOF: Final = "proof"
 LOGIN_PATH: Final = "/login"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-BEARER: Final = "Bearer "
+BEARER: Final = "bearer"
+BASIC: Final = "basic"
+HIGHEST: Final = 2**31 - 1
+"""Number that a row can have; PostgreSQL does not look for higher ones but fails."""
 
 
 def register(app: Flask) -> None:
@@ -33,7 +41,12 @@ def check() -> Response | None:
     Raises:
         NotAuthenticated, Forbidden: as the view declared.
         Internal: when the view declared nothing; it stays closed.
+        NotFound, BadRequest: the address has what no name has.
     """
+    if not is_storable(request.path) or any(
+        isinstance(value, int) and value > HIGHEST for value in (request.view_args or {}).values()
+    ):
+        raise NotFound
     endpoint = request.endpoint
     if endpoint is None or endpoint.rpartition(".")[2] == "static":
         return None
@@ -42,6 +55,7 @@ def check() -> Response | None:
         raise Internal("this address says not who may use it, so nobody may")
     if access.kind == "own":
         return None
+    _refuse_unstorable()
     g.caller = caller = _caller()
     if access.kind == "public":
         return None
@@ -51,38 +65,103 @@ def check() -> Response | None:
         raise NotAuthenticated("this address needs an account: send a bearer token, or log in")
     if not access.admits(caller.role):
         raise Forbidden(f"this needs one of the roles {', '.join(sorted(access.roles))}; yours is {caller.role}")
+    _refuse_other_projects(caller.scope)
     return None
 
 
 def _caller() -> Caller | None:
-    authorization = request.headers.get("Authorization", "")
-    if authorization.startswith(BEARER):
-        return _by_token(authorization.removeprefix(BEARER).strip())
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == BEARER:
+        return _by_token(credentials.strip())
+    if scheme.lower() == BASIC:
+        _refuse_other_sites()
+        return _by_password()
     user_id = session.get(SESSION_USER)
     if not isinstance(user_id, int):
         return None
     _refuse_other_sites()
-    with current().database.read() as database_session:
-        return _named(accounts.user_by_id(database_session, user_id))
+    return _by_session(user_id)
 
 
 def _by_token(token: str) -> Caller:
-    digest = hashlib.sha256(token.encode("utf-8")).digest()
+    digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
     with current().database.read() as database_session:
-        caller = _named(accounts.user_by_token(database_session, digest))
+        caller = caller_of(accounts.user_by_token(database_session, digest, now=utc_now()))
     if caller is None:
         raise NotAuthenticated("this token is not valid, or not any more")
     return caller
 
 
-def _named(user: StoredUser | None) -> Caller | None:
-    return None if user is None else Caller(user_id=user.user_id, name=user.name, role=user.role)
+def _by_session(user_id: int) -> Caller | None:
+    """Return who began the session, None when it has ended: with the password, the role or the account."""
+    context = current()
+    with context.database.read() as database_session:
+        user = accounts.user_by_id(database_session, user_id)
+    return caller_of(user) if user is not None and is_proof(context, user, session.get(SESSION_PROOF)) else None
+
+
+def _by_password() -> Caller:
+    """Return who sends name and password with every request, as tools of statisticians do.
+
+    Raises:
+        NotAuthenticated: in clear, or they do not belong together.
+        RateLimited: too many wrong ones lately.
+    """
+    if not request.is_secure:
+        raise NotAuthenticated("a password is taken over https only; behind a proxy, set PASSERELLE_PROXIES")
+    sent = request.authorization
+    name, password = ("", "") if sent is None else (sent.username or "", sent.password or "")
+    context = current()
+    with context.database.read() as database_session:
+        user = accounts.user_by_name(database_session, name.strip()) if name.isprintable() else None
+    if (
+        user is None
+        or user.password_hash is None
+        or not context.verified.is_known(user.user_id, password, user.password_hash)
+    ):
+        try:
+            user = log_in(context, name=name, password=password, address=request.remote_addr or "")
+        except LoginInvalid:
+            raise NotAuthenticated("name or password is wrong") from None
+        context.verified.keep(user.user_id, password, user.password_hash or "")
+    caller = caller_of(user)
+    if caller is None:
+        raise NotAuthenticated("name or password is wrong")
+    return caller
 
 
 def _refuse_other_sites() -> None:
     origin = request.headers.get("Origin")
     if request.method not in SAFE and origin is not None and urlsplit(origin).netloc != request.host:
         raise Forbidden("a page of another site asked for this")
+
+
+def _refuse_other_projects(scope: Scope) -> None:
+    """Refuse a form of a project that the account does not see as if it were not there.
+
+    Raises:
+        NotFound: with what explains a form_id that is taken elsewhere, and does not tell whether it is.
+    """
+    form_id = (request.view_args or {}).get("form_id")
+    if form_id is None or scope.projects is None:
+        return
+    with current().database.read() as database_session:
+        project_id = forms.project_of(database_session, form_id)
+    is_new = project_id is None and request.method not in SAFE
+    if not is_new and project_id not in scope.projects:
+        raise NotFound(
+            f"no form {form_id!r} is in your projects; a form_id is unique on a server, so another project may have it"
+        )
+
+
+def _refuse_unstorable() -> None:
+    """Refuse what no database stores behind the question mark: NUL, and halves of surrogate pairs.
+
+    Raises:
+        BadRequest: correct the address.
+    """
+    if not all(is_storable(text) for pair in request.args.items(multi=True) for text in pair):
+        raise BadRequest("the address has a character that no name has")
 
 
 def _is_page() -> bool:

@@ -1,14 +1,18 @@
 """Request bodies: read once, in memory, within a limit. Nothing that arrives is ever spooled to a file."""
 
 import io
+import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from flask import Request, Response, g, request
+from werkzeug.datastructures import Authorization
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from server.errors import Malformed, TooLarge, UnsupportedMedia
+from server.errors import BadRequest, Malformed, TooLarge, UnsupportedMedia
 
 DEFAULT_BYTES: Final = 1 << 20
+OBJECT_BYTES: Final = 64 << 10
 
 
 class MemoryRequest(Request):
@@ -16,6 +20,14 @@ class MemoryRequest(Request):
 
     max_content_length = DEFAULT_BYTES
     max_form_memory_size = None  # bounded by the content length already
+
+    @property
+    def authorization(self) -> Authorization | None:
+        """What the Authorization header gives; None when there is none, or nothing to be read."""
+        try:
+            return Authorization.from_header(self.environ.get("HTTP_AUTHORIZATION"))
+        except ValueError:  # werkzeug's, for Basic with letters that base64 has not
+            return None
 
     def _get_file_stream(self, *_: Any, **__: Any) -> io.BytesIO:
         return io.BytesIO()
@@ -42,6 +54,41 @@ def read_body(*, at_most: int, media_type: str | None = None) -> bytes:
         raise Malformed(f"the body has {len(body)} of {request.content_length} bytes")
     g.body = body
     return body
+
+
+def json_object() -> dict[str, Any]:
+    """Return the JSON object of the body, empty without a body.
+
+    Raises:
+        BadRequest: when it is something else.
+    """
+    body = read_body(at_most=OBJECT_BYTES)
+    try:
+        document = json.loads(body) if body else {}
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise BadRequest("the body must be a JSON object")
+    return document
+
+
+def text_member(document: Mapping[str, Any], name: str, *, default: str | None = None) -> str:
+    """Return a text of a JSON object.
+
+    Raises:
+        BadRequest: when it is missing, something else, or holds what no database stores.
+    """
+    value = document.get(name, default)
+    if not isinstance(value, str):
+        raise BadRequest(f"`{name}` is a text")
+    if not is_storable(value):
+        raise BadRequest(f"`{name}` has a character that cannot be stored")
+    return value
+
+
+def is_storable(text: str) -> bool:
+    """Say whether a database stores a text: PostgreSQL takes neither NUL nor halves of surrogate pairs."""
+    return "\0" not in text and (text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text))
 
 
 def limit(at_most: int) -> None:

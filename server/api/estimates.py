@@ -5,13 +5,15 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, g, request
 
-from server.context import anonymous, current, public, roles
+from server.context import anonymous, caller, current, public, roles
+from server.db.queries import forms
 from server.db.queries.statistics import PUBLISHED, StoredRelease
 from server.errors import BadRequest
 from server.export.delimited import write_csv
 from server.export.release_formats import estimates_csv, estimates_json
 from server.services import export_microdata
 from server.services import release as releases
+from server.statistics.hh_remit import FORM_ID
 
 CSV: Final = "text/csv"
 JSON: Final = "application/json"
@@ -26,7 +28,7 @@ blueprint = Blueprint("estimates", __name__, url_prefix="/api/v1")
 def list_all() -> Response:
     """List releases, newest first: published ones, and drafts for those who may see them."""
     with current().database.read() as session:
-        found = releases.list_releases(session, with_drafts=_sees_drafts())
+        found = releases.list_releases(session, with_drafts=_sees_drafts(session))
     return _answer(json.dumps({"releases": [_described(one) for one in found]}).encode(), JSON)
 
 
@@ -35,7 +37,7 @@ def list_all() -> Response:
 def show(release_id: int) -> Response:
     """Describe one release."""
     with current().database.read() as session:
-        found = releases.show(session, release_id, with_drafts=_sees_drafts())
+        found = releases.show(session, release_id, with_drafts=_sees_drafts(session))
     return _answer(json.dumps(_described(found)).encode(), JSON)
 
 
@@ -45,7 +47,7 @@ def estimates(release_id: int) -> Response:
     """Return the figures of a release as JSON or CSV, by Accept or ``?format=``."""
     media_type = _wanted()
     with current().database.read() as session:
-        found = releases.show(session, release_id, with_drafts=_sees_drafts())
+        found = releases.show(session, release_id, with_drafts=_sees_drafts(session))
     tag = f"{found.content_hash.hex()}.{found.release_id}.{media_type.rpartition('/')[2]}"
     if media_type == CSV:
         body = b"".join(estimates_csv(found.content))
@@ -67,14 +69,16 @@ def microdata() -> Response:
             microdata=context.microdata,
             table=request.args.get("table", "household"),
             as_of=request.args.get("as_of"),
+            scope=caller().scope,
         )
     response = Response(write_csv(table.header, table.rows), mimetype=CSV)
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _sees_drafts() -> bool:
-    return not anonymous() and g.caller.role in DRAFT_READERS
+def _sees_drafts(session: Any) -> bool:
+    """Say whether the caller sees drafts: by role, and by the project of the form that they come from."""
+    return not anonymous() and g.caller.role in DRAFT_READERS and forms.is_visible(session, FORM_ID, g.caller.scope)
 
 
 def _wanted() -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Blueprint
 
-from server.context import current, roles
+from server.context import caller, current, roles
 from server.services import progress
 
 blueprint = Blueprint("fieldwork", __name__, url_prefix="/api/v1/fieldwork")
@@ -17,4 +17,4 @@ def show_progress() -> dict[str, Any]:
     """Count drawn households by what came of them: over all, by unit, by enumerator, by province."""
     context = current()
     with context.database.read() as session:
-        return asdict(progress.measure(session, context.keystore))
+        return asdict(progress.measure(session, context.keystore, caller().scope))

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, request
 
-from server.context import current, roles
+from server.context import caller, current, roles
 from server.errors import BadRequest, NotFound
 from server.services import list_findings
 from server.services.list_findings import FindingFilter
@@ -28,7 +28,7 @@ def list_all() -> dict[str, Any]:
     context = current()
     with context.database.read() as session:
         page = list_findings.list_findings(
-            session, context.keystore, FindingFilter(**wanted), offset=offset, limit=limit
+            session, context.keystore, FindingFilter(**wanted), offset=offset, limit=limit, scope=caller().scope
         )
     members = asdict(page)
     rest = {"offset": offset + limit, "limit": limit}
@@ -42,7 +42,7 @@ def show(interview_id: str) -> dict[str, Any]:
     """Return all findings on one interview."""
     context = current()
     with context.database.read() as session:
-        found = list_findings.show_findings(session, context.keystore, _id(interview_id))
+        found = list_findings.show_findings(session, context.keystore, _id(interview_id), caller().scope)
     return asdict(found) | {"checked_at": found.checked_at.isoformat()}
 
 

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 
 from forms.evolution.declared import EMPTY_MAP
 from forms.package import PACKAGE_BYTES, Medium
-from server.api.bodies import if_changed, limit, read_body
+from server.api.bodies import if_changed, json_object, limit, read_body, text_member
 from server.api.form_members import event_members, form_members, manifest_members, version_members
 from server.clock import utc_now
 from server.context import caller, current, roles
@@ -30,7 +30,7 @@ def publish(form_id: str) -> Response:
     prepared, note = _uploaded(form_id)
     database = current().database
     with database.read() as session:
-        examined = publish_form.examine(session, prepared)
+        examined = publish_form.examine(session, prepared, project_id=_project(), scope=caller().scope)
     if request.args.get("dry_run") in ("1", "true"):
         return _json(examined.members(_rehearse(prepared)))
     with database.transaction() as session:
@@ -44,8 +44,8 @@ def publish(form_id: str) -> Response:
 @roles("manager")
 def change_state(form_id: str, version: str) -> Response:
     """Publish a draft, close, reopen or retire a version: `{"state": …, "note": …}`."""
-    asked = _object()
-    state, note = _text(asked, "state"), _text(asked, "note", default="")
+    asked = json_object()
+    state, note = text_member(asked, "state"), text_member(asked, "note", default="")
     with current().database.transaction() as session:
         changed = publish_form.change_state(
             session, form_id=form_id, version=version, state=state, note=note, user=caller().name, now=utc_now()
@@ -57,8 +57,8 @@ def change_state(form_id: str, version: str) -> Response:
 @roles("manager")
 def approve(form_id: str, version: str) -> Response:
     """Publish what another person has submitted: `{"note": …, "submitted_at": …}`, the latter as it was looked at."""
-    asked = _object()
-    note, seen = _text(asked, "note", default=""), asked.get("submitted_at")
+    asked = json_object()
+    note, seen = text_member(asked, "note", default=""), asked.get("submitted_at")
     with current().database.transaction() as session:
         approved = publish_form.approve(
             session, form_id=form_id, version=version, note=note, user=caller().name, now=utc_now(), seen=seen
@@ -70,7 +70,7 @@ def approve(form_id: str, version: str) -> Response:
 @roles("manager")
 def set_policy(form_id: str) -> Response:
     """Set whether a second person publishes: `{"needs_approval": true}`."""
-    needs_approval = _object().get("needs_approval")
+    needs_approval = json_object().get("needs_approval")
     if not isinstance(needs_approval, bool):
         raise BadRequest("`needs_approval` is true or false")
     publish_form.refuse_lone_hand(needs_approval=needs_approval, role=caller().role)
@@ -86,8 +86,8 @@ def set_policy(form_id: str) -> Response:
 def list_all() -> Response:
     """List every form and every version of every form."""
     with current().database.read() as session:
-        forms = deliver_forms.list_forms(session)
-        versions = deliver_forms.list_versions(session)
+        forms = deliver_forms.list_forms(session, caller().scope)
+        versions = deliver_forms.list_versions(session, scope=caller().scope)
     return _json(
         {
             "forms": [form_members(form) for form in forms],
@@ -191,6 +191,16 @@ def _multipart() -> tuple[Prepared, str]:
     return prepared, request.form.get("note", "")
 
 
+def _project() -> int | None:
+    """Return the number of the project that a new form shall be in: `project`, in the address or in the body."""
+    text = request.args.get("project") or request.form.get("project")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise BadRequest("`project` is the number of a project, as /api/v1/projects lists them")
+    return int(text)
+
+
 def _rehearse(prepared: Prepared) -> dict[str, Any] | None:
     """Count what the version would do to the interviews collected so far; None while the key store is locked."""
     instance = current()
@@ -219,31 +229,6 @@ def _visible(form_id: str, version: str) -> StoredVersion:
 
 def _may_see(version: StoredVersion) -> bool:
     return version.state != DRAFT or caller().role != "enumerator"
-
-
-def _object() -> dict[str, Any]:
-    """Return the JSON object of the body, empty without a body.
-
-    Raises:
-        BadRequest: when it is something else.
-    """
-    body = read_body(at_most=64 << 10)
-    try:
-        document = json.loads(body) if body else {}
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        raise BadRequest("the body must be a JSON object")
-    return document
-
-
-def _text(document: dict[str, Any], name: str, *, default: str | None = None) -> str:
-    value = document.get(name, default)
-    if not isinstance(value, str):
-        raise BadRequest(f"`{name}` is a text")
-    if "\0" in value or (not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value)):
-        raise BadRequest(f"`{name}` has a character that cannot be stored")
-    return value
 
 
 def _json(document: dict[str, Any], status: int = 200) -> Response:

@@ -99,7 +99,9 @@ def render(problem: Problem) -> Response:
         response = Response(json.dumps(members(problem)), problem.status, mimetype=MEDIA_TYPE)
     response.headers["Cache-Control"] = "no-store"
     if problem.status == 401:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="passerelle"'
+        # A password in clear is not taken, so it is not asked for either.
+        basic = ', Basic realm="passerelle", charset="UTF-8"' if request.is_secure else ""
+        response.headers["WWW-Authenticate"] = f'Bearer realm="passerelle"{basic}'
     if "allow" in problem.members:
         response.headers["Allow"] = ", ".join(problem.members["allow"])
     return response

@@ -10,6 +10,7 @@ import click
 
 from server.cli import (
     accounts,
+    app_users,
     codebooks,
     demonstration,
     devices,
@@ -20,6 +21,8 @@ from server.cli import (
     findings,
     forms,
     holds,
+    odk_keys,
+    projects,
     serving,
     setup,
     store,
@@ -62,16 +65,18 @@ evolution.register(forms.form)
 for group in (
     forms.form,
     devices.device,
-    devices.app_user,
+    app_users.app_user,
     fieldwork.frame,
     fieldwork.psu,
     holds.hold,
     findings.finding,
     holds.quarantine,
+    odk_keys.odk_key,
     entities.entity,
     estimates.estimate,
     estimates.release,
     accounts.user,
+    projects.project,
 ):
     main.add_command(group)
 for command in (fieldwork.progress, store.verify, store.rebuild, demonstration.demo):

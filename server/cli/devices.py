@@ -1,15 +1,13 @@
-"""``passerelle device`` and ``passerelle app-user``: what lets tablets in, and the reference device."""
+"""``passerelle device``: what lets tablets in, and the reference device."""
 
-import base64
-import json
-import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from server.cli.desk import Desk, actor, counting, json_option, pass_desk, print_json, print_table
 from server.cli.edge import Refusal
+from server.cli.projects import chosen_project, project_option
 
 if TYPE_CHECKING:
     import segno
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from server.config import Config
 
 ROLES = ("enumerator", "supervisor")
-MODES = ("survey", "training", "pilot")
 
 
 @click.group()
@@ -35,6 +32,7 @@ Examples:
 @click.option("--enumerator", required=True, metavar="CODE", help="Code of the enumerator who will use the tablet.")
 @click.option("--team", default="", metavar="CODE", help="Team of the enumerator.")
 @click.option("--role", type=click.Choice(ROLES), default="enumerator", show_default=True)
+@project_option
 @click.option("--server", metavar="URL", help="How the tablet reaches this server; PASSERELLE_BASE_URL if not given.")
 @click.option("--qr", is_flag=True, help="Draw the QR code in the terminal.")
 @click.option(
@@ -47,6 +45,7 @@ def enrol(
     enumerator: str,
     team: str,
     role: str,
+    project: str | None,
     server: str | None,
     qr: bool,
     png: Path | None,
@@ -57,7 +56,7 @@ def enrol(
     The link names this server and pins the office's root key: print it, or show its QR code, from the machine that
     holds the key store, and nobody in between can swap keys.
     """
-    link = _enrolment_link(desk, enumerator=enumerator, team=team, role=role, server=server)
+    link = _enrolment_link(desk, server, project, enumerator=enumerator, team=team, role=role)
     if png is not None:
         _qr(link).save(str(png), kind="png", scale=8, border=4)
     if as_json:
@@ -81,7 +80,8 @@ def list_devices(desk: Desk, as_json: bool) -> None:
         found = devices.devices(session)
     rows = [
         {
-            "device_id": one.device_id, "enumerator": one.enumerator, "team": one.team, "role": one.role,
+            "device_id": one.device_id, "project_id": one.project_id,
+            "enumerator": one.enumerator, "team": one.team, "role": one.role,
             "enrolled_at": one.enrolled_at, "last_seen_at": one.last_seen_at, "revoked_at": one.revoked_at,
         }
         for one in found
@@ -89,7 +89,7 @@ def list_devices(desk: Desk, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    columns = ("device", "enumerator", "team", "role", "enrolled", "last seen", "revoked")
+    columns = ("device", "project", "enumerator", "team", "role", "enrolled", "last seen", "revoked")
     print_table("Tablets", columns, [tuple(row.values()) for row in rows])
 
 
@@ -151,69 +151,7 @@ def sync(folder: Path, link: str | None, ask_pin: bool, as_json: bool) -> None:
         raise Refusal(f"the sync was {report.outcome}: {report.reason or 'no answer'}. Nothing was lost; try again.")
 
 
-@click.group("app-user")
-def app_user() -> None:
-    """Let ODK Collect in: one app user an enumerator."""
-
-
-@app_user.command(epilog='\b\nExample:\n  passerelle app-user create "Tablet 12" --enumerator 0012\n')
-@click.argument("name")
-@click.option("--enumerator", required=True, metavar="CODE", help="Code of the enumerator who will use it.")
-@click.option(
-    "--mode", type=click.Choice(MODES), default="survey", show_default=True, help="What its interviews are for."
-)
-@click.option("--server", metavar="URL", help="How the tablet reaches this server; PASSERELLE_BASE_URL if not given.")
-@click.option("--qr", is_flag=True, help="Draw the settings as a QR code that Collect scans.")
-@json_option
-@pass_desk
-def create(desk: Desk, name: str, enumerator: str, mode: str, server: str | None, qr: bool, as_json: bool) -> None:
-    """Make an app user and print the server address for Collect; it is shown this once."""
-    from server.clock import utc_now
-    from server.services import enrol_device
-
-    with desk.context() as context, context.database.transaction() as session:
-        token = enrol_device.create_app_user(
-            session, name=name, enumerator=enumerator, mode=mode, user=actor(), now=utc_now()
-        )
-        url = f"{_base_url(context.config, server)}/key/{token}"
-    if as_json:
-        print_json({"name": name, "enumerator": enumerator, "mode": mode, "url": url})
-        return
-    click.echo(url)
-    if qr:
-        _collect_qr(url).terminal(compact=True)
-
-
-@app_user.command("list", epilog="\b\nExample:\n  passerelle app-user list\n")
-@json_option
-@pass_desk
-def list_app_users(desk: Desk, as_json: bool) -> None:
-    """List app users."""
-    from server.db.queries import devices
-
-    with desk.context() as context, context.database.read() as session:
-        found = devices.app_users(session)
-    if as_json:
-        print_json(found)
-        return
-    rows = [(one.name, one.enumerator, one.mode, one.created_at, one.revoked_at) for one in found]
-    print_table("App users", ("name", "enumerator", "mode", "created", "revoked"), rows)
-
-
-@app_user.command("revoke", epilog='\b\nExample:\n  passerelle app-user revoke "Tablet 12"\n')
-@click.argument("name")
-@pass_desk
-def revoke_app_user(desk: Desk, name: str) -> None:
-    """Revoke an app user: its address stops working."""
-    from server.clock import utc_now
-    from server.services import enrol_device
-
-    with desk.context() as context, context.database.transaction() as session:
-        enrol_device.revoke_app_user(session, name=name, user=actor(), now=utc_now())
-    click.echo(f"Revoked {name}.")
-
-
-def _base_url(config: "Config", server: str | None) -> str:
+def tablets_url(config: "Config", server: str | None) -> str:
     """Return how tablets reach this server."""
     url = (server or config.base_url or f"http://{config.bind}").rstrip("/")
     if not url.startswith(("http://", "https://")):
@@ -221,17 +159,16 @@ def _base_url(config: "Config", server: str | None) -> str:
     return url
 
 
-def _enrolment_link(desk: Desk, *, enumerator: str, team: str, role: str, server: str | None) -> str:
+def _enrolment_link(desk: Desk, server: str | None, project: str | None, **members: Any) -> str:
     from server.clock import utc_now
     from server.services import enrol_device
     from sync_protocol.enrolment import EnrolmentLink, encode_link
 
     with desk.context() as context:
-        base_url = _base_url(context.config, server)
+        base_url = tablets_url(context.config, server)
         with context.database.transaction() as session:
-            token = enrol_device.issue_token(
-                session, enumerator=enumerator, team=team, role=role, user=actor(), now=utc_now()
-            )  # fmt: skip
+            number = chosen_project(session, project)
+            token = enrol_device.issue_token(session, **members, project_id=number, user=actor(), now=utc_now())
         return encode_link(EnrolmentLink(base_url=base_url, token=token, root_key=context.keystore.root_key))
 
 
@@ -239,10 +176,3 @@ def _qr(text: str) -> "segno.QRCode":
     import segno
 
     return segno.make(text, error="m", micro=False)
-
-
-def _collect_qr(url: str) -> "segno.QRCode":
-    """Make the QR code that Collect scans: its settings as JSON, deflated, in base64."""
-    general = {"server_url": url, "form_update_mode": "match_exactly", "autosend": "wifi_and_cellular"}
-    settings = json.dumps({"general": general, "admin": {}}).encode()
-    return _qr(base64.b64encode(zlib.compress(settings)).decode())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from server.cli import form_states
-from server.cli.desk import Desk, actor, json_option, pass_desk, print_json, print_table, working
+from server.cli.desk import Desk, actor, json_option, pass_desk, plain, print_json, print_table, working
 from server.cli.edge import Refusal
 from server.cli.form_report import (
     chosen_language,
@@ -17,6 +17,7 @@ from server.cli.form_report import (
     print_findings,
     print_rehearsal,
 )
+from server.cli.projects import chosen_project, project_option
 
 if TYPE_CHECKING:
     from forms.package import Medium
@@ -38,6 +39,7 @@ Examples:
   passerelle form publish hh_remit
   passerelle form publish survey.xlsx --dry-run --lang fr
   passerelle form publish survey.xlsx --map map.csv --media-folder media --note "second pilot"
+  passerelle form publish returns.xlsx --project "Returned migrants 2026"
 """
 )
 @click.argument("source", metavar="FILE|NAME")
@@ -45,6 +47,8 @@ Examples:
 @click.option("--media", type=FILE, multiple=True, metavar="FILE", help="A file that the form asks for; repeat it.")
 @click.option("--media-folder", type=FOLDER, metavar="DIR", help="A folder of such files.")
 @click.option("--note", default="", metavar="TEXT", help="Why this version, for whoever reads the list later.")
+@click.option("--encrypt", is_flag=True, help="ODK Collect encrypts to the newest key of `passerelle odk-key list`.")
+@project_option
 @click.option("--dry-run", is_flag=True, help="Say what it would come to; store nothing.")
 @language_option
 @json_option
@@ -58,7 +62,9 @@ def publish(desk: Desk, /, source: str, **options: Any) -> None:
     language, as_json = chosen_language(options["lang"]), bool(options["as_json"])
     with desk.context() as context, _explained(language, as_json=as_json):
         prepared = _prepare(source, options)
-        examined, rehearsal = _examine(context, prepared, with_rehearsal=options["dry_run"])
+        if options["encrypt"]:
+            prepared = _encrypted(context, prepared)
+        examined, rehearsal = _examine(context, prepared, options["project"], with_rehearsal=options["dry_run"])
         if options["dry_run"]:
             told = examined.members(rehearsal)
         else:
@@ -105,13 +111,14 @@ form_states.register(form)
 @json_option
 @pass_desk
 def list_forms(desk: Desk, as_json: bool) -> None:
-    """List all versions in the order of publication, drafts last."""
+    """List all versions in the order of publication, drafts last; say which cannot be offered to ODK Collect."""
     from server.db.queries import forms
+    from server.services import offer_forms
 
     with desk.context() as context, context.database.read() as session:
-        versions = forms.versions(session)
+        versions, faults = forms.versions(session), offer_forms.faults(session)
     if as_json:
-        print_json(versions)
+        print_json([{**plain(one), "fault": faults.get(one.hash)} for one in versions])
         return
     print_table(
         "Forms",
@@ -129,6 +136,9 @@ def list_forms(desk: Desk, as_json: bool) -> None:
             for one in versions
         ],
     )
+    for one in versions:
+        if one.hash in faults:
+            click.echo(f"Not offered to ODK Collect: {one.form_id} {one.version}, for {faults[one.hash]}.", err=True)
 
 
 @form.command(epilog="\b\nExample:\n  passerelle form show hh_remit\n")
@@ -197,6 +207,18 @@ def _prepare(source: str, options: Mapping[str, Any]) -> "Prepared":
         )
 
 
+def _encrypted(context: "Context", prepared: "Prepared") -> "Prepared":
+    """Return the form as one that ODK Collect encrypts to the newest key."""
+    from server.db.queries import odk_keys
+    from server.services import publish_form
+
+    with context.database.read() as session:
+        keys = odk_keys.every(session)
+    if not keys:
+        raise Refusal("there is no key to encrypt to: make one with `passerelle odk-key create`, or import your own.")
+    return publish_form.encrypted(prepared, keys[0].public_key)
+
+
 def _media(files: tuple[Path, ...], folder: Path | None) -> "list[Medium]":
     from forms.package import Medium
 
@@ -205,13 +227,16 @@ def _media(files: tuple[Path, ...], folder: Path | None) -> "list[Medium]":
     return [Medium(name=path.name, content=path.read_bytes()) for path in paths]
 
 
-def _examine(context: "Context", prepared: "Prepared", *, with_rehearsal: bool) -> "tuple[Examined, object]":
+def _examine(
+    context: "Context", prepared: "Prepared", project: str | None, *, with_rehearsal: bool
+) -> "tuple[Examined, object]":
     """Compare with what is published; on a dry run, rehearse on the interviews collected so far too."""
     from forms.evolution.declared import EMPTY_MAP
     from server.services import compare_versions, publish_form
 
     with context.database.read() as session:
-        examined = publish_form.examine(session, prepared)
+        project_id = None if project is None else chosen_project(session, project)
+        examined = publish_form.examine(session, prepared, project_id=project_id)
         if not with_rehearsal or examined.difference is None or context.keystore.is_locked:
             return examined, None
         rehearsal = compare_versions.rehearse_map(

@@ -106,6 +106,8 @@ class Office(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             "accesslog": None,
             "loglevel": "warning",
             "control_socket_disable": True,
+            # gunicorn believes a proxy on this machine unasked; whom to believe is PASSERELLE_PROXIES' to say.
+            "forwarded_allow_ips": "",
         }
         if Path("/dev/shm").is_dir():  # noqa: S108 - gunicorn's heartbeat file, which a slow disk must not hold up
             settings["worker_tmp_dir"] = "/dev/shm"  # noqa: S108

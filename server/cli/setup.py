@@ -77,7 +77,7 @@ def _initialise(desk: Desk, admin: str, root_key: Path | None, *, ask_passphrase
     from server.db.queries import devices
     from server.keystore import KeyStore
     from server.keystore.files import SERVICE_FILE
-    from server.services import accounts
+    from server.services import accounts, api_tokens
 
     config = desk.config()
     if (config.keys_dir / SERVICE_FILE).exists():
@@ -99,7 +99,7 @@ def _initialise(desk: Desk, admin: str, root_key: Path | None, *, ask_passphrase
         with database.transaction() as session:
             devices.keep_keyring(session, serial=keystore.keyring.serial, document=keystore.keyring_document)
             accounts.add_user(session, name=admin, role="administrator", password=password, actor=actor(), now=now)
-            token = accounts.issue_token(session, name=admin, actor=actor(), now=now)
+            token = api_tokens.issue_token(session, name=admin, actor=actor(), now=now)
     finally:
         database.dispose()
     return Initialised(
@@ -114,10 +114,11 @@ def _initialise(desk: Desk, admin: str, root_key: Path | None, *, ask_passphrase
 
 def _refuse_a_used_database(database: "Database") -> None:
     """Refuse a database that another office works with: its rows are sealed under keys that are elsewhere."""
+    from server.clock import utc_now
     from server.services import accounts
 
     with database.read() as session:
-        if accounts.list_users(session):
+        if accounts.list_users(session, now=utc_now()):
             raise Refusal(
                 "the database of PASSERELLE_DATABASE_URL belongs to an office already; no key was made. "
                 "Restore that office's keys folder, or give an empty database."

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from flask import g
 
-from server.db.scope import EVERYTHING, Scope
+from server.db.scope import EVERYTHING, NOTHING, Scope
 
 ROLES: Final = ("enumerator", "supervisor", "manager", "statistician", "administrator")
 ADMINISTRATOR: Final = "administrator"
@@ -67,6 +67,14 @@ def caller() -> Caller:
     """Return the account that asks; only in a view of `roles`, where there is one."""
     found: Caller = g.caller
     return found
+
+
+def rows() -> Scope:
+    """Return the rows that the account that asks may see: an enumerator's account without a code sees none."""
+    asking = caller()
+    if asking.role == "enumerator" and not asking.scope.enumerator:
+        return NOTHING
+    return asking.scope
 
 
 def anonymous() -> bool:

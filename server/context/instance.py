@@ -11,6 +11,7 @@ from server.blobs import Blobs
 from server.config import Config
 from server.context.blocked import Blocked
 from server.context.shelf import Shelf
+from server.context.verified import VerifiedPasswords
 from server.db.engine import Database
 from server.db.queries import definitions, devices, forms
 from server.keystore import DoorSealer, KeyStore, TabletSecrets
@@ -34,7 +35,8 @@ class Context:
         self.tablets = TabletSecrets(keystore)
         self.blocked = Blocked()
         self.shelf: Shelf[Any] = Shelf()
-        self.checked_versions: dict[bytes, str] = {}
+        self.sound_versions: set[bytes] = set()
+        self.verified = VerifiedPasswords()
         self._definitions: OrderedDict[bytes, FormDefinition] = OrderedDict()
         self._signing_keys: dict[str, bytes] = {}
         self._form_versions: dict[tuple[str, str], bytes] = {}

@@ -139,7 +139,8 @@ class Database:
         self._calls.put(call)
         if self._writer is None:
             self._start_writer(engine)
-        result: T = call.future.result()
+        with _translated():  # a full disk may end one call and leave the transaction of its group alone
+            result: T = call.future.result()
         return result
 
     def dispose(self) -> None:

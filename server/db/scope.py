@@ -20,3 +20,4 @@ class Scope:
 
 
 EVERYTHING: Final = Scope()
+NOTHING: Final = Scope(projects=frozenset())

@@ -29,6 +29,8 @@ _FEWEST_TABLETS: Final = 4
 #: Share of requests whose answer is lost on the way back; the device asks again, and nothing is doubled.
 LOST_ANSWERS: Final = 0.15
 REPEATED_REQUESTS: Final = 0.05
+#: Share of the POSTs of a Collect at which the app is killed, before it or just after the answer.
+KILLED_APPS: Final = 0.05
 
 
 class Clock(StrEnum):

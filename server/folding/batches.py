@@ -21,7 +21,7 @@ from server.blobs import Blobs
 from server.db.engine import Database
 from server.db.queries import attachments as queries
 from server.db.queries import audit, opening, parts
-from server.db.queries.opening import RELEASED, StoredEnvelope
+from server.db.queries.opening import RELEASED, WIPED, StoredEnvelope
 from server.db.tables.envelopes import OPENED, QUARANTINED, RECEIVED, WAITING_FOR_KEY
 from server.folding import entities, entity_files, fold, media
 from server.folding.decisions import store_decision
@@ -274,8 +274,8 @@ def _kept_reason(item: Unopened) -> str | None:
 
 
 def _lasting(stored: StoredEnvelope) -> str | None:
-    """Return the mark of a person's release, which outlives every state."""
-    return RELEASED if stored.reason == RELEASED else None
+    """Return the mark of a person's release or wiping, which outlives every state."""
+    return stored.reason if stored.reason in (RELEASED, WIPED) else None
 
 
 def _counted(opened: int, refused: Sequence[Unopened]) -> OpenedBatch:

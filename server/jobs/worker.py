@@ -17,13 +17,14 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from server.clock import utc_now
 from server.context import Context
 from server.errors import Problem
+from server.folding.batches import BATCH
 from server.jobs import scheduled
 from server.services.check_interviews import CheckingWorker
 from server.services.open_items import OpeningWorker
 
 LOG: Final = logging.getLogger(__name__)
 IDLE_SECONDS: Final = 0.5
-"""Between looks at an empty queue: a verdict should be there for the tablet's next exchange."""
+"""Between looks at the queue, unless it is long: a verdict should be there for the tablet's next exchange."""
 LONGEST_PAUSE_SECONDS: Final = 30.0
 CHECK_SECONDS: Final = 10.0
 """Between looks for what to check while nothing was opened: a new draw or another worker may have left some."""
@@ -63,7 +64,8 @@ def make_scheduler(context: Context, *, holder: str, clock: Callable[[], datetim
 def open_until(context: Context, stop: threading.Event, *, clock: Callable[[], datetime] = utc_now) -> None:
     """Open batch after batch until `stop` is set; rest when there is nothing, longer when something is wrong.
 
-    Interviews are checked a few at a time and only when no envelope waits, so that checking delays no opening.
+    After a batch that was not full the next one gathers for a while: a batch costs as much as 30 interviews in it, and
+    makes two files. Interviews are checked a few at a time in that while, so that checking delays no opening.
     """
     worker = OpeningWorker(
         database=context.database,
@@ -73,20 +75,27 @@ def open_until(context: Context, stop: threading.Event, *, clock: Callable[[], d
         blobs=context.blobs,
     )
     checker = CheckingWorker(context.database, context.keystore, clock, context.blobs)
-    pause, look_at = IDLE_SECONDS, 0.0
+    pause, open_at, check_at = IDLE_SECONDS, 0.0, 0.0
     while not stop.is_set():
-        try:
-            is_idle, pause = worker.run_once().total == 0, IDLE_SECONDS
-        except Exception as error:  # noqa: BLE001 -- the edge of the loop: a full disk or a lost database may come back
-            _log(error, "opening envelopes")
-            is_idle, pause = True, min(pause * 2, LONGEST_PAUSE_SECONDS)
-        if not is_idle:
-            look_at = 0.0
-        elif time.monotonic() >= look_at:
-            is_idle = not _check_some(checker)
-            look_at = time.monotonic() + CHECK_SECONDS if is_idle else 0.0
-        if is_idle:
-            stop.wait(pause)
+        if time.monotonic() >= open_at:
+            found, pause = _open_some(worker, pause)
+            check_at = 0.0 if found else check_at
+            if found >= BATCH:
+                continue
+            open_at = time.monotonic() + pause
+        if time.monotonic() >= check_at and not _check_some(checker):
+            check_at = time.monotonic() + CHECK_SECONDS
+        if time.monotonic() < check_at:
+            stop.wait(max(0.0, open_at - time.monotonic()))
+
+
+def _open_some(worker: OpeningWorker, pause: float) -> tuple[int, float]:
+    """Open a batch; return how many envelopes were looked at, and how long to wait before the next look."""
+    try:
+        return worker.run_once().total, IDLE_SECONDS
+    except Exception as error:  # noqa: BLE001 -- the edge of the loop: a full disk or a lost database may come back
+        _log(error, "opening envelopes")
+        return 0, min(pause * 2, LONGEST_PAUSE_SECONDS)
 
 
 def _check_some(checker: CheckingWorker) -> bool:

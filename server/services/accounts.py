@@ -1,38 +1,37 @@
-"""Who may use the office's side: users with one role each, passwords by Argon2id, tokens kept as hashes only."""
+"""The people of the office: one role each, the rows that each sees, passwords, and being shut out at once.
 
-import hashlib
-import hmac
-import secrets
-from collections.abc import Callable
+Whatever narrows what somebody may do ends all of their sessions: another password, another role, being disabled.
+"""
+
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from argon2 import PasswordHasher
-from argon2.exceptions import Argon2Error, InvalidHashError
 from sqlalchemy.orm import Session
 
-from server.db.queries import accounts, audit
+from server import passwords
+from server.db.queries import accounts, audit, projects
 from server.db.queries.accounts import StoredUser
+from server.db.scope import EVERYTHING, Scope
 from server.errors import BadRequest, Conflict, LoginInvalid, NotFound
 
-ROLES: Final = ("enumerator", "supervisor", "manager", "statistician", "administrator")
-SHORTEST_PASSWORD: Final = 10
-LONGEST_PASSWORD: Final = 1024
-TOKEN_BYTES: Final = 32
-GENERATED_PASSWORD_BYTES: Final = 12
-
-Randomness = Callable[[int], str]
-
-# Defaults of argon2-cffi 25: RFC 9106, low-memory profile (64 MiB, 3 passes, 4 lanes).
-_HASHER: Final = PasswordHasher()
-# Verified when there is no such user, so that the time of an answer does not tell which names exist.
-_NOBODY: Final = _HASHER.hash("nobody has this password")
+ADMINISTRATOR: Final = "administrator"
+ENUMERATOR: Final = "enumerator"
+SUPERVISOR: Final = "supervisor"
+ROLES: Final = (ENUMERATOR, SUPERVISOR, "manager", "statistician", ADMINISTRATOR)
+LONGEST_NAME: Final = 200
+ENDING: Final = frozenset({"role", "password_hash", "disabled_at"})
+"""What a change of ends every session."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A user, as the edges see one."""
+    """A person, as the edges see one.
+
+    Attributes:
+        projects: by number; None for every project.
+    """
 
     user_id: int
     name: str
@@ -40,108 +39,194 @@ class Account:
     created_at: datetime
     has_password: bool
     tokens: int
+    team: str
+    enumerator: str
+    projects: tuple[int, ...] | None
+    disabled_at: datetime | None
 
 
-def add_user(session: Session, *, name: str, role: str, password: str | None, actor: str, now: datetime) -> Account:
-    """Add a user.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountChanges:
+    """What shall be otherwise about a person; None for what stays.
+
+    Attributes:
+        projects: by number; with `is_in_every_project` they say nothing.
+    """
+
+    role: str | None = None
+    team: str | None = None
+    enumerator: str | None = None
+    is_in_every_project: bool | None = None
+    projects: Collection[int] | None = None
+
+
+def add_user(
+    session: Session,
+    *,
+    name: str,
+    role: str,
+    password: str | None,
+    actor: str,
+    now: datetime,
+    team: str = "",
+    enumerator: str = "",
+    in_projects: Collection[int] | None = None,
+) -> Account:
+    """Add a person; without a password, one that only uses tokens, without projects, one that is in every project.
 
     Raises:
-        BadRequest: an empty name, an unknown role or a short password.
+        BadRequest: an empty name, an unknown role, a short password, no such project.
         Conflict: when the name is taken.
     """
     name = name.strip()
-    if not name or len(name) > 200:
-        raise BadRequest("A user's name has 1 to 200 characters.")
-    if role not in ROLES:
-        raise BadRequest(f"“{role}” is not a role; choose one of {', '.join(ROLES)}.")
+    if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+        raise BadRequest(f"A user's name has 1 to {LONGEST_NAME} characters.")
+    _check(session, role=role, team=team, enumerator=enumerator, in_projects=in_projects or ())
     if accounts.user_by_name(session, name) is not None:
         raise Conflict(f"There is a user “{name}” already; choose another name.")
-    password_hash = None if password is None else _hashed(password)
-    user_id = accounts.add_user(session, name=name, role=role, password_hash=password_hash, now=now)
+    user_id = accounts.add_user(
+        session,
+        name=name,
+        role=role,
+        password_hash=None if password is None else passwords.hash_password(password),
+        now=now,
+        team=team,
+        enumerator=enumerator,
+        is_in_every_project=in_projects is None,
+    )
+    accounts.set_projects(session, user_id, in_projects or ())
     audit.write(session, at=now, actor=actor, action="add-user", subject=name, detail=role)
-    return Account(user_id=user_id, name=name, role=role, created_at=now, has_password=password is not None, tokens=0)
+    return account(session, user_id)
 
 
-def list_users(session: Session) -> tuple[Account, ...]:
-    """Return all users by name."""
-    return tuple(_account(user) for user in accounts.users(session))
+def list_users(session: Session, *, now: datetime) -> tuple[Account, ...]:
+    """Return everybody by name."""
+    return tuple(_account(user) for user in accounts.users(session, now=now))
+
+
+def account(session: Session, user_id: int) -> Account:
+    """Return a person by id.
+
+    Raises:
+        NotFound: there is nobody of this id.
+    """
+    user = accounts.user_by_id(session, user_id)
+    if user is None:
+        raise NotFound(f"There is no user number {user_id}.")
+    return _account(user)
+
+
+def change_user(session: Session, *, name: str, changes: AccountChanges, actor: str, now: datetime) -> Account:
+    """Give a person another role, team, enumerator's code or other projects.
+
+    Raises:
+        NotFound: no such user.
+        BadRequest: an unknown role, no such project, a text that is too long.
+        Conflict: nobody would be left who can administer.
+    """
+    user = _known(session, name)
+    _check(
+        session,
+        role=changes.role or user.role,
+        team=changes.team or "",
+        enumerator=changes.enumerator or "",
+        in_projects=changes.projects or (),
+    )
+    asked = {
+        name: getattr(changes, name)
+        for name in ("role", "team", "enumerator", "is_in_every_project")
+        if getattr(changes, name) is not None
+    }
+    members = {name: value for name, value in asked.items() if value != getattr(user, name)}
+    if "role" in members:
+        _keep_an_administrator(session, user)
+    _change(session, user, members)
+    if changes.projects is not None:
+        accounts.set_projects(session, user.user_id, changes.projects)
+    detail = " ".join(f"{name}={value}" for name, value in sorted(members.items()))
+    if changes.projects is not None:
+        detail += f" projects={','.join(map(str, sorted(changes.projects)))}"
+    audit.write(session, at=now, actor=actor, action="change-user", subject=name, detail=detail.strip())
+    return account(session, user.user_id)
+
+
+def disable_user(session: Session, *, name: str, actor: str, now: datetime) -> None:
+    """Shut a person out at once: password, tokens and sessions.
+
+    Raises:
+        NotFound: no such user.
+        Conflict: it was before, or nobody would be left who can administer.
+    """
+    user = _known(session, name)
+    if user.disabled_at is not None:
+        raise Conflict(f"“{name}” is disabled already.")
+    _keep_an_administrator(session, user)
+    _change(session, user, {"disabled_at": now})
+    audit.write(session, at=now, actor=actor, action="disable-user", subject=name)
+
+
+def enable_user(session: Session, *, name: str, actor: str, now: datetime) -> None:
+    """Let a person in again, with the password and the tokens from before; sessions stay ended.
+
+    Raises:
+        NotFound: no such user.
+        Conflict: nobody shut it out.
+    """
+    user = _known(session, name)
+    if user.disabled_at is None:
+        raise Conflict(f"“{name}” is not disabled.")
+    _change(session, user, {"disabled_at": None})
+    audit.write(session, at=now, actor=actor, action="enable-user", subject=name)
 
 
 def set_password(session: Session, *, name: str, password: str, actor: str, now: datetime) -> None:
-    """Give a user another password.
+    """Give a person another password.
 
     Raises:
         NotFound: no such user.
         BadRequest: a short password.
     """
-    user = _known(session, name)
-    accounts.set_password_hash(session, user.user_id, _hashed(password))
+    _change(session, _known(session, name), {"password_hash": passwords.hash_password(password)})
     audit.write(session, at=now, actor=actor, action="set-password", subject=name)
 
 
-def issue_token(
-    session: Session, *, name: str, actor: str, now: datetime, randomness: Randomness = secrets.token_urlsafe
-) -> str:
-    """Make an API token for a user and return it; only its hash is kept.
+def log_in(session: Session, *, name: str, password: str) -> StoredUser:
+    """Return the person to whom name and password belong.
 
     Raises:
-        NotFound: no such user.
+        LoginInvalid: they do not belong together, or no longer; which of these it is is not said.
     """
-    user = _known(session, name)
-    token = randomness(TOKEN_BYTES)
-    accounts.add_token(session, user_id=user.user_id, token_hash=token_hash(token), now=now)
-    audit.write(session, at=now, actor=actor, action="issue-token", subject=name)
-    return token
-
-
-def revoke_tokens(session: Session, *, name: str, actor: str, now: datetime) -> int:
-    """Revoke every token of a user and return how many there were.
-
-    Raises:
-        NotFound: no such user.
-    """
-    user = _known(session, name)
-    count = accounts.revoke_tokens(session, user_id=user.user_id, now=now)
-    audit.write(session, at=now, actor=actor, action="revoke-tokens", subject=name, detail=str(count))
-    return count
-
-
-def log_in(session: Session, *, name: str, password: str) -> Account:
-    """Return the user to whom name and password belong.
-
-    Raises:
-        LoginInvalid: they do not belong together; which of them is wrong is not said.
-    """
-    user = accounts.user_by_name(session, name.strip())
-    expected = _NOBODY if user is None or user.password_hash is None else user.password_hash
-    try:
-        _HASHER.verify(expected, password[:LONGEST_PASSWORD])
-    except (Argon2Error, InvalidHashError):
-        raise LoginInvalid("Name or password is wrong.") from None
-    if user is None or user.password_hash is None:
+    user = accounts.user_by_name(session, name.strip()) if name.isprintable() else None
+    expected = None if user is None or user.disabled_at is not None else user.password_hash
+    if not passwords.is_right(expected, password) or user is None:
         raise LoginInvalid("Name or password is wrong.")
-    return _account(user)
+    return user
 
 
-def account(session: Session, user_id: int) -> Account | None:
-    """Return a user by id, None when there is none."""
-    user = accounts.user_by_id(session, user_id)
-    return None if user is None else _account(user)
+def renew_password_hash(session: Session, user: StoredUser, *, password: str) -> StoredUser:
+    """Hash a password anew that was just found right, when its hash is made as was usual years ago."""
+    if user.password_hash is None or not passwords.is_outdated(user.password_hash):
+        return user
+    accounts.change_user(
+        session, user.user_id, {"password_hash": passwords.hash_password(password)}, ends_sessions=False
+    )
+    return accounts.user_by_id(session, user.user_id) or user
 
 
-def generated_password(randomness: Randomness = secrets.token_urlsafe) -> str:
+def scope_of(user: StoredUser) -> Scope:
+    """Return the rows that a person sees; an administrator, who could see to it anyway, sees all."""
+    if user.role == ADMINISTRATOR:
+        return EVERYTHING
+    return Scope(
+        projects=None if user.is_in_every_project else user.projects,
+        team=user.team or None if user.role == SUPERVISOR else None,
+        enumerator=user.enumerator if user.role == ENUMERATOR else None,
+    )
+
+
+def generated_password() -> str:
     """Return a password that nobody can guess, to be shown once."""
-    return randomness(GENERATED_PASSWORD_BYTES)
-
-
-def token_hash(token: str) -> bytes:
-    """Return the SHA-256 of a token: what the server keeps of it, (32,)."""
-    return hashlib.sha256(token.encode()).digest()
-
-
-def same(left: str, right: str) -> bool:
-    """Compare two secrets in constant time."""
-    return hmac.compare_digest(left.encode(), right.encode())
+    return passwords.generate()
 
 
 def _known(session: Session, name: str) -> StoredUser:
@@ -151,10 +236,24 @@ def _known(session: Session, name: str) -> StoredUser:
     return user
 
 
-def _hashed(password: str) -> str:
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise BadRequest(f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
-    return _HASHER.hash(password)
+def _change(session: Session, user: StoredUser, members: dict[str, Any]) -> None:
+    accounts.change_user(session, user.user_id, members, ends_sessions=not ENDING.isdisjoint(members))
+
+
+def _check(session: Session, *, role: str, team: str, enumerator: str, in_projects: Collection[int]) -> None:
+    if role not in ROLES:
+        raise BadRequest(f"“{role}” is not a role; choose one of {', '.join(ROLES)}.")
+    for what, text in (("team", team), ("enumerator", enumerator)):
+        if len(text) > LONGEST_NAME or not text.isprintable():
+            raise BadRequest(f"The {what} has at most {LONGEST_NAME} characters.")
+    unknown = set(in_projects) - {project.project_id for project in projects.projects(session)}
+    if unknown:
+        raise BadRequest(f"There is no project number {min(unknown)}; `passerelle project list` shows them.")
+
+
+def _keep_an_administrator(session: Session, user: StoredUser) -> None:
+    if user.role == ADMINISTRATOR and not accounts.count_administrators(session, ADMINISTRATOR, beside=user.user_id):
+        raise Conflict(f"“{user.name}” is the last administrator: name another one first.")
 
 
 def _account(user: StoredUser) -> Account:
@@ -165,4 +264,8 @@ def _account(user: StoredUser) -> Account:
         created_at=user.created_at,
         has_password=user.password_hash is not None,
         tokens=user.tokens,
+        team=user.team,
+        enumerator=user.enumerator,
+        projects=None if user.is_in_every_project else tuple(sorted(user.projects)),
+        disabled_at=user.disabled_at,
     )

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import devices, form_events, form_media, forms
+from server.db.queries import devices, form_events, form_media, forms, projects
 from server.db.queries.form_events import StoredEvent
 from server.db.queries.form_media import StoredMedium
 from server.db.queries.forms import DRAFT, StoredForm, StoredVersion, Workbook
+from server.db.scope import EVERYTHING, Scope
 from server.errors import DeviceRevoked, NotFound
 
 
@@ -28,14 +29,14 @@ class Blob:
     media_type: str
 
 
-def list_forms(session: Session) -> Sequence[StoredForm]:
-    """Return all forms by form_id."""
-    return forms.all_forms(session)
+def list_forms(session: Session, scope: Scope = EVERYTHING) -> Sequence[StoredForm]:
+    """Return the forms that somebody sees, by form_id."""
+    return forms.all_forms(session, scope)
 
 
-def list_versions(session: Session, form_id: str | None = None) -> Sequence[StoredVersion]:
-    """Return all versions of a form, or of all forms, in the order of publication; drafts come last."""
-    return forms.versions(session, form_id)
+def list_versions(session: Session, form_id: str | None = None, scope: Scope = EVERYTHING) -> Sequence[StoredVersion]:
+    """Return the versions that somebody sees, of one form or of all, in the order of publication; drafts come last."""
+    return forms.versions(session, form_id, scope)
 
 
 def find_version(session: Session, *, form_id: str, version: str) -> StoredVersion:
@@ -108,18 +109,23 @@ def read_medium(session: Session, form_version_hash: bytes, name: str) -> Blob:
 
 
 def read_blob_for(session: Session, sha256: bytes, *, device_id: str) -> Blob:
-    """Return an XForm or a file of a form to a device, which gets nothing after its revocation.
+    """Return an XForm or a file of a form to a device of its project, which gets nothing after its revocation.
 
     Raises:
         DeviceRevoked: it was revoked.
-        NotFound: when nothing that is published has this hash.
+        NotFound: when nothing that is published in its project has this hash, or the project is archived.
     """
     device = devices.device(session, device_id)
     if device is None or device.revoked_at is not None:
         raise DeviceRevoked(f"device {device_id} is revoked: it may deliver, and gets no forms")
-    medium = form_media.content_for_devices(session, sha256)
+    if projects.is_archived(session, device.project_id):
+        raise NotFound("the project of this device is archived: it may deliver, and gets no forms")
+    medium = form_media.content_for_devices(session, sha256, project_id=device.project_id)
     if medium is not None:
         return Blob(medium, "application/octet-stream")
+    version = forms.version_of_hash(session, sha256)
+    if version is None or forms.project_of(session, version.form_id) != device.project_id:
+        raise NotFound("no published form version has this hash")
     return Blob(read_published(session, sha256), "application/xml")
 
 

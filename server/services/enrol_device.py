@@ -1,4 +1,4 @@
-"""Let devices and app users in, and shut them out: tokens are shown once, and only their hashes are kept."""
+"""Let tablets with our own client in, and shut them out: tokens are shown once, and only their hashes are kept."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -8,18 +8,15 @@ from typing import Final, Protocol
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import audit, devices
-from server.db.queries.devices import StoredAppUser, StoredDevice, StoredToken
+from server.db.queries import audit, devices, projects
+from server.db.queries.devices import StoredDevice, StoredToken
 from server.db.tables.accounts import FIRST_PROJECT
 from server.errors import BadRequest, Conflict, NotFound, TokenInvalid
-from sync_protocol.constants import MODES
 from sync_protocol.documents import DeviceCertificate, document_hash, key_id
 from sync_protocol.enrolment import token_hash
 from sync_protocol.messages import EnrolRequest
 
 TOKEN_BYTES: Final = 24
-APP_TOKEN_BYTES: Final = 48
-"""64 characters in the path, as Collect's own servers have them."""
 VALID: Final = timedelta(days=14)
 DEVICE_ROLES: Final = ("enumerator", "supervisor")
 
@@ -48,15 +45,19 @@ def issue_token(
     now: datetime,
     team: str = "",
     role: str = "enumerator",
+    project_id: int = FIRST_PROJECT,
     randomness: Callable[[int], str] = secrets.token_urlsafe,
 ) -> str:
-    """Make a single-use token for one device and return it; it is valid for 14 days.
+    """Make a single-use token for one device of a project and return it; it is valid for 14 days.
 
     Raises:
         BadRequest: for a role that devices do not have, or names that are too long.
+        Conflict: the project is archived.
     """
     if role not in DEVICE_ROLES:
         raise BadRequest(f"a device is of an {' or a '.join(DEVICE_ROLES)}, not of a {role}")
+    if projects.is_archived(session, project_id):
+        raise Conflict("the project is archived: no tablet is let in")
     _check_names(enumerator=enumerator, team=team)
     token = randomness(TOKEN_BYTES)
     devices.add_token(
@@ -67,6 +68,7 @@ def issue_token(
         role=role,
         now=now,
         expires_at=now + VALID,
+        project_id=project_id,
     )
     audit.write(session, at=now, actor=user, action="issue-enrolment", subject=enumerator, detail=role)
     return token
@@ -101,7 +103,7 @@ def enrol(session: Session, request: EnrolRequest, *, issuer: Issuer, now: datet
         issued_at=now.isoformat(timespec="seconds"),
     )
     document = issuer.issue_certificate(certificate)
-    _keep(session, certificate, document, now)
+    _keep(session, certificate, document, project_id=token.project_id, now=now)
     devices.use_token(session, token_hash=digest, device_id=device_id, now=now)
     audit.write(session, at=now, actor=device_id, action="enrol-device", subject=token.enumerator, detail=token.role)
     return Enrolment(device_id, document)
@@ -126,62 +128,6 @@ def list_devices(session: Session) -> Sequence[StoredDevice]:
     return devices.devices(session)
 
 
-def create_app_user(
-    session: Session,
-    *,
-    name: str,
-    enumerator: str,
-    user: str,
-    now: datetime,
-    mode: str = "survey",
-    project_id: int = FIRST_PROJECT,
-    team: str = "",
-    language: str = "",
-    randomness: Callable[[int], str] = secrets.token_urlsafe,
-) -> str:
-    """Make an app user for ODK Collect and return the token of the path.
-
-    Raises:
-        BadRequest: for an unknown mode or names that are too long.
-        Conflict: when there is an app user of this name.
-    """
-    if mode not in MODES:
-        raise BadRequest(f"a mode is one of {', '.join(MODES)}, not {mode}")
-    _check_names(name=name, enumerator=enumerator, team=team)
-    if not name.strip() or devices.app_user_by_name(session, name) is not None:
-        raise Conflict(f"an app user needs a name that no other has; {name!r} is empty or taken")
-    token = randomness(APP_TOKEN_BYTES)
-    devices.add_app_user(
-        session,
-        token_hash=token_hash(token),
-        name=name,
-        project_id=project_id,
-        enumerator=enumerator,
-        team=team,
-        mode=mode,
-        language=language,
-        now=now,
-    )
-    audit.write(session, at=now, actor=user, action="create-app-user", subject=name, detail=mode)
-    return token
-
-
-def list_app_users(session: Session) -> Sequence[StoredAppUser]:
-    """Return all app users by name."""
-    return devices.app_users(session)
-
-
-def revoke_app_user(session: Session, *, name: str, user: str, now: datetime) -> None:
-    """Revoke an app user's token.
-
-    Raises:
-        NotFound: when no app user of this name has a valid token.
-    """
-    if not devices.revoke_app_user(session, name=name, now=now):
-        raise NotFound(f"no app user {name!r} has a valid token")
-    audit.write(session, at=now, actor=user, action="revoke-app-user", subject=name)
-
-
 def _again(session: Session, token: StoredToken, request: EnrolRequest) -> Enrolment:
     """Return the enrolment of a token that was used, to the device that used it."""
     device = devices.device(session, token.device_id or "")
@@ -194,7 +140,7 @@ def _again(session: Session, token: StoredToken, request: EnrolRequest) -> Enrol
     return Enrolment(device.device_id, document)
 
 
-def _keep(session: Session, certificate: DeviceCertificate, document: bytes, now: datetime) -> None:
+def _keep(session: Session, certificate: DeviceCertificate, document: bytes, *, project_id: int, now: datetime) -> None:
     digest = document_hash(document)
     devices.keep_certificate(
         session, certificate_hash=digest, document=document, device_id=certificate.device_id, now=now
@@ -211,6 +157,7 @@ def _keep(session: Session, certificate: DeviceCertificate, document: bytes, now
         enrolled_at=now,
         revoked_at=None,
         last_seen_at=None,
+        project_id=project_id,
     )
     devices.add_device(session, device)
 

@@ -11,6 +11,7 @@ from forms.columns import Column
 from forms.evolution.upgrade import Upgrade
 from server.db.queries import forms
 from server.db.queries import statistics as queries
+from server.db.scope import EVERYTHING, Scope
 from server.errors import BadRequest, DesignIncomplete, EstimatesImpossible, NotFound
 from server.export.delimited import Cell
 from server.export.microdata_columns import FlatTable, flat_table, table_names
@@ -41,6 +42,7 @@ def open_table(
     microdata: Microdata,
     table: str,
     as_of: str | None = None,
+    scope: Scope = EVERYTHING,
 ) -> FlatTable:
     """Return one table of the current survey interviews, ready to be streamed.
 
@@ -53,13 +55,16 @@ def open_table(
         table: ``household`` or the name of a repeat.
         as_of: the version whose columns and codes answers have; None for the newest, ``collected`` for each
             interview's own. An interview on a later version than the one named comes as collected.
+        scope: what the reader sees: the form's project must be in it.
 
     Raises:
-        NotFound: there is no interview yet, or no such version.
+        NotFound: there is no interview yet, no such version, or the form is of another project.
         BadRequest: no such table.
         DesignIncomplete, EstimatesImpossible: no weights can be made.
         KeyStoreLocked: without the vault.
     """
+    if not forms.is_visible(session, FORM_ID, scope):
+        raise NotFound(f"the form {FORM_ID!r} is not in your projects.")
     versions = {link.version: link.hash for link in forms.chain(session, FORM_ID)}
     newest = list(versions.values())[-1] if versions else None
     wanted = _version(versions, newest, as_of)

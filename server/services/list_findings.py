@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from server.db.queries import checks, fieldwork
 from server.db.queries.checks import ENUMERATOR, INTERVIEW, CheckedInterview, ScoreRow
+from server.db.scope import EVERYTHING, Scope
 from server.errors import BadRequest, KeyStoreLocked, NotFound
 from server.folding.check_texts import text_of
 from server.folding.checking import CHECKER_VERSION, open_check, open_findings, score_context
@@ -139,26 +140,34 @@ class FindingCounts:
 
 
 def list_findings(
-    session: Session, keystore: KeyStore, wanted: FindingFilter, *, offset: int = 0, limit: int | None = None
+    session: Session,
+    keystore: KeyStore,
+    wanted: FindingFilter,
+    *,
+    offset: int = 0,
+    limit: int | None = None,
+    scope: Scope = EVERYTHING,
 ) -> FindingPage:
-    """Return findings, the gravest first, then by interview, code and place.
+    """Return findings on what somebody sees, the gravest first, then by interview, code and place.
 
     Raises:
         KeyStoreLocked: without the vault.
     """
-    found = sorted((one for one in _all(session, keystore) if _is_wanted(one, wanted)), key=_order)
+    found = sorted((one for one in _all(session, keystore, scope) if _is_wanted(one, wanted)), key=_order)
     end = None if limit is None else offset + limit
-    return FindingPage(findings=tuple(found[offset:end]), total=len(found), unchecked=_unchecked(session))
+    return FindingPage(findings=tuple(found[offset:end]), total=len(found), unchecked=_unchecked(session, scope))
 
 
-def show_findings(session: Session, keystore: KeyStore, interview_id: bytes) -> InterviewFindings:
+def show_findings(
+    session: Session, keystore: KeyStore, interview_id: bytes, scope: Scope = EVERYTHING
+) -> InterviewFindings:
     """Return all findings on one interview.
 
     Raises:
-        NotFound: no such interview, or it was not checked yet.
+        NotFound: no such interview that this person sees, or it was not checked yet.
         KeyStoreLocked: without the vault.
     """
-    found = checks.checked_interviews(session, interview_id)
+    found = checks.checked_interviews(session, interview_id, scope)
     if not found:
         raise NotFound(f"no interview {interview_id.hex()} has been checked: passerelle finding list shows what has")
     (interview,) = found
@@ -178,11 +187,12 @@ def show_findings(session: Session, keystore: KeyStore, interview_id: bytes) -> 
     )
 
 
-def count_findings(session: Session, keystore: KeyStore) -> FindingCounts:
+def count_findings(session: Session, keystore: KeyStore, scope: Scope = EVERYTHING) -> FindingCounts:
     """Count findings of the survey by unit and by enumerator; nothing is known while the key store is locked."""
-    unchecked = _unchecked(session)
+    unchecked = _unchecked(session, scope)
     try:
-        found = [one for one in _all(session, keystore, mode=fieldwork.SURVEY) if one.severity != "hold" or one.is_open]
+        every = _all(session, keystore, scope, mode=fieldwork.SURVEY)
+        found = [one for one in every if one.severity != "hold" or one.is_open]
     except KeyStoreLocked:
         return FindingCounts(is_known=False, unchecked=unchecked)
     return FindingCounts(
@@ -194,15 +204,15 @@ def count_findings(session: Session, keystore: KeyStore) -> FindingCounts:
     )
 
 
-def _unchecked(session: Session) -> int:
-    return checks.count_pending(session, basis_of(session, CHECKER_VERSION))
+def _unchecked(session: Session, scope: Scope) -> int:
+    return checks.count_pending(session, basis_of(session, CHECKER_VERSION), scope)
 
 
-def _all(session: Session, keystore: KeyStore, *, mode: str | None = None) -> Iterator[ListedFinding]:
+def _all(session: Session, keystore: KeyStore, scope: Scope, *, mode: str | None = None) -> Iterator[ListedFinding]:
     psus = checks.drawn_psus(session)
     scores = checks.scores(session)
     of_interviews = {row.subject: row for row in scores if row.scope == INTERVIEW}
-    for interview in checks.checked_interviews(session):
+    for interview in checks.checked_interviews(session, scope=scope):
         score = of_interviews.get(interview.interview_id.hex())
         if (mode is not None and interview.mode != mode) or not (interview.findings or interview.holds or score):
             continue
@@ -210,8 +220,9 @@ def _all(session: Session, keystore: KeyStore, *, mode: str | None = None) -> It
         yield from _of_interview(interview, where, keystore)
         if score is not None:
             yield from _of_score(score, where, keystore)
+    enumerators = checks.scored_enumerators(session, scope)
     for row in scores:
-        if row.scope == ENUMERATOR:
+        if row.scope == ENUMERATOR and row.subject in enumerators:
             yield from _of_score(row, _Where(enumerator=row.subject), keystore)
 
 

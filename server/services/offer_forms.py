@@ -8,7 +8,7 @@ place of one that is not, and what is left out is told: in the log, and by `faul
 import hashlib
 import logging
 import re
-from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, MutableSet, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -16,7 +16,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from forms.documents import DocumentError, parse_xml
-from server.db.queries import entity_lists, form_media, forms, visitors
+from server.db.queries import app_users, entity_lists, form_media, forms
 from server.db.queries.form_media import StoredMedium
 from server.db.queries.forms import DRAFT, PUBLISHED, StoredVersion
 
@@ -75,12 +75,12 @@ class Catalogue:
         ]
 
 
-def read_catalogue(session: Session, checked: MutableMapping[bytes, str]) -> Catalogue:
+def read_catalogue(session: Session, sound: MutableSet[bytes]) -> Catalogue:
     """Read what tablets may know.
 
     Args:
         session: on one snapshot.
-        checked: what was wrong with a version, by its hash, empty when nothing was: it is looked at once.
+        sound: versions whose content was found good, by hash: it never changes, and is looked at once.
     """
     projects, with_media = forms.projects(session), form_media.versions_with_media(session)
     with_lists = entity_lists.versions_with_lists(session)
@@ -99,24 +99,24 @@ def read_catalogue(session: Session, checked: MutableMapping[bytes, str]) -> Cat
     for version in reversed(versions):
         if version.state != PUBLISHED or version.form_id in listed:
             continue
-        if version.hash not in checked:
-            checked[version.hash] = _fault(session, version)
-        if checked[version.hash]:
-            found[version.hash] = checked[version.hash]
-            log.warning("not offered to tablets: %r %r, for %s", version.form_id, version.version, found[version.hash])
+        fault = _name_fault(version) or ("" if version.hash in sound else _content_fault(session, version))
+        if fault:
+            found[version.hash] = fault
+            log.warning("not offered to ODK Collect: %r %r, for %s", version.form_id, version.version, fault)
         else:
+            sound.add(version.hash)
             listed[version.form_id] = known[version.hash]
     return Catalogue(listed=[listed[form_id] for form_id in sorted(listed)], known=known, faults=found)
 
 
 def faults(session: Session) -> Mapping[bytes, str]:
     """Return why published versions are not offered to tablets though they are the newest, by their hash."""
-    return read_catalogue(session, {}).faults
+    return read_catalogue(session, set()).faults
 
 
 def forms_given(session: Session, app_user_id: int) -> frozenset[str]:
     """Return the form_ids that are given out to an app user that is not for every form."""
-    return visitors.forms_given(session, app_user_id)
+    return app_users.forms_given(session, app_user_id)
 
 
 def read_media(session: Session, form_version_hash: bytes) -> Sequence[StoredMedium]:
@@ -153,11 +153,15 @@ def _offered(version: StoredVersion, project_id: int, *, has_media: bool, has_li
     )
 
 
-def _fault(session: Session, version: StoredVersion) -> str:
-    """Say why Collect could not use a version; empty when it can."""
+def _name_fault(version: StoredVersion) -> str:
+    """Say why Collect could not tell a version from others; empty when it can."""
     names = (version.form_id, version.version)
-    if not version.form_id.strip() or any(for_xml(name) != name for name in names):
-        return "a form_id or version that XML cannot hold"
+    is_odd = not version.form_id.strip() or any(for_xml(name) != name for name in names)
+    return "a form_id or version that XML cannot hold" if is_odd else ""
+
+
+def _content_fault(session: Session, version: StoredVersion) -> str:
+    """Say why Collect could not use a version; empty when it can."""
     xform = forms.xform(session, version.hash) or b""
     if hashlib.md5(xform, usedforsecurity=False).hexdigest() != version.md5:
         return "bytes that are not those which were published"

@@ -11,8 +11,9 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import fieldwork
+from server.db.queries import checks, fieldwork
 from server.db.queries.fieldwork import AssignedHousehold, FoldedInterview
+from server.db.scope import EVERYTHING, Scope
 from server.keystore import KeyStore
 from server.microdata import Standing
 
@@ -117,11 +118,11 @@ class Progress:
     outside_the_draw: int
 
 
-def measure(session: Session, keystore: KeyStore) -> Progress:
-    """Count what came of every drawn household."""
-    households = fieldwork.assigned_households(session)
-    interviews = fieldwork.survey_interviews(session)
-    known = {household.tag for household in households}
+def measure(session: Session, keystore: KeyStore, scope: Scope = EVERYTHING) -> Progress:
+    """Count what came of every drawn household that somebody sees; units without one are left out."""
+    households = fieldwork.assigned_households(session, scope)
+    interviews = fieldwork.survey_interviews(session, scope)
+    known = checks.drawn_psus(session)
     visits = _visits(households, interviews, keystore)
     units = dict(_count(visits, lambda visit: visit.household.psu))
     enumerators = _count(visits, lambda visit: visit.household.enumerator)
@@ -131,6 +132,7 @@ def measure(session: Session, keystore: KeyStore) -> Progress:
         psus=tuple(
             PsuProgress(unit.psu, unit.province, unit.area, unit.status, units.get(unit.psu, Counts()))
             for unit in fieldwork.psu_statuses(session)
+            if scope == EVERYTHING or unit.psu in units
         ),
         enumerators=tuple(EnumeratorProgress(code, counts) for code, counts in enumerators),
         provinces=tuple(ProvinceProgress(code, counts) for code, counts in provinces),

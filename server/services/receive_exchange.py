@@ -14,7 +14,7 @@ from typing import Final, Literal, Protocol, cast
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import devices, envelopes, feed, fieldwork, forms, pull
+from server.db.queries import devices, envelopes, feed, fieldwork, forms, projects, pull
 from server.db.queries.devices import Carrier
 from server.db.queries.envelopes import NewEnvelope
 from server.db.queries.feed import Head
@@ -120,14 +120,16 @@ def is_up_to_date(since: str | None, head: Head) -> bool:
 
 
 def pull_news(session: Session, *, carrier: Carrier, since: str | None, keystore: Identities) -> Pulled:
-    """Return what changed for a device since its cursor; a revoked one gets nothing and stays where it is.
+    """Return what changed for a device since its cursor.
+
+    A revoked one, and one of an archived project, gets nothing and stays where it is.
 
     While the key store is locked, assignments wait, and with them all that comes after them.
     """
     head = feed.head(session)
     after = _place(since, head)
     end = Place(head.position, END, b"")
-    if carrier.revoked_at is not None:
+    if carrier.revoked_at is not None or projects.is_archived(session, carrier.project_id):
         return Pulled((), since or _cursor(START, head), more=False)
     items: list[PullItem] = []
     budget = PULL_BYTES
@@ -150,7 +152,7 @@ Entry = tuple[Place, Callable[[], PullItem | None]]
 
 def _news(session: Session, carrier: Carrier, after: Place, keystore: Identities) -> Iterator[Entry]:
     """Yield each entry after a place, with what makes its item; only those that fit are made."""
-    for version in forms.versions_since(session, after.position):
+    for version in forms.versions_since(session, after.position, project_id=carrier.project_id):
         place = Place(version.feed_position or 0, FORM_VERSION, version.hash)
         if place > after:
             yield place, partial(_form_version, session, version)

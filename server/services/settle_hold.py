@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from server.db.queries import audit, interviews, opening
 from server.db.queries.interviews import OpenHold, StoredRevision
+from server.db.scope import EVERYTHING, Scope
 from server.errors import BadRequest, NotFound
 from server.folding.deciding import NOTE_CHARACTERS, store_sealed_decision
 from server.folding.decisions import SETTLE_HOLD
@@ -25,14 +26,16 @@ class HeldInterview:
     outcome: str | None
 
 
-def list_holds(session: Session, *, keystore: KeyStore, mode: str | None = None) -> tuple[HeldInterview, ...]:
-    """Return what waits for a person, the oldest first.
+def list_holds(
+    session: Session, *, keystore: KeyStore, mode: str | None = None, scope: Scope = EVERYTHING
+) -> tuple[HeldInterview, ...]:
+    """Return what waits for a person and this one sees, the oldest first.
 
     Raises:
         KeyStoreLocked: without the vault.
     """
     found: list[HeldInterview] = []
-    for hold in interviews.open_holds(session, mode=mode):
+    for hold in interviews.open_holds(session, mode=mode, scope=scope):
         standing = Standing.open(hold.sealed, hold.interview_id, keystore)
         found.append(
             HeldInterview(

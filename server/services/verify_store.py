@@ -10,7 +10,7 @@ from forms.definition import FormDefinition
 from server.blobs import Blobs
 from server.db.engine import Database
 from server.db.queries import envelopes, opening
-from server.db.queries.opening import AFTER_REVOCATION, StoredEnvelope
+from server.db.queries.opening import AFTER_REVOCATION, WIPED, StoredEnvelope
 from server.db.tables.envelopes import OPENED, RECEIVED
 from server.errors import KeyStoreLocked
 from server.folding import checking, state
@@ -191,7 +191,7 @@ def _compare_state(outcome: Outcome, found: _Found) -> None:
         found.pending += 1
         return
     says = (outcome.state, outcome.reason) if isinstance(outcome, Unopened) else (OPENED, "")
-    if stored.reason == AFTER_REVOCATION or says[0] == stored.state:
+    if stored.reason in (AFTER_REVOCATION, WIPED) or says[0] == stored.state:
         return
     found.add(f"envelope {stored.sequence} is stored as {stored.state}, and now reads {' '.join(says).strip()}")
 

@@ -17,10 +17,11 @@ from server.context import caller, current, roles
 from server.db.queries.forms import StoredVersion
 from server.errors import BadRequest, FormChangeBreaks, NotFound, WorkbookInvalid
 from server.services import compare_versions, deliver_forms, publish_form
-from server.services.publish_form import Examined
+from server.services.publish_form import Examined, Prepared
 from server.web.form_messages import form_word
 from server.web.form_tokens import is_ours
 from server.web.pages import date, page_language, protect, render_page
+from server.web.project_choice import chosen_project, page_scope
 from server.web.uploads import Upload, read_carried
 
 UPLOAD_BYTES: Final = PACKAGE_BYTES + (17 << 20)
@@ -40,8 +41,8 @@ blueprint.after_request(protect)
 def forms() -> str:
     """List forms with their versions, the newest first."""
     with current().database.read() as session:
-        known = deliver_forms.list_forms(session)
-        versions = deliver_forms.list_versions(session)
+        known = deliver_forms.list_forms(session, page_scope())
+        versions = deliver_forms.list_versions(session, scope=page_scope())
     sections = [(form, [one for one in reversed(versions) if one.form_id == form.form_id]) for form in known]
     return _page("forms.html", sections=sections)
 
@@ -79,7 +80,7 @@ def check() -> str | tuple[str, int] | WerkzeugResponse:
     try:
         prepared = upload.prepare()
         with current().database.read() as session:
-            examined = publish_form.examine(session, prepared)
+            examined = _examine(session, prepared)
     except WorkbookInvalid as refused:
         return _refused(refused, upload), refused.status
     return _checked(examined, upload, note)
@@ -182,7 +183,7 @@ def _publish(upload: Upload, note: str) -> tuple[str, int] | WerkzeugResponse:
     try:
         prepared = upload.prepare()
         with database.read() as session:
-            examined = publish_form.examine(session, prepared)
+            examined = _examine(session, prepared)
     except WorkbookInvalid as refused:
         return _refused(refused, upload), refused.status
     if examined.outcome == "refused":
@@ -192,6 +193,11 @@ def _publish(upload: Upload, note: str) -> tuple[str, int] | WerkzeugResponse:
             session, prepared, note=note, user=caller().name, now=utc_now(), examined=examined
         )
     return _to_version(published.form_id, published.version)
+
+
+def _examine(session: Any, prepared: Prepared) -> Examined:
+    """Compare an upload with what is there; a new form comes into the project that the console shows."""
+    return publish_form.examine(session, prepared, project_id=chosen_project(), scope=caller().scope)
 
 
 def _checked(examined: Examined, upload: Upload, note: str) -> str:

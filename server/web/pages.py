@@ -3,7 +3,7 @@
 No page runs a script or loads anything from elsewhere, and the policy of every answer says so to the browser.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -14,13 +14,18 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from server.context import current, public, roles
-from server.errors import LoginInvalid
-from server.services import accounts, list_findings
+from server.context.login import log_in as log_in_as
+from server.context.login import session_proof
+from server.db.queries.accounts import StoredUser
+from server.db.queries.projects import StoredProject
+from server.errors import BadRequest, LoginInvalid, RateLimited
+from server.services import list_findings
 from server.services.progress import Counts
-from server.web.attempts import Attempts
 from server.web.charts import Share, stacked_bar
 from server.web.form_tokens import form_token, is_ours
 from server.web.messages import choose_language, word
+from server.web.people_messages import people_word
+from server.web.project_choice import chosen_project, page_scope, visible_projects
 from server.web.published import RecentProgress, latest_release, measure
 from server.web.results import domain_label, sections
 from server.web.survey import Survey, read_survey
@@ -47,10 +52,19 @@ class _Shown:
     json_url: str
 
 
+@dataclass(frozen=True, slots=True)
+class ProjectSwitch:
+    """The projects that a person sees, the one that pages show, and the page that it is chosen on."""
+
+    projects: Sequence[StoredProject]
+    chosen: int | None
+    back: str
+
+
 blueprint = Blueprint(
     "web", __name__, template_folder="templates", static_folder="static", static_url_path="/static/console"
 )
-blueprint.record(lambda state: state.app.extensions.update(passerelle_console=(Attempts(), RecentProgress())))
+blueprint.record(lambda state: state.app.extensions.update(passerelle_console=RecentProgress()))
 
 
 @blueprint.get("/")
@@ -59,7 +73,6 @@ def results() -> str:
     """Show the figures of the latest published release, and progress by province."""
     context, language, survey = current(), page_language(), _survey()
     published = latest_release(context)
-    _, recent = _console()
     shown = None
     if published is not None:
         address = f"/api/v1/releases/{published.release_id}/estimates"
@@ -75,7 +88,7 @@ def results() -> str:
         heading=survey.titles.get(language) or survey.titles.get("en") or word(language, "title"),
         release=shown,
         sections=sections(published.figures, survey, language) if published else (),
-        progress=recent.read(context),
+        progress=_recent_progress().read(context),
     )
 
 
@@ -85,27 +98,27 @@ def fieldwork() -> str:
     """Show what came of every drawn household and what checking found, by enumerator and unit."""
     context = current()
     with context.database.read() as database_session:
-        findings = list_findings.count_findings(database_session, context.keystore)
-    return render_page("fieldwork.html", progress=measure(context), findings=findings)
+        findings = list_findings.count_findings(database_session, context.keystore, page_scope())
+    return render_page("fieldwork.html", progress=measure(context, page_scope()), findings=findings)
 
 
 @blueprint.get("/login")
 @public
 def loginrender_page() -> str:
     """Ask for name and password."""
-    return render_page("login.html", next=_local(request.args.get("next", "")), failure=None)
+    return render_page("login.html", next=local_target(request.args.get("next", "")), failure=None)
 
 
 @blueprint.post("/login")
 @public
 def log_in() -> WerkzeugResponse | tuple[str, int]:
     """Open a session for whoever gives the right name and password."""
-    target = _local(request.form.get("next", ""))
+    target = local_target(request.form.get("next", ""))
     name = request.form.get("name", "")
     failure, status = _try(name, request.form.get("password", ""))
     if failure is not None:
         return render_page("login.html", next=target, failure=failure), status
-    return redirect(target or url_for("web.fieldwork"), 303)
+    return redirect(target or url_for("intake.arrivals"), 303)
 
 
 @blueprint.post("/logout")
@@ -130,22 +143,23 @@ def protect(response: Response) -> Response:
 
 def _try(name: str, password: str) -> tuple[str | None, int]:
     """Log in, or return the message and status of why not."""
-    attempts, _ = _console()
-    keys = (f"name {name.strip().lower()[:200]}", f"address {request.remote_addr}")
     if not is_ours(request.form.get("form_token", "")):
         return "form_old", 400
-    if attempts.are_too_many(*keys):
-        return "login_slow", 429
     try:
-        with current().database.read() as database_session:
-            account = accounts.log_in(database_session, name=name, password=password)
+        user = log_in_as(current(), name=name, password=password, address=request.remote_addr or "")
+    except RateLimited:
+        return "login_slow", 429
     except LoginInvalid:
-        attempts.failed(*keys)
         return "login_wrong", 401
-    session.clear()  # what was set before the login, by whomever, ends with it
-    session["user_id"] = account.user_id
-    session.permanent = True
+    begin_session(user)
     return None, 200
+
+
+def begin_session(user: StoredUser) -> None:
+    """Let the browser in from now on, until the password, the role or the account changes."""
+    session.clear()  # what was set before the login, by whomever, ends with it
+    session["user_id"], session["proof"] = user.user_id, session_proof(current(), user)
+    session.permanent = True
 
 
 def render_page(template: str, **values: Any) -> str:
@@ -158,12 +172,35 @@ def render_page(template: str, **values: Any) -> str:
         asked_language=request.args.get("lang"),
         survey=survey,
         account=g.caller.name if g.get("caller") is not None else None,
+        role=g.caller.role if g.get("caller") is not None else None,
+        switch=_project_switch(),
         form_token=form_token() if has_form else "",
         t=_translator(language),
+        p=partial(people_word, language),
         outcome_bar=partial(_outcome_bar, language),
         province_name=lambda code: domain_label("province", code, survey, language),
         **values,
     )
+
+
+def refuse_foreign() -> None:
+    """Refuse a form that did not come from a page of this session.
+
+    Raises:
+        BadRequest: nothing was changed.
+    """
+    if not is_ours(request.form.get("form_token", "")):
+        raise BadRequest(word(page_language(), "form_old"))
+
+
+def _project_switch() -> ProjectSwitch | None:
+    """Return the choice of the project that pages show, None for who sees one project only."""
+    if g.get("caller") is None or request.endpoint == "web.results" or request.blueprint in ("people", "account"):
+        return None  # what these pages show is not of one project
+    if len(visible_projects()) < 2:
+        return None
+    back = request.full_path.rstrip("?") if request.method == "GET" else ""
+    return ProjectSwitch(visible_projects(), chosen_project(), back)
 
 
 def _translator(language: str) -> Callable[..., str]:
@@ -191,12 +228,12 @@ def _survey() -> Survey:
     return read_survey(current().config.data_dir)
 
 
-def _console() -> tuple[Attempts, RecentProgress]:
-    found: tuple[Attempts, RecentProgress] = current_app.extensions["passerelle_console"]
+def _recent_progress() -> RecentProgress:
+    found: RecentProgress = current_app.extensions["passerelle_console"]
     return found
 
 
-def _local(target: str) -> str:
+def local_target(target: str) -> str:
     """Return a target within this site, nothing for any other: two slashes, of either kind, lead elsewhere."""
     is_local = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
     return target if is_local else ""

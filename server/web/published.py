@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from server.context import Context
+from server.db.scope import EVERYTHING, Scope
 from server.services import progress, release
 from server.services.progress import Progress
 from server.web.results import Figure
@@ -82,7 +83,7 @@ class RecentProgress:
             return self._progress
 
 
-def measure(context: Context) -> Progress:
-    """Count what came of every drawn household, now."""
+def measure(context: Context, scope: Scope = EVERYTHING) -> Progress:
+    """Count what came of every drawn household that somebody sees, now."""
     with context.database.read() as session:
-        return progress.measure(session, context.keystore)
+        return progress.measure(session, context.keystore, scope)

@@ -12,6 +12,8 @@ from sync_protocol.documents import document_hash, read_document
 from sync_protocol.epoch import Epoch
 from sync_protocol.errors import EnvelopeError, LocalError
 from sync_protocol.keyring import SurveyKey
+from sync_protocol.media import open_medium, verify_medium
+from sync_protocol.plaintext import Manifest, Medium
 from tests.vectors import make_envelope_vectors
 
 FOLDER = Path(__file__).parents[1] / "vectors" / "envelope"
@@ -50,6 +52,20 @@ def _open_interview(vector: dict[str, Any]) -> tuple[str, str]:
     return manifest.encode().decode(), document.decode()
 
 
+def _open_medium(vector: dict[str, Any]) -> bytes:
+    """Do with a medium what a reader does: its digest first, over all of it."""
+    stream = bytes.fromhex(vector["stream"])
+    verify_medium([stream], bytes.fromhex(vector["sha256"]))
+    return b"".join(open_medium([stream], bytes.fromhex(vector["key"])))
+
+
+def _open_attachment(vector: dict[str, Any]) -> tuple[Manifest, Medium]:
+    body = bytes.fromhex(vector["envelope"])
+    assert envelope.peek(body).kind in (Kind.ATTACHMENT, Kind.INTERVIEW)
+    envelope.verify(body, bytes.fromhex(vector["signing_public_key"]))
+    return envelope.open_attachment(body, bytes.fromhex(vector["content_key"]))
+
+
 def _read_document(vector: dict[str, Any]) -> dict[str, Any]:
     trusted = (bytes.fromhex(vector["trusted_public_key"]),)
     return read_document(vector["document"].encode(), trusted, vector["label"])
@@ -60,6 +76,10 @@ def _run_failing(vector: dict[str, Any]) -> None:
         _read_document(vector)
     elif "seed" in vector:
         _open_epoch(vector)
+    elif "stream" in vector:
+        _open_medium(vector)
+    elif "kind" in vector:
+        _open_attachment(vector)
     else:
         _open_interview(vector)
 
@@ -103,6 +123,20 @@ def test_a_decision_opens_as_the_vector_says() -> None:
     envelope.verify(body, bytes.fromhex(vector["signing_public_key"]))
     manifest, decision = envelope.open_decision(body, bytes.fromhex(vector["content_key"]))
     assert (manifest.encode().decode(), decision) == (vector["manifest"], json.loads(vector["document"]))
+
+
+@pytest.mark.parametrize("name", _names("medium_"))
+def test_a_medium_opens_as_the_vector_says(name: str) -> None:
+    assert _open_medium(_vector(name)).hex() == _vector(name)["plain"]
+
+
+def test_an_attachment_opens_as_the_vector_says_and_its_medium_with_it() -> None:
+    vector, stream = _vector("attachment"), _vector("medium_short")
+    manifest, medium = _open_attachment(vector)
+    assert manifest.encode().decode() == vector["manifest"]
+    assert manifest.media == (medium,)
+    assert (medium.sha256, medium.key) == (stream["sha256"], stream["key"])
+    assert medium.length_bytes * 2 == len(stream["stream"])
 
 
 @pytest.mark.parametrize("name", _names("document_"))

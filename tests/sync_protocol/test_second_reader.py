@@ -94,7 +94,14 @@ def _verify(vector: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["interview_x_wing", "interview_x25519", "interview_full_chunk", "interview_dictionary_and_padding", "decision"],
+    [
+        "interview_x_wing",
+        "interview_x25519",
+        "interview_full_chunk",
+        "interview_dictionary_and_padding",
+        "decision",
+        "attachment",
+    ],
 )
 def test_a_reader_written_from_the_reference_opens_the_vectors(name: str) -> None:
     vector = _vector(name)
@@ -110,7 +117,22 @@ def test_a_reader_written_from_the_reference_opens_the_vectors(name: str) -> Non
     assert inflater.unused_data == bytes(len(inflater.unused_data))
     end = 4 + int.from_bytes(plain[:4], "big")
     assert plain[4:end].decode() == vector["manifest"]
-    assert plain[end:].decode() == vector["document"]
+    assert plain[end:].decode() == (vector["document"] or "")
+
+
+@pytest.mark.parametrize("name", ["medium_empty", "medium_short", "medium_full_chunks"])
+def test_a_reader_written_from_the_reference_opens_a_medium(name: str) -> None:
+    vector = _vector(name)
+    assert hashlib.sha256(vector["stream"]).digest() == vector["sha256"]
+    assert _cobblestone(vector["key"], b"passerelle/1 medium", vector["stream"]) == vector["plain"]
+
+
+def test_a_reader_written_from_the_reference_finds_the_medium_of_an_attachment() -> None:
+    (named,) = json.loads(_vector("attachment")["manifest"])["media"]
+    stream = _vector("medium_short")
+    assert bytes.fromhex(named["sha256"]) == stream["sha256"]
+    assert bytes.fromhex(named["key"]) == stream["key"]
+    assert named["bytes"] == len(stream["stream"])
 
 
 def test_a_reader_written_from_the_reference_unwraps_an_epoch() -> None:

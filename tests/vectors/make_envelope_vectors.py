@@ -19,6 +19,7 @@ from sync_protocol import envelope, hpke, plaintext, ratchet
 from sync_protocol.constants import LABEL_ENVELOPE, SUITE_X25519, SUITE_X_WING, Kind
 from sync_protocol.documents import LABEL_CERTIFICATE, DeviceCertificate, canonical_json, document_hash
 from sync_protocol.keyring import LABEL_KEYRING, Keyring, SurveyKey
+from sync_protocol.media import MediumSealer
 from sync_protocol.plaintext import Manifest, Medium
 from tests.sync_protocol.sealed import (
     CERTIFICATE,
@@ -38,6 +39,7 @@ from tests.sync_protocol.sealed import (
 FOLDER = Path(__file__).parent / "envelope"
 DRAFT_SEED = "7f9c2ba4e88f827d616045507605853ed73b8093f6efbc88eb1a6eacfa66ef26"
 DICTIONARY = b"<data id='f'><name></name><meta><instanceID>uuid:</instanceID></meta></data>"
+MEDIUM_KEY = bytes(range(224, 256))
 ROOT = Ed25519PrivateKey.from_private_bytes(bytes(range(192, 224)))
 Vector = tuple[str, dict[str, Any]]
 
@@ -47,10 +49,14 @@ def vectors() -> Iterator[Vector]:
     yield from keys()
     yield from epochs()
     yield from interviews()
+    yield from media()
+    yield from attachments()
     yield from documents()
     yield from failing_epochs()
     yield from failing_interviews()
     yield from failing_plaintexts()
+    yield from failing_media()
+    yield from failing_attachments()
     yield from failing_documents()
 
 
@@ -156,6 +162,87 @@ def _interview(body: bytes, content_key: bytes, manifest: Manifest, document: by
 
 def _seal(head: envelope.Header, content_key: bytes, packed: bytes) -> bytes:
     return envelope._seal(head, content_key, DEVICE, packed)
+
+
+def media() -> Iterator[Vector]:
+    """Yield media: empty, short, and one that fills two chunks, so that an empty one follows."""
+    for name, length in (("empty", 0), ("short", 7), ("full_chunks", 2 * 16384)):
+        plain = (bytes(range(251)) * 200)[:length]
+        yield f"medium_{name}", _medium(_sealed_medium(plain)) | {"plain": plain.hex()}
+
+
+def _sealed_medium(plain: bytes) -> bytes:
+    sealer = MediumSealer(MEDIUM_KEY)
+    return sealer.update(plain) + sealer.finalize()
+
+
+def _medium(stream: bytes, *, sha256: str | None = None, key: bytes = MEDIUM_KEY) -> dict[str, Any]:
+    return {"key": key.hex(), "stream": stream.hex(), "sha256": sha256 or hashlib.sha256(stream).hexdigest()}
+
+
+def attachments() -> Iterator[Vector]:
+    """Yield an attachment; the medium that it names is `medium_short`."""
+    told = sealed()
+    head = header(told.header.epoch_hash, kind=Kind.ATTACHMENT, parents=())
+    stream = bytes.fromhex(_published("medium_short")["stream"])
+    manifest = _naming(_named(stream))
+    body = envelope.seal_attachment(header=head, content_key=told.content_key, signer=DEVICE, manifest=manifest)
+    yield "attachment", _interview(body, told.content_key, manifest, b"")
+
+
+def _published(name: str) -> dict[str, Any]:
+    """Return a vector as it is on disk, or as it is made the first time: sealing gives another stream each time."""
+    path = FOLDER / f"{name}.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else dict(media())[name]
+    return found
+
+
+def _named(stream: bytes) -> Medium:
+    return Medium(
+        name="photo é.jpg",
+        type="image/jpeg",
+        length_bytes=len(stream),
+        sha256=hashlib.sha256(stream).hexdigest(),
+        key=MEDIUM_KEY.hex(),
+    )
+
+
+def _naming(*named: Medium) -> Manifest:
+    return Manifest(device_time="2026-11-24T08:00:00+00:00", media=named, app_user="Équipe 7")
+
+
+def failing_media() -> Iterator[Vector]:
+    """Yield media that must be refused: by their digest, or by the stream when the digest is of the altered one."""
+    whole = _sealed_medium(bytes(range(251)))
+    digest = hashlib.sha256(whole).hexdigest()
+    for name, stream in (
+        ("altered", _altered(whole, 200, whole[200] ^ 1)),
+        ("cut", whole[:-1]),
+        ("one_byte_more", whole + b"\x00"),
+    ):
+        yield f"fails_medium_{name}", _medium(stream, sha256=digest) | {"code": "medium-altered"}
+        yield f"fails_medium_{name}_and_named", _medium(stream) | {"code": "undecryptable"}
+    first_chunk = _sealed_medium(bytes(16384 + 1))[: 56 + 16384 + 16]
+    yield "fails_medium_without_its_end_and_named", _medium(first_chunk) | {"code": "undecryptable"}
+    yield "fails_medium_under_another_key", _medium(whole, key=bytes(32)) | {"code": "undecryptable"}
+
+
+def failing_attachments() -> Iterator[Vector]:
+    """Yield attachments that are well sealed and must be refused."""
+    told = sealed()
+    head = header(told.header.epoch_hash, kind=Kind.ATTACHMENT, parents=())
+    medium = _named(b"stream")
+    for name, manifest, document in (
+        ("of_no_medium", _naming(), b""),
+        ("of_two_media", _naming(medium, medium), b""),
+        ("with_a_document", _naming(medium), b"<data/>"),
+        ("with_a_short_key", _naming(replace(medium, key="00")), b""),
+        ("with_a_hash_of_other_letters", _naming(replace(medium, sha256="zz" * 32)), b""),
+    ):
+        body = _seal(head, told.content_key, plaintext.pack(manifest, document))
+        yield f"fails_attachment_{name}", _failing(body, "malformed") | {"kind": "attachment"}
+    body = _seal(replace(head, kind=Kind.INTERVIEW), told.content_key, plaintext.pack(_naming(medium), b""))
+    yield "fails_interview_as_attachment", _failing(body, "unknown-kind") | {"kind": "attachment"}
 
 
 def documents() -> Iterator[Vector]:

@@ -72,17 +72,28 @@ def verdict(given: Authorization, secret: DigestSecret, *, asked: Asked, secrets
     return Verdict.RIGHT if age is not None and -NONCE_SECONDS < age <= NONCE_SECONDS else Verdict.STALE
 
 
+def digest_response(algorithm: str, first: str, *, method: str, uri: str, nonce: str, count: str, cnonce: str) -> str:
+    """Return `response` as section 3.4.1 makes it with qop=auth, of H(A1) in hexadecimal."""
+    second = _hash(algorithm, f"{method}:{uri}")
+    return _hash(algorithm, f"{first}:{nonce}:{count}:{cnonce}:auth:{second}")
+
+
 def _is_digest_right(members: Mapping[str, str], secret: DigestSecret, asked: Asked) -> bool:
-    """Check `response` as section 3.4.1 makes it; without `qop` and a count no proof counts."""
+    """Check a proof; without `qop` and a count none counts."""
     algorithm = ALGORITHMS.get(members.get("algorithm", "MD5").upper())
     uri, count = members.get("uri", ""), members.get("nc", "")
     fits = members.get("qop") == "auth" and members.get("realm") == REALM and _COUNT.fullmatch(count) is not None
     if algorithm is None or not fits or not _is_same_address(uri, asked):
         return False
-    first = secret.md5 if algorithm == "md5" else secret.sha256
-    second = _hash(algorithm, f"{asked.method}:{uri}")
-    nonce, cnonce = members.get("nonce", ""), members.get("cnonce", "")
-    expected = _hash(algorithm, f"{first}:{nonce}:{count}:{cnonce}:auth:{second}")
+    expected = digest_response(
+        algorithm,
+        secret.md5 if algorithm == "md5" else secret.sha256,
+        method=asked.method,
+        uri=uri,
+        nonce=members.get("nonce", ""),
+        count=count,
+        cnonce=members.get("cnonce", ""),
+    )
     return hmac.compare_digest(expected.encode(), members.get("response", "").lower().encode("utf-8", "replace"))
 
 

@@ -4,6 +4,7 @@ Written here because werkzeug's decoder compiles two expressions anew for the bo
 millisecond, and keeps whatever comes before the first boundary in memory. Delimiters are CRLF (RFC 7578, 4.1).
 """
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -16,6 +17,7 @@ HEADERS_BYTES: Final = 16 << 10
 PREAMBLE_BYTES: Final = 16 << 10
 PARTS: Final = 5000
 BREAK: Final = b"\r\n"
+PARAMETER: Final = re.compile(r';\s*(name|filename)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))', re.IGNORECASE)
 
 Read = Callable[[int], bytes]
 """Returns so many bytes or fewer, none at the end."""
@@ -40,10 +42,10 @@ class Part:
 
     def _take(self, header: bytes, value: str) -> None:
         if header == b"content-disposition":
-            options = parse_options_header(value)[1]
-            self.name, self.filename = options.get("name", ""), options.get("filename")
+            said = {name: _unquoted(quoted) or bare for name, quoted, bare in PARAMETER.findall(value)}
+            self.name, self.filename = said.get("name", ""), said.get("filename")
         elif header == b"content-type":
-            self.media_type = parse_options_header(value)[0].lower()
+            self.media_type = value.partition(";")[0].strip().lower()
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the content.
@@ -52,6 +54,11 @@ class Part:
             Malformed: when the body ends inside it.
         """
         return self._body.content()
+
+
+def _unquoted(value: str) -> str:
+    """Undo what clients do to a quotation mark; a backslash is else a backslash, for Windows has them in its paths."""
+    return value.replace('\\"', '"').replace("%22", '"')
 
 
 def _text(value: bytes) -> str:

@@ -34,11 +34,13 @@ KEY_BYTES: Final = 32
 
 
 @visited
-def announce(visitor: Visitor) -> Response:
-    """Tell Collect how much one POST may carry; with a Location it asks once and not for each form."""
-    response = Response(status=204)
-    response.headers["Location"] = f"{visitor.address}/submission"
-    return response
+def announce(_visitor: Visitor) -> Response:
+    """Tell Collect how much one POST may carry.
+
+    There is no Location: with one, Collect asks once, and sends all later forms of its session by its own limit of
+    10 MB (OpenRosaServerInstanceUploader: what it keeps is the address alone).
+    """
+    return Response(status=204)
 
 
 @visited
@@ -129,7 +131,8 @@ def _body() -> Read:
         LengthRequired: when nothing says where it ends.
         TooLarge: when it is longer than the limit.
     """
-    length, stream = request.content_length, request.environ["wsgi.input"]
+    stream = request.environ["wsgi.input"]
+    length = request.content_length if request.environ.get("CONTENT_LENGTH") else None
     if length is None and "Transfer-Encoding" not in request.headers:
         raise LengthRequired("the request has neither a Content-Length nor chunks")
     if (length or 0) > texts.POST_BYTES:

@@ -14,6 +14,7 @@ from flask import Response, request
 
 from server.api.bodies import if_changed
 from server.api.openrosa.answers import XML_TYPE, Body, conditional, document, is_known
+from server.api.openrosa.unchanged import tell_again
 from server.api.openrosa.visitors import Visitor, served
 from server.context import current
 from server.db.queries.form_media import StoredMedium
@@ -46,15 +47,15 @@ class Files:
 def form_list(visitor: Visitor) -> Response:
     """List the forms that are given out to the app user."""
     given = _given(visitor)
-    key = ("list", visitor.mark, visitor.app_user.project_id, given, visitor.is_archived, visitor.address)
-    return conditional(current().shelf.get(key, lambda: _list(visitor, given)))
+    key = ("list", visitor.mark, visitor.app_user.project_id, given, visitor.stored.is_archived, visitor.address)
+    return tell_again(visitor, conditional(current().shelf.get(key, lambda: _list(visitor, given))))
 
 
 @served
 def form(visitor: Visitor, *, digest: str) -> Response:
     """Return an XForm, byte for byte: its MD5 is in the list, its SHA-256 in the address."""
     offered = known(visitor, digest)
-    return conditional(current().shelf.get(("form", offered.hash), lambda: _form(offered)))
+    return tell_again(visitor, conditional(current().shelf.get(("form", offered.hash), lambda: _form(offered))))
 
 
 @served
@@ -111,14 +112,14 @@ def known(visitor: Visitor, digest: str) -> Offered:
 def _catalogue(visitor: Visitor) -> Catalogue:
     def read() -> Catalogue:
         with current().database.read() as session:
-            return offer_forms.read_catalogue(session, current().checked_versions)
+            return offer_forms.read_catalogue(session, current().sound_versions)
 
     found: Catalogue = current().shelf.get(("catalogue", visitor.mark), read)
     return found
 
 
 def _list(visitor: Visitor, given: frozenset[str] | None) -> Body:
-    listed = [] if visitor.is_archived else _catalogue(visitor).listed_for(visitor.app_user.project_id, given)
+    listed = [] if visitor.stored.is_archived else _catalogue(visitor).listed_for(visitor.app_user.project_id, given)
     base = escape(f"{visitor.address}/forms")
     entries = "".join(_entry(offered, base) for offered in listed)
     return Body.of(document(f'<xforms xmlns="{LIST_NAMESPACE}">{entries}</xforms>'), content_type=XML_TYPE)

@@ -9,6 +9,8 @@ from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from server.db.insert import upsert
+from server.db.queries.scoped import visible_interviews, works_for
+from server.db.scope import EVERYTHING, Scope
 from server.db.tables import (
     CheckScore,
     Decision,
@@ -117,15 +119,22 @@ _CURRENT: Final = (
 )
 
 
+def forget(session: Session, instance_ids: Iterable[bytes]) -> None:
+    """Let the revisions of these instances be checked again."""
+    for chunk in _chunks(sorted(set(instance_ids))):
+        revisions = select(Revision.revision_id).where(Revision.instance_id.in_(chunk))
+        session.execute(delete(InterviewCheck).where(InterviewCheck.revision_id.in_(revisions)))
+
+
 def pending_ids(session: Session, basis: bytes, *, limit: int) -> tuple[int, ...]:
     """Return current revisions that have no check on this basis, in the order in which their envelopes came."""
     query = _pending(select(Revision.revision_id), basis).order_by(Revision.envelope_sequence).limit(limit)
     return tuple(session.scalars(query))
 
 
-def count_pending(session: Session, basis: bytes) -> int:
-    """Count current revisions that have no check on this basis."""
-    return int(session.scalar(_pending(select(func.count()), basis)) or 0)
+def count_pending(session: Session, basis: bytes, scope: Scope = EVERYTHING) -> int:
+    """Count current revisions of a scope that have no check on this basis."""
+    return int(session.scalar(_pending(select(func.count()), basis).where(visible_interviews(scope))) or 0)
 
 
 def _pending(query: Select[tuple[int]], basis: bytes) -> Select[tuple[int]]:
@@ -170,8 +179,10 @@ def stored_checks(session: Session) -> Mapping[int, CheckRow]:
     return {row["revision_id"]: CheckRow(**row) for row in session.execute(query).mappings()}
 
 
-def checked_interviews(session: Session, interview_id: bytes | None = None) -> tuple[CheckedInterview, ...]:
-    """Return interviews with the check of their current revision, by id; one of them where an id is given."""
+def checked_interviews(
+    session: Session, interview_id: bytes | None = None, scope: Scope = EVERYTHING
+) -> tuple[CheckedInterview, ...]:
+    """Return interviews of a scope with the check of their current revision; one of them where an id is given."""
     query = (
         select(
             Interview.interview_id,
@@ -190,6 +201,7 @@ def checked_interviews(session: Session, interview_id: bytes | None = None) -> t
         )
         .join(Revision, Revision.revision_id == Interview.current_revision_id)
         .join(InterviewCheck, InterviewCheck.revision_id == Revision.revision_id)
+        .where(visible_interviews(scope))
         .order_by(Interview.interview_id)
     )
     if interview_id is not None:
@@ -242,6 +254,14 @@ def scores(session: Session, scope: str | None = None) -> tuple[ScoreRow, ...]:
     if scope is not None:
         query = query.where(CheckScore.scope == scope)
     return tuple(ScoreRow(**row) for row in session.execute(query).mappings())
+
+
+def scored_enumerators(session: Session, scope: Scope) -> frozenset[str]:
+    """Return the enumerators with scores whom somebody of this scope sees."""
+    query = select(CheckScore.subject).where(CheckScore.scope == ENUMERATOR)
+    return frozenset(
+        session.scalars(query if scope == EVERYTHING else query.where(works_for(CheckScore.subject, scope)))
+    )
 
 
 def listed_households(session: Session, tags: Iterable[bytes]) -> Mapping[bytes, ListedHousehold]:

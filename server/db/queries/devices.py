@@ -7,7 +7,10 @@ from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
+from server.db.queries.scoped import visible_devices
+from server.db.scope import EVERYTHING, Scope
 from server.db.tables import AppUser, Certificate, Device, EnrolmentToken, KeyringDocument
+from server.db.tables.accounts import FIRST_PROJECT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,7 @@ class StoredDevice:
     enrolled_at: datetime
     revoked_at: datetime | None
     last_seen_at: datetime | None
+    project_id: int = FIRST_PROJECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Carrier:
     enumerator: str
     receiving_key: bytes
     revoked_at: datetime | None
+    project_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,7 @@ class StoredToken:
     expires_at: datetime
     used_at: datetime | None
     device_id: str | None
+    project_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +78,7 @@ _ADVANCE = (
     update(Device.__table__)  # type: ignore[arg-type]
     .where(_device.device_id == bindparam("carrier"), _device.counter < bindparam("ahead"))
     .values(counter=bindparam("ahead"), last_seen_at=bindparam("seen_at"))
-    .returning(_device.device_id, _device.enumerator, _device.receiving_key, _device.revoked_at)
+    .returning(_device.device_id, _device.enumerator, _device.receiving_key, _device.revoked_at, _device.project_id)
 )
 
 
@@ -117,6 +123,7 @@ def add_device(session: Session, device: StoredDevice) -> None:
             role=device.role,
             counter=device.counter,
             enrolled_at=device.enrolled_at,
+            project_id=device.project_id,
         )
     )
     session.flush()
@@ -128,9 +135,10 @@ def device(session: Session, device_id: str) -> StoredDevice | None:
     return None if found is None else _stored_device(found)
 
 
-def devices(session: Session) -> list[StoredDevice]:
-    """Return all devices by id."""
-    return [_stored_device(found) for found in session.scalars(select(Device).order_by(Device.device_id))]
+def devices(session: Session, scope: Scope = EVERYTHING) -> list[StoredDevice]:
+    """Return the devices of a scope by id."""
+    query = select(Device).where(visible_devices(scope)).order_by(Device.device_id)
+    return [_stored_device(found) for found in session.scalars(query)]
 
 
 def revoke_device(session: Session, *, device_id: str, now: datetime) -> bool:
@@ -149,7 +157,15 @@ def advance_counter(session: Session, *, device_id: str, counter: int, now: date
 
 
 def add_token(
-    session: Session, *, token_hash: bytes, enumerator: str, team: str, role: str, now: datetime, expires_at: datetime
+    session: Session,
+    *,
+    token_hash: bytes,
+    enumerator: str,
+    team: str,
+    role: str,
+    now: datetime,
+    expires_at: datetime,
+    project_id: int = FIRST_PROJECT,
 ) -> None:
     """Store the hash of a new enrolment token."""
     session.add(
@@ -162,6 +178,7 @@ def add_token(
             expires_at=expires_at,
             used_at=None,
             device_id=None,
+            project_id=project_id,
         )
     )
 
@@ -178,6 +195,7 @@ def token_for_use(session: Session, token_hash: bytes) -> StoredToken | None:
         expires_at=found.expires_at,
         used_at=found.used_at,
         device_id=found.device_id,
+        project_id=found.project_id,
     )
 
 
@@ -245,6 +263,7 @@ def _stored_device(found: Device) -> StoredDevice:
         enrolled_at=found.enrolled_at,
         revoked_at=found.revoked_at,
         last_seen_at=found.last_seen_at,
+        project_id=found.project_id,
     )
 
 

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from server.db.queries.checks import is_held
 from server.db.queries.frame_rows import HouseholdRow, ListingRow, PsuRow, RateRow, TotalRow
+from server.db.queries.scoped import visible_households, visible_interviews
+from server.db.scope import EVERYTHING, Scope
 from server.db.tables import (
     CalibrationTotal,
     Document,
@@ -206,21 +208,22 @@ def interviews_in(session: Session, psu: str) -> int:
     return int(count or 0)
 
 
-def assigned_households(session: Session) -> list[AssignedHousehold]:
-    """Return every drawn household by key."""
+def assigned_households(session: Session, scope: Scope = EVERYTHING) -> list[AssignedHousehold]:
+    """Return the drawn households of a scope by key."""
     query = (
         select(
             DrawnHousehold.household_key, DrawnHousehold.psu, FramePsu.province, FramePsu.area,
             DrawnHousehold.enumerator, DrawnHousehold.tag,
         )
         .join(FramePsu, FramePsu.psu == DrawnHousehold.psu)
+        .where(visible_households(scope))
         .order_by(DrawnHousehold.household_key)
     )  # fmt: skip
     return [AssignedHousehold(**row) for row in session.execute(query).mappings()]
 
 
-def survey_interviews(session: Session) -> list[FoldedInterview]:
-    """Return the interviews of mode survey that name a household, by interview id."""
+def survey_interviews(session: Session, scope: Scope = EVERYTHING) -> list[FoldedInterview]:
+    """Return the interviews of a scope that are of mode survey and name a household, by interview id."""
     query = (
         select(
             Interview.interview_id,
@@ -228,7 +231,7 @@ def survey_interviews(session: Session) -> list[FoldedInterview]:
             is_held().label("is_held"),
             Interview.sealed,
         )
-        .where(Interview.mode == SURVEY, Interview.household_tag.is_not(None))
+        .where(Interview.mode == SURVEY, Interview.household_tag.is_not(None), visible_interviews(scope))
         .order_by(Interview.interview_id)
     )
     return [FoldedInterview(**row) for row in session.execute(query).mappings()]

@@ -8,6 +8,8 @@ from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
 from server.db.queries.forms import DRAFT
+from server.db.queries.scoped import visible_versions
+from server.db.scope import Scope
 from server.db.tables import FormMedium, FormMediumContent, FormVersion
 
 
@@ -82,12 +84,13 @@ def content(session: Session, form_version_hash: bytes, name: str) -> bytes | No
     return session.scalar(query.where(FormMedium.form_version_hash == form_version_hash, FormMedium.name == name))
 
 
-def content_for_devices(session: Session, sha256: bytes) -> bytes | None:
-    """Return the bytes with this hash if they belong to a version that tablets may know."""
+def content_for_devices(session: Session, sha256: bytes, *, project_id: int) -> bytes | None:
+    """Return the bytes with this hash if they belong to a version that tablets of a project may know."""
     is_offered = (
         select(FormMedium.sha256)
         .join(FormVersion, FormVersion.hash == FormMedium.form_version_hash)
         .where(FormMedium.sha256 == sha256, FormVersion.state != DRAFT)
+        .where(visible_versions(Scope(projects=frozenset({project_id}))))
         .exists()
     )
     return session.scalar(select(FormMediumContent.content).where(FormMediumContent.sha256 == sha256, is_offered))

@@ -8,7 +8,10 @@ from sqlalchemy import Connection, Select, bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
+from server.db.queries.scoped import visible_forms, visible_versions
+from server.db.scope import EVERYTHING, Scope
 from server.db.tables import Form, FormMedium, FormVersion
+from server.db.tables.accounts import FIRST_PROJECT
 
 DRAFT: Final = "draft"
 PUBLISHED: Final = "published"
@@ -23,6 +26,7 @@ class StoredForm:
     form_id: str
     title: str
     needs_approval: bool
+    project_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,17 +94,23 @@ _PUBLISHED_HASH: Final = select(_version.hash).where(
 def form(session: Session, form_id: str) -> StoredForm | None:
     """Return a form."""
     found = session.get(Form, form_id)
-    if found is None:
-        return None
-    return StoredForm(form_id=found.form_id, title=found.title, needs_approval=found.needs_approval)
+    return None if found is None else _form(found)
 
 
-def all_forms(session: Session) -> list[StoredForm]:
-    """Return all forms by form_id."""
-    return [
-        StoredForm(form_id=row.form_id, title=row.title, needs_approval=row.needs_approval)
-        for row in session.scalars(select(Form).order_by(Form.form_id))
-    ]
+def all_forms(session: Session, scope: Scope = EVERYTHING) -> list[StoredForm]:
+    """Return the forms of a scope by form_id."""
+    query = select(Form).where(visible_forms(scope)).order_by(Form.form_id)
+    return [_form(row) for row in session.scalars(query)]
+
+
+def project_of(session: Session, form_id: str) -> int | None:
+    """Return the project of a form, None when there is no such form."""
+    return session.scalar(select(Form.project_id).where(Form.form_id == form_id))
+
+
+def is_visible(session: Session, form_id: str, scope: Scope) -> bool:
+    """Say whether a form is of a project of this scope; who sees every project sees what will be there, too."""
+    return scope.projects is None or project_of(session, form_id) in scope.projects
 
 
 def projects(session: Session) -> dict[str, int]:
@@ -114,11 +124,10 @@ def set_needs_approval(session: Session, form_id: str, *, needs_approval: bool) 
     return session.execute(changed.returning(Form.form_id)).first() is not None
 
 
-def lock_form(session: Session, *, form_id: str, title: str) -> StoredForm:
-    """Return a form, made when it is not there; until the commit nobody else publishes in it."""
-    session.execute(insert_new(session, Form).values(form_id=form_id, title=title))
-    found = session.scalars(select(Form).where(Form.form_id == form_id).with_for_update()).one()
-    return StoredForm(form_id=found.form_id, title=found.title, needs_approval=found.needs_approval)
+def lock_form(session: Session, *, form_id: str, title: str, project_id: int = FIRST_PROJECT) -> StoredForm:
+    """Return a form, made in a project when it is not there; until the commit nobody else publishes in it."""
+    session.execute(insert_new(session, Form).values(form_id=form_id, title=title, project_id=project_id))
+    return _form(session.scalars(select(Form).where(Form.form_id == form_id).with_for_update()).one())
 
 
 def add_version(session: Session, new: NewVersion) -> None:
@@ -183,9 +192,9 @@ def version_of_hash(session: Session, form_version_hash: bytes) -> StoredVersion
     return found[0] if found else None
 
 
-def versions(session: Session, form_id: str | None = None) -> list[StoredVersion]:
-    """Return all versions, of one form or of all, in the order of publication; drafts come last."""
-    query = _select().order_by(*_IN_ORDER)
+def versions(session: Session, form_id: str | None = None, scope: Scope = EVERYTHING) -> list[StoredVersion]:
+    """Return versions of a scope, of one form or of all, in the order of publication; drafts come last."""
+    query = _select().where(visible_versions(scope)).order_by(*_IN_ORDER)
     return _stored(session, query if form_id is None else query.where(FormVersion.form_id == form_id))
 
 
@@ -196,9 +205,10 @@ def chain(session: Session, form_id: str) -> list[VersionLink]:
     return [VersionLink(**row) for row in session.execute(query).mappings()]
 
 
-def versions_since(session: Session, position: int) -> list[StoredVersion]:
-    """Return what tablets may know and what changed at or after a position of the feed, in its order."""
+def versions_since(session: Session, position: int, *, project_id: int) -> list[StoredVersion]:
+    """Return what a project's tablets may know and what changed at or after a position of the feed, in its order."""
     query = _select().where(FormVersion.feed_position >= position, FormVersion.state != DRAFT)
+    query = query.where(visible_versions(Scope(projects=frozenset({project_id}))))
     return _stored(session, query.order_by(FormVersion.feed_position))
 
 
@@ -217,6 +227,12 @@ def workbook(session: Session, form_version_hash: bytes) -> Workbook | None:
     query = select(FormVersion.workbook_name, FormVersion.workbook).where(FormVersion.hash == form_version_hash)
     row = session.execute(query).first()
     return None if row is None or row.workbook is None else Workbook(row.workbook_name or "", row.workbook)
+
+
+def _form(row: Form) -> StoredForm:
+    return StoredForm(
+        form_id=row.form_id, title=row.title, needs_approval=row.needs_approval, project_id=row.project_id
+    )
 
 
 def _select() -> Select[*tuple[object, ...]]:

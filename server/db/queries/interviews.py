@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new, upsert
 from server.db.queries.checks import is_held, open_check_holds
+from server.db.queries.scoped import visible_interviews
+from server.db.scope import EVERYTHING, Scope
 from server.db.tables import (
     Attachment,
     CheckScore,
@@ -311,8 +313,8 @@ _DECISION_COLUMNS: Final = (
 )
 
 
-def open_holds(session: Session, *, mode: str | None = None) -> tuple[OpenHold, ...]:
-    """Return interviews that wait for a person, the oldest first."""
+def open_holds(session: Session, *, mode: str | None = None, scope: Scope = EVERYTHING) -> tuple[OpenHold, ...]:
+    """Return interviews of a scope that wait for a person, the oldest first."""
     query = (
         select(
             Interview.interview_id,
@@ -326,7 +328,7 @@ def open_holds(session: Session, *, mode: str | None = None) -> tuple[OpenHold, 
             Interview.sealed,
         )
         .join(Revision, Revision.revision_id == Interview.current_revision_id)
-        .where(is_held())
+        .where(is_held(), visible_interviews(scope))
         .order_by(Revision.received_at, Interview.interview_id)
     )
     if mode is not None:

@@ -33,8 +33,13 @@ RELEASED: Final = "released"
 """Kept with an envelope for ever: a person has let it in although its device is revoked, or its form retired."""
 ENDED_BY_A_FILE: Final = ("odk-undecryptable", "odk-signature-invalid")
 """Reasons of an encrypted submission that another copy of its XML may end."""
-_KEPT: Final = case((Envelope.reason == RELEASED, RELEASED), else_=None)
-_MAY_OPEN: Final = or_(Envelope.state != QUARANTINED, Envelope.reason.is_distinct_from(AFTER_REVOCATION))
+WIPED: Final = "wiped"
+"""Kept with an envelope for ever: what it held is gone, and its row says that it was there."""
+_LASTING: Final = (RELEASED, WIPED)
+_KEPT: Final = case((Envelope.reason.in_(_LASTING), Envelope.reason), else_=None)
+_MAY_OPEN: Final = or_(
+    Envelope.state != QUARANTINED, func.coalesce(Envelope.reason, "").not_in((AFTER_REVOCATION, WIPED))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,14 +234,19 @@ def quarantined(session: Session) -> tuple[Quarantined, ...]:
 
 
 def release(session: Session, envelope_id: bytes) -> bool:
-    """Let a quarantined envelope be opened again; say whether there was one."""
-    changed = session.execute(
+    """Let a quarantined envelope be opened again, and its epoch, without which it cannot; say whether there was one."""
+    epoch = select(Envelope.epoch_hash).where(Envelope.envelope_id == envelope_id).scalar_subquery()
+    released = session.scalars(
         update(Envelope)
-        .where(Envelope.envelope_id == envelope_id, Envelope.state == QUARANTINED)
+        .where(
+            or_(Envelope.envelope_id == envelope_id, Envelope.envelope_id == epoch),
+            Envelope.state == QUARANTINED,
+            Envelope.reason.is_distinct_from(WIPED),
+        )
         .values(state=RECEIVED, reason=RELEASED)
-        .returning(Envelope.sequence)
-    ).first()
-    return changed is not None
+        .returning(Envelope.envelope_id)
+    ).all()
+    return envelope_id in released
 
 
 def retry_unknown_forms(session: Session) -> None:
@@ -263,6 +273,21 @@ def retry_encrypted(session: Session, instance_ids: Iterable[bytes]) -> None:
 def retry_odk_keys(session: Session) -> None:
     """Let encrypted submissions be opened again that waited for a key, for one has come."""
     session.execute(update(Envelope).where(Envelope.state == WAITING_FOR_ODK_KEY).values(state=RECEIVED, reason=_KEPT))
+
+
+def wipe(session: Session, envelope_ids: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Mark attachments as wiped, so that nobody looks for their blobs; return those that were not yet."""
+    found: list[bytes] = []
+    for chunk in _chunks(sorted(set(envelope_ids))):
+        statement = update(Envelope).where(Envelope.envelope_id.in_(chunk), Envelope.reason.is_distinct_from(WIPED))
+        found += session.scalars(statement.values(reason=WIPED, blob_sha256=None).returning(Envelope.envelope_id))
+    return tuple(found)
+
+
+def wipe_quarantined(session: Session, reason: str) -> tuple[bytes, ...]:
+    """Empty the envelopes that are in quarantine for a reason; return their ids, which stay."""
+    statement = update(Envelope).where(Envelope.state == QUARANTINED, Envelope.reason == reason)
+    return tuple(session.scalars(statement.values(reason=WIPED, body=b"").returning(Envelope.envelope_id)))
 
 
 def reopen_all(session: Session) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, fun
 from sqlalchemy.orm import Session
 
 from server.db.queries.devices import StoredAppUser
-from server.db.tables import AppUser, AppUserForm, FailedLogin, FeedHead, FormVersion, Project
+from server.db.tables import AppUser, FailedLogin, FeedHead, FormVersion, Project
 
 Mark = tuple[str, int]
 """The life of the database, and where in its feed a form version last changed."""
@@ -67,17 +67,6 @@ def by_username(connection: Connection, username: str) -> StoredVisitor | None:
     return _found(connection, _BY_USERNAME, username)
 
 
-def forms_given(session: Session, app_user_id: int) -> frozenset[str]:
-    """Return the form_ids that are given out to an app user that is not for every form."""
-    return frozenset(session.scalars(select(AppUserForm.form_id).where(AppUserForm.app_user_id == app_user_id)))
-
-
-def app_user(session: Session, app_user_id: int) -> StoredAppUser | None:
-    """Return an app user by number, revoked or not."""
-    found = session.get(AppUser, app_user_id)
-    return None if found is None else StoredAppUser(**{name: getattr(found, name) for name in _MEMBERS})
-
-
 def count_failure(session: Session, key_hash: bytes, *, now: datetime, since: datetime) -> int:
     """Note a failed attempt under a key; return how many there were since a time, with this one."""
     is_it = FailedLogin.key_hash == key_hash
@@ -87,17 +76,11 @@ def count_failure(session: Session, key_hash: bytes, *, now: datetime, since: da
     return session.scalar(select(func.count()).where(is_it)) or 0
 
 
-def set_token(session: Session, app_user_id: int, token_hash: bytes) -> None:
-    """Give an app user another token; the one before stops."""
-    _set(session, app_user_id, token_hash=token_hash)
-
-
-def set_password(session: Session, app_user_id: int, *, username: str, secret: bytes) -> None:
-    """Give an app user another password; the one before stops."""
-    _set(session, app_user_id, username=username, secret=secret)
-
-
-def _set(session: Session, app_user_id: int, **values: object) -> None:
+def set_access(
+    session: Session, app_user_id: int, *, token_hash: bytes, username: str | None, secret: bytes | None
+) -> None:
+    """Give an app user another token, and another password or none; what was there before stops."""
+    values = {"token_hash": token_hash, "username": username, "secret": secret}
     session.execute(update(AppUser).where(AppUser.app_user_id == app_user_id).values(**values))
 
 

@@ -33,6 +33,7 @@ class User(Base):
         enumerator: an enumerator's code: of others no row is shown.
         is_in_every_project: otherwise `project_member` says in which.
         disabled_at: since when neither password nor token nor session lets in.
+        session_epoch: counts what ended all sessions: another password, another role, being disabled.
     """
 
     __tablename__ = "user"
@@ -46,6 +47,7 @@ class User(Base):
     enumerator: Mapped[str] = mapped_column(String(200), default="", server_default="")
     is_in_every_project: Mapped[bool] = mapped_column(default=True, server_default=true())
     disabled_at: Mapped[datetime | None] = mapped_column(Instant)
+    session_epoch: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 class ProjectMember(Base):

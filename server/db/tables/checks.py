@@ -6,7 +6,7 @@ only: as much as the table of interviews shows of its own holds.
 
 from datetime import datetime
 
-from sqlalchemy import LargeBinary, String
+from sqlalchemy import Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db.tables.base import Base, Instant, Sequence
@@ -30,6 +30,15 @@ class InterviewCheck(Base):
     findings: Mapped[int]
     holds: Mapped[str] = mapped_column(String(100))
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+    __table_args__ = (
+        Index(
+            "ix_interview_check_held",
+            "revision_id",
+            sqlite_where=text("holds != ''"),
+            postgresql_where=text("holds != ''"),
+        ),
+    )
 
 
 class CheckScore(Base):

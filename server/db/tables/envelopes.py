@@ -68,6 +68,41 @@ class Envelope(Base):
             postgresql_where=text("blob_sha256 IS NOT NULL"),
         ),
         Index(
+            "ix_envelope_unopened_instance",
+            "instance_id",
+            sqlite_where=text("state != 'opened'"),
+            postgresql_where=text("state != 'opened'"),
+        ),
+        # What arrived, newest first: by whom it came, by its form, by its day.
+        Index(
+            "ix_envelope_of_app_user",
+            "app_user_id",
+            "sequence",
+            sqlite_where=text("kind = 2 AND app_user_id IS NOT NULL"),
+            postgresql_where=text("kind = 2 AND app_user_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_envelope_of_device",
+            "carrier",
+            "sequence",
+            sqlite_where=text("kind = 2 AND app_user_id IS NULL"),
+            postgresql_where=text("kind = 2 AND app_user_id IS NULL"),
+        ),
+        Index(
+            "ix_envelope_of_form",
+            "form_version_hash",
+            "sequence",
+            sqlite_where=text("kind = 2"),
+            postgresql_where=text("kind = 2"),
+        ),
+        Index(
+            "ix_envelope_arrived",
+            "received_at",
+            "sequence",
+            sqlite_where=text("kind = 2"),
+            postgresql_where=text("kind = 2"),
+        ),
+        Index(
             "ix_envelope_medium_of",
             "instance_id",
             sqlite_where=text("blob_sha256 IS NOT NULL"),

@@ -4,11 +4,15 @@ Answers are never here in clear: `sealed` columns are AES-GCM under the projecti
 """
 
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db.tables.base import Base, Instant, Sequence
+
+UNSETTLED: Final = "holds != '' OR state NOT IN ('current', 'incomplete-history')"
+"""Of an interview: the fold found what a person must look at."""
 
 
 class MicrodataPart(Base):
@@ -84,6 +88,17 @@ class Interview(Base):
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     updated_at: Mapped[datetime] = mapped_column(Instant)
     review: Mapped[str] = mapped_column(String(20), default="", server_default="")
+
+    __table_args__ = (
+        # What waits for a person: few, whatever the size of the survey.
+        Index(
+            "ix_interview_unsettled",
+            "state",
+            "current_revision_id",
+            sqlite_where=text(UNSETTLED),
+            postgresql_where=text(UNSETTLED),
+        ),
+    )
 
 
 class Attachment(Base):

@@ -18,6 +18,7 @@ def upgrade() -> None:
     _remake_app_users()
     _widen_envelopes()
     _add_media()
+    _index_intake()
 
 
 def _add_projects() -> None:
@@ -42,6 +43,7 @@ def _widen_accounts() -> None:
     op.add_column("user", sa.Column("enumerator", sa.String(length=200), server_default="", nullable=False))
     op.add_column("user", sa.Column("is_in_every_project", sa.Boolean(), server_default=sa.true(), nullable=False))
     op.add_column("user", sa.Column("disabled_at", Instant(), nullable=True))
+    op.add_column("user", sa.Column("session_epoch", sa.Integer(), server_default="0", nullable=False))
     op.add_column("api_token", sa.Column("label", sa.String(length=200), server_default="", nullable=False))
     op.add_column("api_token", sa.Column("expires_at", Instant(), nullable=True))
     op.create_table(
@@ -167,4 +169,26 @@ def _add_media() -> None:
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("key_hash", name=op.f("pk_odk_key")),
+    )
+
+
+def _index_intake() -> None:
+    """Let the intake page find what it shows without looking at all that ever came."""
+    of_interviews = "kind = 2"
+    from_collect = f"{of_interviews} AND app_user_id IS NOT NULL"
+    _partial_index("ix_envelope_unopened_instance", "envelope", ["instance_id"], "state != 'opened'")
+    _partial_index("ix_envelope_of_app_user", "envelope", ["app_user_id", "sequence"], from_collect)
+    _partial_index(
+        "ix_envelope_of_device", "envelope", ["carrier", "sequence"], f"{of_interviews} AND app_user_id IS NULL"
+    )
+    _partial_index("ix_envelope_of_form", "envelope", ["form_version_hash", "sequence"], of_interviews)
+    _partial_index("ix_envelope_arrived", "envelope", ["received_at", "sequence"], of_interviews)
+    unsettled = "holds != '' OR state NOT IN ('current', 'incomplete-history')"
+    _partial_index("ix_interview_unsettled", "interview", ["state", "current_revision_id"], unsettled)
+    _partial_index("ix_interview_check_held", "interview_check", ["revision_id"], "holds != ''")
+
+
+def _partial_index(name: str, table: str, columns: list[str], condition: str) -> None:
+    op.create_index(
+        name, table, columns, unique=False, sqlite_where=sa.text(condition), postgresql_where=sa.text(condition)
     )

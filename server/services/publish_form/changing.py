@@ -5,9 +5,10 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from server.db.queries import feed, forms
-from server.db.queries.forms import DRAFT, RETIRED, StoredVersion
+from server.db.queries.forms import DRAFT, PUBLISHED, RETIRED, StoredVersion
 from server.errors import BadRequest, Conflict
 from server.services.publish_form.approving import find, find_for_change, refuse_stale
+from server.services.publish_form.placing import refuse_archived_form
 from server.services.publish_form.states import STATES, TRANSITIONS, ways_from
 from server.services.publish_form.storing import make_public, record
 
@@ -34,6 +35,8 @@ def change_state(
     if known.state == DRAFT:
         _publish_draft(session, known, note=note, user=user, now=now)
     else:
+        if state == PUBLISHED:
+            refuse_archived_form(session, form_id)
         record(session, known, action=transition.action, user=user, note=note, now=now)
         retired_at = now if state == RETIRED else None
         forms.set_state(session, known.hash, state, retired_at=retired_at, position=feed.next_position(session))

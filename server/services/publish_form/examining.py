@@ -13,9 +13,11 @@ from forms.workbook.findings import WorkbookFinding
 from forms.workbook.lint.catalogue import finding
 from server.db.queries import definitions, forms
 from server.db.queries.forms import DRAFT, StoredVersion, VersionLink
+from server.db.scope import EVERYTHING, Scope
 from server.errors import FormVersionExists
 from server.services.publish_form.entity_remarks import with_lists
 from server.services.publish_form.members import difference_members, finding_members, plain
+from server.services.publish_form.placing import place
 from server.services.publish_form.preparing import Prepared, invalid
 from server.statistics.hh_remit.uses import RESTING
 
@@ -30,6 +32,7 @@ class Examined:
         previous_hash: the version published last, None for the first.
         difference: from that one, None where there is none or nothing is new.
         findings: of workbook, media and map; no errors.
+        project_id: in which it would be published.
     """
 
     prepared: Prepared
@@ -39,6 +42,7 @@ class Examined:
     needs_approval: bool
     difference: Difference | None
     findings: tuple[WorkbookFinding, ...]
+    project_id: int
 
     def members(self, rehearsal: object) -> dict[str, Any]:
         """Return what JSON shows of a dry run; `rehearsal` is what it would do to the interviews collected so far."""
@@ -50,6 +54,7 @@ class Examined:
             "hash": definition.hash.hex(),
             "package_hash": self.prepared.package_hash.hex(),
             "outcome": self.outcome,
+            "project_id": self.project_id,
             "findings": finding_members(self.findings),
             "difference": difference_members(self.difference),
             "rehearsal": plain(rehearsal),
@@ -72,14 +77,24 @@ class Examined:
         return self.is_same and self.needs_approval and self.known.previous_hash == self.previous_hash
 
 
-def examine(session: Session, prepared: Prepared) -> Examined:
+def examine(
+    session: Session, prepared: Prepared, *, project_id: int | None = None, scope: Scope = EVERYTHING
+) -> Examined:
     """Compare a prepared version with the one published last; only reads.
 
+    Args:
+        session: to read.
+        prepared: what would be published.
+        project_id: in which project, for a new form; see `placing.place`.
+        scope: what whoever publishes sees.
+
     Raises:
+        Conflict, BadRequest: it cannot be published in that project.
         FormVersionExists: when the version is published with another content.
         WorkbookInvalid: when its map is wrong.
     """
     definition = prepared.definition
+    placed = place(session, definition.form_id, wanted=project_id, scope=scope)
     form = forms.form(session, definition.form_id)
     known = forms.version(session, form_id=definition.form_id, version=definition.version)
     is_same = known is not None and _is_same(session, known, prepared)
@@ -95,7 +110,8 @@ def examine(session: Session, prepared: Prepared) -> Examined:
         previous_hash=None if previous is None else previous.hash,
         needs_approval=form is not None and form.needs_approval,
         difference=difference,
-        findings=(*with_lists(session, prepared), *remarks),
+        findings=(*with_lists(session, prepared, project_id=placed), *remarks),
+        project_id=placed,
     )
 
 

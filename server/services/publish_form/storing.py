@@ -12,10 +12,12 @@ from server.db.queries import audit, feed, form_events, form_media, forms, openi
 from server.db.queries.form_events import StoredEvent
 from server.db.queries.form_media import StoredMedium
 from server.db.queries.forms import DRAFT, PUBLISHED, NewVersion, StoredVersion
+from server.db.tables.accounts import FIRST_PROJECT
 from server.errors import FormChangeBreaks
 from server.folding.entity_lists import declare_lists
 from server.services.publish_form.examining import Examined, examine
 from server.services.publish_form.members import difference_members, finding_members, plain
+from server.services.publish_form.placing import place, refuse_archived_form, taken
 from server.services.publish_form.preparing import NAME_LENGTH, Prepared, prepare
 from server.services.publish_form.states import SUBMITTED
 
@@ -50,7 +52,14 @@ class PublishedVersion:
 
 
 def publish(
-    session: Session, prepared: Prepared, *, note: str, user: str, now: datetime, examined: Examined | None = None
+    session: Session,
+    prepared: Prepared,
+    *,
+    note: str,
+    user: str,
+    now: datetime,
+    examined: Examined | None = None,
+    project_id: int | None = None,
 ) -> PublishedVersion:
     """Store a prepared version; the same content under the same version again changes nothing.
 
@@ -61,16 +70,22 @@ def publish(
         user: who publishes or submits it.
         now: when.
         examined: the comparison, if it was made before; made again when another version was published meanwhile.
+        project_id: in which project, for a new form, if no comparison was made before.
 
     Raises:
+        Conflict: the form is of another project, or the project is archived.
         FormVersionExists: when the version is published with another content.
         FormChangeBreaks: when collected answers would lose their meaning and no map says what becomes of them.
         WorkbookInvalid: when the map is wrong.
     """
     definition = prepared.definition
-    forms.lock_form(session, form_id=definition.form_id, title=definition.title)
+    wanted = project_id if examined is None else examined.project_id
+    placed = place(session, definition.form_id, wanted=wanted)
+    form = forms.lock_form(session, form_id=definition.form_id, title=definition.title, project_id=placed)
+    if form.project_id != placed:  # somebody took the form_id in this very moment
+        raise taken(definition.form_id)
     if examined is None or not _is_current(session, examined):
-        examined = examine(session, prepared)
+        examined = examine(session, prepared, project_id=placed)
     if examined.known is not None and examined.stays_as_it_is:
         return _outcome(examined, examined.known, is_new=False)
     if examined.difference is not None and examined.difference.unsettled:
@@ -79,20 +94,29 @@ def publish(
 
 
 def publish_form(
-    session: Session, *, workbook: bytes, filename: str, note: str, user: str, now: datetime
+    session: Session,
+    *,
+    workbook: bytes,
+    filename: str,
+    note: str,
+    user: str,
+    now: datetime,
+    project_id: int = FIRST_PROJECT,
 ) -> PublishedVersion:
     """Convert and publish a workbook.
 
     Raises:
         WorkbookInvalid, FormVersionExists, FormChangeBreaks: nothing was stored.
     """
-    return publish(session, prepare(workbook, filename), note=note, user=user, now=now)
+    prepared = prepare(workbook, filename)
+    return publish(session, prepared, note=note, user=user, now=now, project_id=project_id)
 
 
 def make_public(
     session: Session, version: StoredVersion, *, previous_hash: bytes | None, user: str, note: str, now: datetime
 ) -> None:
     """Offer a stored draft to tablets from now on; what waited at the door for this form is tried again."""
+    refuse_archived_form(session, version.form_id)
     record(session, version, action=PUBLISHED, user=user, note=note, now=now)
     opening.retry_unknown_forms(session)
     declare_lists(session, version, user=user, now=now)

@@ -1,5 +1,7 @@
 """The difference of two versions, as a manager reads it."""
 
+from dataclasses import replace
+
 import pytest
 
 from forms.definition import FormDefinition
@@ -169,6 +171,12 @@ def test_one_label_with_another_code_is_a_recoding() -> None:
     assert "choices-removed" not in found
 
 
+@pytest.mark.parametrize(("old", "new"), [("Primary school", "Nursery school"), ("Formal job", "Informal job")])
+def test_a_choice_of_which_a_word_gave_way_to_another_is_another_choice(old: str, new: str) -> None:
+    change = one(Q("b", "one", choices=(("1", old),)), Q("b", "one", choices=(("1", new),)))
+    assert (change.kind, change.verdict) == ("choices-recoded", "needs-map")
+
+
 def test_a_choice_reworded_a_little_is_a_label_only() -> None:
     before = Q("b", "one", choices=(("1", "Bank or post office"),))
     assert one(before, Q("b", "one", choices=(("1", "Bank, or post office"),))).kind == "choice-labels"
@@ -324,3 +332,38 @@ def test_conditions_with_too_many_cases_are_only_called_different() -> None:
     rules = [" and ".join(f"/data/{name} = {value}" for name in names) for value in (1, 2)]
     found = [made(*questions, Q("b", rules={"relevant": rule})) for rule in rules]
     assert set(changed(*found)) == {"relevance-changed"}
+
+
+def test_a_calculation_that_decides_who_is_asked_touches_the_figures_of_what_is_asked() -> None:
+    def chain(rule: str) -> FormDefinition:
+        return made(
+            Q("age", "integer"),
+            Q("eligible", rules={"calculate": rule}),
+            G("rows", (Q("a", "integer"),), repeats=True, rules={"relevant": "/data/eligible = 'yes'"}),
+            Q("free", rules={"calculate": rule}),
+        )
+
+    before, after = chain("if(/data/age &gt; 17, 'yes', 'no')"), chain("if(/data/age &gt; 14, 'yes', 'no')")
+    found = {change.name: change for change in compare(before, after, indicators=FIGURES).changes}
+    assert (found["eligible"].verdict, found["eligible"].indicators) == ("needs-map", ("REM-01",))
+    assert (found["free"].verdict, found["free"].indicators) == ("safe", ())
+    assert compare(before, after).verdict == "safe"
+
+
+def test_the_number_of_rows_of_a_repeat_decides_upon_the_figures_of_its_questions() -> None:
+    def counted(rule: str) -> FormDefinition:
+        inside = G("rows", (Q("a", "integer"),), repeats=True, count="/data/many")
+        return made(Q("many", rules={"calculate": rule}), inside)
+
+    (change,) = compare(counted("1 + 1"), counted("1 + 2"), indicators=FIGURES).changes
+    assert (change.name, change.indicators) == ("many", ("REM-01",))
+
+
+def test_a_language_column_with_another_name_hides_no_change_of_meaning() -> None:
+    before, after = made(Q("a", label="Income per month")), made(Q("a", label="Income per year"))
+    (question,) = [after.questions["/data/a"]]
+    renamed = replace(after, questions={"/data/a": replace(question, labels={"English (en)": question.labels[""]})})
+    (change,) = compare(before, renamed, indicators=FIGURES).changes
+    assert (change.kind, change.verdict, change.details["signals"]) == ("label-meaning", "breaks", "unit")
+    same = replace(after, questions={"/data/a": replace(question, labels={"English (en)": "Income per month"})})
+    assert compare(before, same, indicators=FIGURES).changes == ()

@@ -30,6 +30,7 @@ def test_init_says_where_the_root_key_lies_and_shows_secrets_once(empty_shell: S
     assert stat.S_IMODE(empty_shell.data.stat().st_mode) == 0o700
     assert empty_shell.json("user", "list")[0] | {"created_at": ""} == {
         "user_id": 1, "name": "admin", "role": "administrator", "created_at": "", "has_password": True, "tokens": 1,
+        "team": "", "enumerator": "", "projects": None, "disabled_at": None,
     }  # fmt: skip
 
 

@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import update
 
 from server.cli import main
+from server.config import Config
+from server.db.engine import Database
+from server.db.tables import FormVersion
 from tests.server.cli.conftest import Shell
 from tests.server.forms.test_lifecycle import AGE, AGE_IN_WORDS, QUESTIONS, SEX, workbook
 from tests.server.forms.test_media import MEDIA
@@ -108,3 +112,16 @@ def test_where_two_are_asked_for_one_person_at_this_computer_cannot_do_both(
     assert [one["state"] for one in shell.json("form", "list")] == ["published", "draft"]
     assert "draft" in shell.succeeds("form", "show", "visit", "3")
     assert "no form" in shell.refuses("form", "policy", "nothing", "--no-approval")
+
+
+def test_the_list_says_which_version_cannot_be_offered_and_why(shell: Shell) -> None:
+    shell.succeeds("form", "publish", "hh_remit")
+    assert [one["fault"] for one in shell.json("form", "list")] == [None]
+    database = Database(Config.in_directory(shell.data).database_url)
+    with database.transaction() as session:
+        session.execute(update(FormVersion).values(md5="0" * 32))
+    database.dispose()
+    result = shell.run("form", "list")
+    assert result.exit_code == 0
+    assert "Not offered to ODK Collect: hh_remit" in result.stderr
+    assert "bytes" in shell.json("form", "list")[0]["fault"]

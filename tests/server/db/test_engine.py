@@ -4,11 +4,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pysqlite3.dbapi2
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import Connection, func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -147,6 +148,65 @@ def test_a_failing_commit_fails_every_call_of_its_group(sqlite_database: Databas
     assert names(sqlite_database) == {"before"}
     sqlite_database.submit(add_form("after"))
     assert names(sqlite_database) == {"before", "after"}
+
+
+def test_bare_calls_and_calls_with_a_session_share_a_commit_and_fail_alone(sqlite_database: Database) -> None:
+    def add_bare(name: str, *, is_broken: bool = False) -> Callable[[Connection], str]:
+        def work(connection: Connection) -> str:
+            connection.exec_driver_sql("INSERT INTO form (form_id, title) VALUES (?, ?)", (name, name))
+            if is_broken:
+                raise KeyError(name)
+            return name
+
+        return work
+
+    groups: list[int] = []
+    commit = sqlite_database._commit_group
+    sqlite_database._commit_group = lambda engine, group: (groups.append(len(group)), commit(engine, group))[1]  # type: ignore[method-assign]
+    hold, may_end = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(5) as pool:
+        first = pool.submit(sqlite_database.submit_bare, lambda _: (hold.set(), may_end.wait(10)))
+        assert hold.wait(10)
+        waiting = [
+            pool.submit(sqlite_database.submit_bare, add_bare("a")),
+            pool.submit(sqlite_database.submit_bare, add_bare("b", is_broken=True)),
+            pool.submit(sqlite_database.submit, add_form("c")),
+            pool.submit(sqlite_database.submit_bare, add_bare("c")),
+        ]
+        while sqlite_database._calls.qsize() < len(waiting):
+            pass
+        may_end.set()
+    assert first.exception() is None
+    kinds = [type(call.exception()) for call in waiting]
+    assert kinds[:2] == [type(None), KeyError]
+    assert sorted(kind.__name__ for kind in kinds[2:]) == ["IntegrityError", "NoneType"]
+    assert groups == [1, 4]
+    assert names(sqlite_database) == {"a", "c"}
+
+
+def test_a_bare_call_is_stored_or_not_as_any(database: Database) -> None:
+    def work(connection: Connection) -> str:
+        connection.execute(insert(Form.__table__).values(form_id="a", title="A"))  # type: ignore[arg-type]
+        return "done"
+
+    assert database.submit_bare(work) == "done"
+    with pytest.raises(IntegrityError):
+        database.submit_bare(work)
+    assert names(database) == {"a"}
+
+
+def test_a_full_disk_ends_a_bare_call_and_nothing_is_stored_half(sqlite_database: Database) -> None:
+    sqlite_database.submit(add_form("one"))
+
+    def fill(connection: Connection) -> None:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 2}")
+        for number in range(100):
+            connection.execute(insert(Form.__table__).values(form_id=f"{number}-{'x' * 4000}", title=""))  # type: ignore[arg-type]
+
+    with pytest.raises(StorageFull):
+        sqlite_database.submit_bare(fill)
+    assert names(sqlite_database) == {"one"}
 
 
 def test_a_full_disk_is_a_problem_and_nothing_is_stored_half(sqlite_database: Database) -> None:

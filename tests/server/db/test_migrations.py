@@ -59,7 +59,9 @@ def test_what_the_first_release_published_reads_on(empty_database: Database) -> 
         chain = forms.chain(session, "visit")
         first, _other, second = forms.versions(session)
         acts = form_events.events(session, form_id="visit")
-        assert forms.form(session, "visit") == StoredForm(form_id="visit", title="Visit", needs_approval=False)
+        assert forms.form(session, "visit") == StoredForm(
+            form_id="visit", title="Visit", needs_approval=False, project_id=1
+        )
         assert forms.xform(session, b"a" * 32) == b"<x/>"
     assert [(link.version, link.previous_hash, link.map_document, link.state) for link in chain] == [
         ("1", None, None, "published"),

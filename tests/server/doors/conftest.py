@@ -5,7 +5,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from server.context import Context
-from tests.office import Tablet
+from server.services import app_users
+from tests.office import NOW, Tablet
 
 
 @pytest.fixture
@@ -29,3 +30,10 @@ def sqlite_client(sqlite_app: Flask) -> FlaskClient:
 def sqlite_tablet(sqlite_context: Context, sqlite_client: FlaskClient) -> Tablet:
     """An enrolled device, on SQLite only."""
     return Tablet(sqlite_context, sqlite_client).enrol()
+
+
+@pytest.fixture
+def app_token_sqlite(sqlite_context: Context) -> str:
+    """The token of an app user of ODK Collect, on SQLite only."""
+    with sqlite_context.database.transaction() as session:
+        return app_users.create_app_user(session, name="tablet 12", enumerator="0012", user="manager", now=NOW)

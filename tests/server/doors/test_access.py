@@ -1,17 +1,21 @@
 """Who may call what: every route says it, and is held to it."""
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.routing import Rule
+from werkzeug.routing import IntegerConverter, Rule, UUIDConverter
 
 from server.app import create_app
 from server.context import Context, access_of
 from server.context.access import ADMINISTRATOR, ROLES
-from server.services import accounts as account_service
-from tests.office import NOW, bearer
+from server.services import api_tokens
+from tests.office import NOW, bearer, begin_session
+
+EXAMPLES = {IntegerConverter: 1, UUIDConverter: uuid.UUID(int=1)}
+"""What stands in an address where not any text may stand."""
 
 
 def calls(app: Flask) -> Iterator[tuple[str, str, Rule]]:
@@ -20,9 +24,7 @@ def calls(app: Flask) -> Iterator[tuple[str, str, Rule]]:
     for rule in app.url_map.iter_rules():
         if rule.endpoint.rpartition(".")[2] == "static":
             continue
-        values = {
-            name: 1 if type(rule._converters[name]).__name__ == "IntegerConverter" else "x" for name in rule.arguments
-        }
+        values = {name: EXAMPLES.get(type(rule._converters[name]), "x") for name in rule.arguments}
         path = adapter.build(rule.endpoint, values, method=None)
         for method in sorted((rule.methods or set()) - {"OPTIONS"}):
             yield method, path, rule
@@ -36,13 +38,13 @@ def test_every_route_declares_who_may_call_it(sqlite_app: Flask) -> None:
     assert len(list(calls(sqlite_app))) > 20
 
 
-def test_only_the_two_device_doors_check_for_themselves(sqlite_app: Flask) -> None:
+def test_only_the_doors_of_devices_and_tablets_check_for_themselves(sqlite_app: Flask) -> None:
     own = {
         rule.rule.split("/")[1]
         for _, _, rule in calls(sqlite_app)
         if (access := access_of(sqlite_app.view_functions[rule.endpoint])) and access.kind == "own"
     }
-    assert own == {"sync", "key"}
+    assert own == {"sync", "key", "v1", "projects"}
 
 
 def test_nobody_without_an_account_gets_into_a_route_of_roles(sqlite_app: Flask, sqlite_client: FlaskClient) -> None:
@@ -87,14 +89,13 @@ def test_a_revoked_token_is_refused(sqlite_client: FlaskClient, sqlite_context: 
     headers = bearer(sqlite_context, "manager")
     assert sqlite_client.get("/api/v1/forms", headers=headers).status_code == 200
     with sqlite_context.database.transaction() as session:
-        account_service.revoke_tokens(session, name="manager", actor="administrator", now=NOW)
+        api_tokens.revoke_tokens(session, name="manager", actor="administrator", now=NOW)
     assert sqlite_client.get("/api/v1/forms", headers=headers).status_code == 401
 
 
 def log_in(client: FlaskClient, context: Context, role: str = "manager") -> None:
     bearer(context, role)
-    with client.session_transaction() as session:
-        session["user_id"] = 1
+    begin_session(client, context, role)
 
 
 def test_a_session_lets_its_account_in(sqlite_client: FlaskClient, sqlite_context: Context) -> None:

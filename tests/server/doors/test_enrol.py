@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from server.context import Context
 from server.db.queries import devices
 from server.errors import BadRequest, Conflict, NotFound
-from server.services import enrol_device
+from server.services import app_users, enrol_device
 from sync_protocol import messages
 from sync_protocol.constants import EXCHANGE_BYTES
 from sync_protocol.documents import DeviceCertificate
@@ -114,7 +114,7 @@ def test_a_request_that_is_none_is_refused_by_name(
 def test_tokens_are_kept_as_hashes_only(sqlite_client: FlaskClient, sqlite_context: Context) -> None:
     tablet = Tablet(sqlite_context, sqlite_client).enrol()
     with sqlite_context.database.transaction() as session:
-        app_token = enrol_device.create_app_user(session, name="a", enumerator="1", user="m", now=NOW)
+        app_token = app_users.create_app_user(session, name="a", enumerator="1", user="m", now=NOW)
     sqlite_context.database.dispose()
     content = b"".join(path.read_bytes() for path in sqlite_context.config.data_dir.glob("passerelle.db*"))
     assert tablet.link.token.encode() not in content
@@ -128,14 +128,14 @@ def test_what_the_office_asks_wrongly_is_refused_in_one_sentence(sqlite_context:
         with pytest.raises(BadRequest, match="at most 200"):
             enrol_device.issue_token(session, enumerator="1" * 201, user="m", now=NOW)
         with pytest.raises(BadRequest, match="mode"):
-            enrol_device.create_app_user(session, name="a", enumerator="1", mode="real", user="m", now=NOW)
+            app_users.create_app_user(session, name="a", enumerator="1", mode="real", user="m", now=NOW)
         with pytest.raises(NotFound):
             enrol_device.revoke(session, device_id="nobody", user="m", now=NOW)
         with pytest.raises(NotFound):
-            enrol_device.revoke_app_user(session, name="nobody", user="m", now=NOW)
-        enrol_device.create_app_user(session, name="a", enumerator="1", user="m", now=NOW)
+            app_users.revoke_app_user(session, name="nobody", user="m", now=NOW)
+        app_users.create_app_user(session, name="a", enumerator="1", user="m", now=NOW)
         with pytest.raises(Conflict):
-            enrol_device.create_app_user(session, name="a", enumerator="2", user="m", now=NOW)
+            app_users.create_app_user(session, name="a", enumerator="2", user="m", now=NOW)
 
 
 def test_a_device_is_revoked_once(client: FlaskClient, context: Context) -> None:

@@ -167,7 +167,7 @@ def test_the_life_of_a_version_over_http(client: FlaskClient, context: Context, 
         ("published", "administrator", "read"),
     ]
     listed = client.get("/api/v1/forms", headers=manager).get_json()
-    assert listed["forms"] == [{"form_id": "visit", "title": "Visit", "needs_approval": True}]
+    assert listed["forms"] == [{"form_id": "visit", "title": "Visit", "needs_approval": True, "project_id": 1}]
 
 
 def test_a_manager_cannot_be_both_persons_and_an_enumerator_sees_no_draft(

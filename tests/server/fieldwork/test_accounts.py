@@ -4,7 +4,7 @@ from server.context import Context
 from server.db.queries import accounts as queries
 from server.db.queries import audit
 from server.errors import BadRequest, Conflict, LoginInvalid, NotFound
-from server.services import accounts
+from server.services import accounts, api_tokens
 from tests.office import NOW
 
 PASSWORD = "correct horse battery"
@@ -31,8 +31,8 @@ def test_wrong_password_unknown_name_and_missing_password_are_told_alike(amina: 
 
 def test_only_hashes_are_kept(amina: Context) -> None:
     with amina.database.transaction() as session:
-        token = accounts.issue_token(session, name="job", actor="root", now=NOW)
-        stored = queries.user_by_token(session, accounts.token_hash(token))
+        token = api_tokens.issue_token(session, name="job", actor="root", now=NOW)
+        stored = queries.user_by_token(session, api_tokens.token_hash(token), now=NOW)
         assert stored is not None
         assert stored.name == "job"
         user = queries.user_by_name(session, "amina")
@@ -44,10 +44,10 @@ def test_only_hashes_are_kept(amina: Context) -> None:
 
 def test_a_revoked_token_lets_nobody_in(amina: Context) -> None:
     with amina.database.transaction() as session:
-        token = accounts.issue_token(session, name="job", actor="root", now=NOW)
-        assert accounts.revoke_tokens(session, name="job", actor="root", now=NOW) == 1
-        assert queries.user_by_token(session, accounts.token_hash(token)) is None
-        assert [user.tokens for user in accounts.list_users(session)] == [0, 0]
+        token = api_tokens.issue_token(session, name="job", actor="root", now=NOW)
+        assert api_tokens.revoke_tokens(session, name="job", actor="root", now=NOW) == 1
+        assert queries.user_by_token(session, api_tokens.token_hash(token), now=NOW) is None
+        assert [user.tokens for user in accounts.list_users(session, now=NOW)] == [0, 0]
 
 
 def test_another_password_ends_the_first(amina: Context) -> None:
@@ -75,4 +75,4 @@ def test_an_account_that_makes_no_sense_is_refused(
 
 def test_a_token_for_nobody_is_refused(amina: Context) -> None:
     with amina.database.read() as session, pytest.raises(NotFound, match="user list"):
-        accounts.issue_token(session, name="nobody", actor="root", now=NOW)
+        api_tokens.issue_token(session, name="nobody", actor="root", now=NOW)

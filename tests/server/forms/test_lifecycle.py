@@ -271,7 +271,7 @@ def test_a_closed_version_is_taken_back_from_tablets_and_comes_again_when_it_is_
         assert answer is not None
         assert [getattr(item, "state", None) for item in answer.pull] == [told]
     with context.database.read() as session:
-        assert [offered.version for offered in offer_forms.read_catalogue(session, {}).listed] == ["1"]
+        assert [offered.version for offered in offer_forms.read_catalogue(session, set()).listed] == ["1"]
 
 
 def test_closing_and_retiring_say_why(context: Context) -> None:

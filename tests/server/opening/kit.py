@@ -147,6 +147,8 @@ class Tablet:
     role: str = "enumerator"
     enumerator: str = "0001"
     certificate: bytes = b""
+    team: str = "01"
+    project_id: int = 1
     _epochs: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
     _indices: dict[str, int] = field(default_factory=dict)
     _sequence: int = 0
@@ -161,7 +163,7 @@ class Tablet:
                 receiving_key=self._drawn("receiving key"),
                 role=self.role,
                 enumerator=self.enumerator,
-                team="01",
+                team=self.team,
                 issued_at=NOW.isoformat(),
             )
         )
@@ -278,27 +280,28 @@ class Tablet:
                     signing_key=self.signer.public_key().public_bytes_raw(),
                     receiving_key=self._drawn("receiving key"),
                     enumerator=self.enumerator,
-                    team="01",
+                    team=self.team,
                     role=self.role,
                     counter=0,
                     enrolled_at=NOW,
                     revoked_at=None,
                     last_seen_at=None,
+                    project_id=self.project_id,
                 ),
             )
         return self
 
 
-def publish(context: Context, form_id: str = FORM_ID, version: str = VERSION) -> FormDefinition:
+def publish(context: Context, form_id: str = FORM_ID, version: str = VERSION, project_id: int = 1) -> FormDefinition:
     """Publish the small questionnaire."""
-    return publish_xform(context, xform(form_id, version))
+    return publish_xform(context, xform(form_id, version), project_id)
 
 
-def publish_xform(context: Context, content: bytes) -> FormDefinition:
+def publish_xform(context: Context, content: bytes, project_id: int = 1) -> FormDefinition:
     """Publish any XForm."""
     definition = FormDefinition.parse(content)
     with context.database.transaction() as session:
-        forms.lock_form(session, form_id=definition.form_id, title=definition.title)
+        forms.lock_form(session, form_id=definition.form_id, title=definition.title, project_id=project_id)
         chain, position = forms.chain(session, definition.form_id), feed.next_position(session)
         stored = StoredVersion(
             hash=definition.hash,
@@ -333,7 +336,11 @@ def deliver(context: Context, bodies: Iterable[bytes], *, carrier: str = "tablet
 def worker(context: Context, *, at: datetime = NOW + timedelta(minutes=1)) -> OpeningWorker:
     """Return a worker of an instance."""
     return OpeningWorker(
-        database=context.database, keystore=context.keystore, microdata=context.microdata, clock=lambda: at
+        database=context.database,
+        keystore=context.keystore,
+        microdata=context.microdata,
+        clock=lambda: at,
+        blobs=context.blobs,
     )
 
 

@@ -10,12 +10,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from server.context import Context
-from server.db.queries import schedule
+from server.db.queries import parts, schedule
 from server.db.queries.schedule import DueJob
 from server.db.tables import EstimateRun, Schedule
 from server.jobs import run_worker, scheduled
 from server.jobs.scheduled import ScheduledJob, Write
 from server.jobs.worker import make_scheduler
+from server.microdata import PartTable
 from tests.office import NOW
 from tests.server.opening.kit import FORM_ID, Answers, Tablet, deliver, draw, household, publish
 
@@ -183,6 +184,25 @@ def test_the_worker_opens_what_comes_until_it_is_told_to_stop(context: Context) 
     assert not thread.is_alive()
 
 
+def test_what_comes_one_by_one_is_opened_in_few_batches(sqlite_context: Context) -> None:
+    publish(sqlite_context)
+    tablet = Tablet(sqlite_context.keystore).enrol(sqlite_context)
+    deliver(sqlite_context, [tablet.epoch()])
+    stop = threading.Event()
+    thread = threading.Thread(target=run_worker, args=(sqlite_context, stop))
+    thread.start()
+    try:
+        for number in range(20):
+            deliver(sqlite_context, [tablet.seal(Answers(number=number, key=household(number)))])
+            threading.Event().wait(0.04)
+        _wait_for(lambda: sum(part.table.num_rows for part in _read(sqlite_context)) == 20)
+    finally:
+        stop.set()
+        thread.join(20)
+    with sqlite_context.database.read() as session:
+        assert len(parts.part_paths(session, "analysis")) <= 6
+
+
 def test_a_worker_outlives_trouble_and_logs_no_answer(
     sqlite_context: Context, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -226,6 +246,10 @@ def test_importing_a_draw_has_the_worker_fold_again(sqlite_context: Context) -> 
     assert scheduled.run_due(sqlite_context, holder="one", clock=lambda: NOW) == (schedule.FOLD_AGAIN,)
     (part,) = sqlite_context.microdata.read("analysis", form_id=FORM_ID)
     assert part.table.column("_holds").to_pylist() == ["K1"]
+
+
+def _read(context: Context) -> tuple[PartTable, ...]:
+    return context.microdata.read("analysis", form_id=FORM_ID)
 
 
 def _wait_for(is_so: Callable[[], bool], seconds: float = 20.0) -> None:

@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 
 from server.context import Context
 from server.services import publish_form
-from server.web.attempts import FAILURES, WINDOW_SECONDS, Attempts
+from server.services.limit_logins import FAILURES_OF_A_NAME
 from tests.office import NOW, bearer
 from tests.server.web.conftest import PASSWORD
 
@@ -69,19 +69,8 @@ def test_a_login_without_the_page_s_token_is_refused(page: FlaskClient, surveyed
 
 
 def test_guessing_is_slowed_down_even_with_the_right_password(page: FlaskClient, surveyed: Context) -> None:
-    assert [log_in(page, password="guess") for _ in range(FAILURES)] == [401] * FAILURES
+    assert [log_in(page, password="guess") for _ in range(FAILURES_OF_A_NAME)] == [401] * FAILURES_OF_A_NAME
     assert log_in(page) == 429
-
-
-def test_failures_are_forgotten_after_a_minute() -> None:
-    now = 0.0
-    attempts = Attempts(lambda: now)
-    for _ in range(FAILURES):
-        attempts.failed("name amina")
-    assert attempts.are_too_many("name amina", "address x")
-    assert not attempts.are_too_many("name sami", "address x")
-    now = WINDOW_SECONDS + 1
-    assert not attempts.are_too_many("name amina")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +78,7 @@ def test_failures_are_forgotten_after_a_minute() -> None:
 )
 def test_a_login_never_leads_to_another_site(page: FlaskClient, surveyed: Context, target: str) -> None:
     form = {"form_token": form_token(page), "name": "amina", "password": PASSWORD, "next": target}
-    assert page.post("/login", data=form).location == "/fieldwork"
+    assert page.post("/login", data=form).location == "/intake"
 
 
 def test_the_session_cookie_is_kept_from_scripts_and_other_sites(page: FlaskClient, surveyed: Context) -> None:

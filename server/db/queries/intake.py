@@ -1,0 +1,311 @@
+"""SQL of the intake: what arrived, newest first, by keyset on the server's number; never a count of all that is opened.
+
+Each list is led by one index, whatever the size of the survey: by the person, by the form, by what is unopened or
+unsettled, else by the number itself. Where several lead (each app user of a team), each gives its newest rows and the
+newest of them all are the page. What an index does not say, a condition on the few rows does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal_column, or_, select, true
+from sqlalchemy.orm import Session
+
+from server.db.queries.checks import open_check_holds
+from server.db.queries.scoped import (
+    visible_app_users,
+    visible_devices,
+    visible_envelopes,
+    visible_interviews,
+    visible_versions,
+)
+from server.db.scope import Scope
+from server.db.tables import AppUser, Device, Envelope, Form, FormVersion, Interview, InterviewCheck, Revision
+from server.db.tables import WantedMedium as Wanted
+from server.db.tables.envelopes import OPENED, QUARANTINED
+from server.db.tables.interviews import UNSETTLED
+from sync_protocol.constants import Kind
+from sync_protocol.envelope import NO_HASH
+
+OPEN: Final = "opened"
+WAITING: Final = "waiting"
+MEDIA: Final = "media"
+HELD: Final = "held"
+CONFLICT: Final = "conflict"
+QUARANTINE: Final = "quarantine"
+NEEDS: Final = "needs-somebody"
+FILTERS: Final = (NEEDS, WAITING, MEDIA, HELD, CONFLICT, QUARANTINE, OPEN)
+
+# As text, word for word as the indexes say it: SQLite proves no more.
+_IS_INTERVIEW: Final = Envelope.kind == literal_column(str(int(Kind.INTERVIEW)))
+_IS_SHOWN: Final = Envelope.kind != literal_column(str(int(Kind.EPOCH)))
+"""An epoch stands for nothing of its own: what it opens goes where it goes, and is released with it."""
+_IS_UNOPENED: Final = Envelope.state != literal_column(f"'{OPENED}'")
+_IS_QUARANTINED: Final = and_(_IS_UNOPENED, _IS_SHOWN, Envelope.state == literal_column(f"'{QUARANTINED}'"))
+_IS_PENDING: Final = or_(_IS_INTERVIEW, and_(_IS_SHOWN, Envelope.state == QUARANTINED))
+_IS_UNSETTLED: Final[ColumnElement[bool]] = literal_column(f"({UNSETTLED})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """Which arrivals are wanted; None for all.
+
+    Attributes:
+        project: number.
+        form_id: of a published form, or as a submission names it.
+        state: one of `FILTERS`.
+        person: name of an app user, device id, or code of an enumerator.
+        day: of arrival, in UTC.
+    """
+
+    project: int | None = None
+    form_id: str | None = None
+    state: str | None = None
+    person: str | None = None
+    day: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrivedEnvelope:
+    """An envelope of the intake, without its body."""
+
+    sequence: int
+    envelope_id: bytes
+    kind: int
+    instance_id: bytes | None
+    form_version_hash: bytes | None
+    form_named: str | None
+    carrier: str
+    app_user_id: int | None
+    received_at: datetime
+    state: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenderToday:
+    """What one app user or device has sent since a moment."""
+
+    app_user_id: int | None
+    carrier: str
+    arrived: int
+    opened: int
+    quarantined: int
+
+
+_COLUMNS: Final = tuple(getattr(Envelope, name) for name in ArrivedEnvelope.__dataclass_fields__)
+Conditions = tuple[ColumnElement[bool], ...]
+
+
+def page(
+    session: Session, scope: Scope, wish: Wish, *, before: int | None = None, limit: int
+) -> tuple[ArrivedEnvelope, ...]:
+    """Return the newest arrivals below a number: interviews, and whatever else is in quarantine."""
+    shared = [visible_envelopes(scope), *_asked(session, wish)]
+    if before is not None:
+        shared.append(Envelope.sequence < before)
+    found: dict[int, ArrivedEnvelope] = {}
+    for leading in _leading(session, scope, wish):
+        query = select(*_COLUMNS).where(*leading, *shared).order_by(Envelope.sequence.desc()).limit(limit)
+        found |= {row.sequence: ArrivedEnvelope(**row._mapping) for row in session.execute(query)}  # noqa: SLF001
+    return tuple(found[sequence] for sequence in sorted(found, reverse=True)[:limit])
+
+
+def arrivals_of(session: Session, scope: Scope, instance_id: bytes) -> tuple[ArrivedEnvelope, ...]:
+    """Return the interview envelopes of an instance: those that became revisions, and those that are not opened."""
+    revisions = select(Revision.envelope_sequence).where(Revision.instance_id == instance_id)
+    unopened = select(Envelope.sequence).where(_IS_UNOPENED, Envelope.instance_id == instance_id, _IS_INTERVIEW)
+    query = select(*_COLUMNS).where(
+        or_(Envelope.sequence.in_(revisions), Envelope.sequence.in_(unopened)), visible_envelopes(scope)
+    )
+    return _arrived(session, query.order_by(Envelope.sequence))
+
+
+def by_envelope_id(session: Session, scope: Scope, envelope_id: bytes) -> ArrivedEnvelope | None:
+    """Return one envelope that an account sees, whatever its kind."""
+    found = _arrived(session, select(*_COLUMNS).where(Envelope.envelope_id == envelope_id, visible_envelopes(scope)))
+    return found[0] if found else None
+
+
+def unopened_counts(session: Session, scope: Scope) -> dict[str, int]:
+    """Count interviews that are not opened, and all else in quarantine, by state."""
+    query = select(Envelope.state, func.count()).where(_IS_UNOPENED, _IS_PENDING, visible_envelopes(scope))
+    return {state: count for state, count in session.execute(query.group_by(Envelope.state))}
+
+
+def unsettled_counts(session: Session, scope: Scope) -> dict[str, int]:
+    """Count the interviews that are held, in conflict or without all their files."""
+    found: dict[str, int] = {}
+    for name in (HELD, CONFLICT, MEDIA):
+        query = select(func.count()).select_from(Envelope).where(*_of_state(name), visible_envelopes(scope))
+        found[name] = session.scalar(query) or 0
+    return found
+
+
+def reason_counts(session: Session, scope: Scope) -> dict[str, int]:
+    """Count by reason what is not simply opened; an interview with two holds counts under both."""
+    code = case((Envelope.state == QUARANTINED, Envelope.reason), else_=Envelope.state)
+    unopened = select(code, func.count()).where(_IS_UNOPENED, _IS_PENDING, visible_envelopes(scope)).group_by(code)
+    states = select(Interview.state, func.count()).where(_IS_UNSETTLED, _has_conflict(), visible_interviews(scope))
+    holds = select(Interview.holds, func.count()).where(_IS_UNSETTLED, visible_interviews(scope))
+    checked = (
+        select(InterviewCheck.holds, func.count())
+        .join(Interview, Interview.current_revision_id == InterviewCheck.revision_id)
+        .where(InterviewCheck.holds != literal_column("''"), open_check_holds() != "", visible_interviews(scope))
+    )
+    grouped = (
+        unopened,
+        states.group_by(Interview.state),
+        holds.group_by(Interview.holds),
+        checked.group_by(InterviewCheck.holds),
+    )
+    counts: dict[str, int] = {}
+    for query in grouped:
+        for codes, count in session.execute(query):
+            for one in (codes or "").split(","):
+                counts[one] = counts.get(one, 0) + count
+    counts.pop("", None)
+    return counts
+
+
+def arrived_count(session: Session, scope: Scope) -> int:
+    """Count all interviews that ever arrived, from the indexes alone; for a cache, not for each request."""
+    total = 0
+    for leading in _by_source_or_form(session, scope, Wish()):
+        query = select(func.count()).select_from(Envelope).where(*leading, visible_envelopes(scope))
+        total += session.scalar(query) or 0
+    return total
+
+
+def senders_since(session: Session, scope: Scope, moment: datetime) -> tuple[SenderToday, ...]:
+    """Count what each sender's interviews since a moment have become."""
+    first = session.scalar(select(func.min(Envelope.sequence)).where(_IS_INTERVIEW, Envelope.received_at >= moment))
+    if first is None:
+        return ()
+    is_opened, is_quarantined = Envelope.state == OPENED, Envelope.state == QUARANTINED
+    query = (
+        select(
+            Envelope.app_user_id,
+            Envelope.carrier,
+            func.count().label("arrived"),
+            func.count().filter(is_opened).label("opened"),
+            func.count().filter(is_quarantined).label("quarantined"),
+        )
+        .where(_IS_INTERVIEW, Envelope.sequence >= first, Envelope.received_at >= moment, visible_envelopes(scope))
+        .group_by(Envelope.app_user_id, Envelope.carrier)
+    )
+    return tuple(SenderToday(**row._mapping) for row in session.execute(query))  # noqa: SLF001
+
+
+def _arrived(session: Session, query: Any) -> tuple[ArrivedEnvelope, ...]:
+    return tuple(ArrivedEnvelope(**row._mapping) for row in session.execute(query))  # noqa: SLF001
+
+
+def _leading(session: Session, scope: Scope, wish: Wish) -> list[Conditions]:
+    """Return the conditions that lead to a list, each with an index that gives its newest rows at once."""
+    if wish.state == NEEDS:
+        return [(_IS_QUARANTINED,), _of_state(HELD), _of_state(CONFLICT)]
+    if wish.state in (WAITING, QUARANTINE, MEDIA, HELD, CONFLICT):
+        return [_of_state(wish.state)]
+    leading = _by_source_or_form(session, scope, wish)
+    return leading if wish.state == OPEN else [*leading, (_IS_QUARANTINED, ~_IS_INTERVIEW)]
+
+
+def _by_source_or_form(session: Session, scope: Scope, wish: Wish) -> list[Conditions]:
+    if wish.person is not None or scope.team is not None or scope.enumerator is not None:
+        return _by_source(session, scope, wish.person)
+    if wish.form_id is not None or wish.project is not None or scope.projects is not None:
+        known = [*_hashes(session, scope, wish), NO_HASH]
+        by_form = [(_IS_INTERVIEW, Envelope.form_version_hash == digest) for digest in known]
+        return [*by_form, (_IS_INTERVIEW, _IS_UNOPENED, Envelope.form_version_hash.not_in(known))]
+    return [(_IS_INTERVIEW,)]
+
+
+def _hashes(session: Session, scope: Scope, wish: Wish) -> Sequence[bytes]:
+    return session.scalars(select(FormVersion.hash).where(_wanted_versions(wish), visible_versions(scope))).all()
+
+
+def _by_source(session: Session, scope: Scope, person: str | None) -> list[Conditions]:
+    app_users = select(AppUser.app_user_id).where(visible_app_users(scope))
+    tablets = select(Device.device_id).where(visible_devices(scope))
+    if person is not None:
+        app_users = app_users.where(or_(AppUser.name == person, AppUser.enumerator == person))
+        tablets = tablets.where(or_(Device.device_id == person, Device.enumerator == person))
+    return [
+        *((_IS_INTERVIEW, Envelope.app_user_id == number) for number in session.scalars(app_users)),
+        *(
+            (_IS_INTERVIEW, Envelope.app_user_id.is_(None), Envelope.carrier == device_id)
+            for device_id in session.scalars(tablets)
+        ),
+    ]
+
+
+def _asked(session: Session, wish: Wish) -> list[ColumnElement[bool]]:
+    """Return what a wish asks of each row beside what leads to it."""
+    asked: list[ColumnElement[bool]] = []
+    if wish.state == OPEN:
+        asked.append(Envelope.state == OPENED)
+    if wish.person is not None:
+        sources = _by_source(session, Scope(), wish.person)
+        asked.append(or_(Envelope.sequence < 0, *(and_(*source[1:]) for source in sources)))
+    if wish.form_id is not None or wish.project is not None:
+        asked.append(_is_of_form(session, wish))
+    if wish.day is not None:
+        asked += _on_day(session, wish.day)
+    return asked
+
+
+def _wanted_versions(wish: Wish) -> ColumnElement[bool]:
+    wanted: list[ColumnElement[bool]] = [true()]
+    if wish.form_id is not None:
+        wanted.append(FormVersion.form_id == wish.form_id)
+    if wish.project is not None:
+        wanted.append(FormVersion.form_id.in_(select(Form.form_id).where(Form.project_id == wish.project)))
+    return and_(*wanted)
+
+
+def _is_of_form(session: Session, wish: Wish) -> ColumnElement[bool]:
+    """Say of an envelope whether its form is wanted; one that came before its form was published says so inside."""
+    hashes = _hashes(session, Scope(), wish)
+    opened = select(Revision.revision_id).where(
+        Revision.envelope_id == Envelope.envelope_id, Revision.form_version_hash.in_(hashes)
+    )
+    ways = [Envelope.form_version_hash.in_(hashes), and_(Envelope.form_version_hash == NO_HASH, exists(opened))]
+    if wish.form_id is not None:
+        ways.append(Envelope.form_named.startswith(f"{wish.form_id} ", autoescape=True))
+    elif wish.project is not None:
+        ways.append(and_(_IS_UNOPENED, visible_envelopes(Scope(projects=frozenset({wish.project})))))
+    return or_(*ways)
+
+
+def _on_day(session: Session, day: date) -> list[ColumnElement[bool]]:
+    begin = datetime.combine(day, time(), UTC)
+    is_then = and_(Envelope.received_at >= begin, Envelope.received_at < begin + timedelta(days=1))
+    ends = select(func.min(Envelope.sequence), func.max(Envelope.sequence)).where(_IS_INTERVIEW, is_then)
+    row = session.execute(ends).first()
+    return [is_then] if row is None or row[0] is None else [is_then, Envelope.sequence.between(*row)]
+
+
+def _of_state(state: str) -> Conditions:
+    if state == WAITING:
+        return (_IS_INTERVIEW, _IS_UNOPENED, Envelope.state != QUARANTINED)
+    if state == QUARANTINE:
+        return (_IS_QUARANTINED,)
+    if state == MEDIA:
+        incomplete = select(Revision.envelope_sequence).join(Wanted, Wanted.instance_id == Revision.instance_id)
+        return (Envelope.sequence.in_(incomplete.where(~Wanted.is_here)),)
+    current = select(Revision.envelope_sequence).join(Interview, Interview.current_revision_id == Revision.revision_id)
+    if state == CONFLICT:
+        return (Envelope.sequence.in_(current.where(_IS_UNSETTLED, _has_conflict())),)
+    held = current.where(_IS_UNSETTLED, Interview.holds != "")
+    checked = (
+        current.join(InterviewCheck, InterviewCheck.revision_id == Revision.revision_id)
+        .where(InterviewCheck.holds != literal_column("''"), open_check_holds() != "")
+    )  # fmt: skip
+    return (or_(Envelope.sequence.in_(held), Envelope.sequence.in_(checked)),)
+
+
+def _has_conflict() -> ColumnElement[bool]:
+    return Interview.state.not_in(("current", "incomplete-history"))

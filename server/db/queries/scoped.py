@@ -1,0 +1,112 @@
+"""The rows that an account may see, as conditions on them: the one place where a scope becomes SQL.
+
+A row belongs to the project of its form; of a form that nobody has published, to the project of whoever brought it. Who
+brought it is an app user of ODK Collect or an enrolled tablet: its team and its enumerator are the row's. An interview
+belongs to everybody who brought one of its revisions, for whoever sees less than the whole graph sees something wrong.
+A drawn household is seen through who visits it: it belongs wherever its enumerator has a tablet or an app user.
+"""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, false, or_, select, true
+
+from server.db.scope import Scope
+from server.db.tables import AppUser, Device, DrawnHousehold, Envelope, Form, FormVersion, Interview, Project, Revision
+
+
+def visible_projects(scope: Scope) -> ColumnElement[bool]:
+    """Say of a Project whether an account of this scope sees it."""
+    return _of_projects(Project.project_id, scope)
+
+
+def visible_forms(scope: Scope) -> ColumnElement[bool]:
+    """Say of a Form whether an account of this scope sees it: forms have a project, but neither team nor enumerator."""
+    return _of_projects(Form.project_id, scope)
+
+
+def visible_versions(scope: Scope) -> ColumnElement[bool]:
+    """Say of a FormVersion whether an account of this scope sees it."""
+    if scope.projects is None:
+        return true()
+    return FormVersion.form_id.in_(select(Form.form_id).where(visible_forms(scope)))
+
+
+def visible_devices(scope: Scope) -> ColumnElement[bool]:
+    """Say of a Device whether an account of this scope sees it."""
+    return _of(Device, scope)
+
+
+def visible_app_users(scope: Scope) -> ColumnElement[bool]:
+    """Say of an AppUser whether an account of this scope sees it."""
+    return _of(AppUser, scope)
+
+
+def visible_envelopes(scope: Scope) -> ColumnElement[bool]:
+    """Say of an Envelope whether an account of this scope sees it, whatever its kind and state."""
+    return and_(_in_projects(scope), _brought(Scope(team=scope.team, enumerator=scope.enumerator)))
+
+
+def visible_interviews(scope: Scope) -> ColumnElement[bool]:
+    """Say of an Interview whether an account of this scope sees it."""
+    conditions: list[ColumnElement[bool]] = []
+    if scope.projects is not None:
+        conditions.append(Interview.form_id.in_(select(Form.form_id).where(visible_forms(scope))))
+    if scope.team is not None or scope.enumerator is not None:
+        brought = _brought(Scope(team=scope.team, enumerator=scope.enumerator))
+        revision = select(Revision.revision_id).join(Envelope, Envelope.envelope_id == Revision.envelope_id)
+        # It names what it correlates with: left to itself, the subquery would look at all interviews at once.
+        conditions.append(
+            exists(revision.where(Revision.interview_id == Interview.interview_id, brought).correlate(Interview))
+        )
+    return and_(true(), *conditions)
+
+
+def visible_households(scope: Scope) -> ColumnElement[bool]:
+    """Say of a DrawnHousehold whether an account of this scope sees it."""
+    conditions: list[ColumnElement[bool]] = []
+    if scope.enumerator is not None:
+        conditions.append(DrawnHousehold.enumerator == scope.enumerator)
+    if scope.projects is not None or scope.team is not None:
+        conditions.append(works_for(DrawnHousehold.enumerator, scope))
+    return and_(true(), *conditions)
+
+
+def works_for(enumerator: Any, scope: Scope) -> ColumnElement[bool]:
+    """Say of a column with codes of enumerators whether one has a tablet or an app user in this scope."""
+    tablets = select(Device.enumerator).where(visible_devices(scope))
+    app_users = select(AppUser.enumerator).where(visible_app_users(scope))
+    return or_(enumerator.in_(tablets), enumerator.in_(app_users))
+
+
+def _in_projects(scope: Scope) -> ColumnElement[bool]:
+    """Say of an Envelope whether its form is of these projects, or else whoever brought it is."""
+    if scope.projects is None:
+        return true()
+    versions = select(FormVersion.hash).where(visible_versions(scope))
+    is_unknown = or_(Envelope.form_version_hash.is_(None), Envelope.form_version_hash.not_in(select(FormVersion.hash)))
+    return or_(Envelope.form_version_hash.in_(versions), and_(is_unknown, _brought(Scope(projects=scope.projects))))
+
+
+def _brought(scope: Scope) -> ColumnElement[bool]:
+    """Say of an Envelope whether an app user or a tablet of this scope brought it."""
+    if scope == Scope():
+        return true()
+    return or_(
+        Envelope.app_user_id.in_(select(AppUser.app_user_id).where(visible_app_users(scope))),
+        Envelope.carrier.in_(select(Device.device_id).where(visible_devices(scope))),
+    )
+
+
+def _of(table: type[Device] | type[AppUser], scope: Scope) -> ColumnElement[bool]:
+    conditions = [_of_projects(table.project_id, scope)]
+    if scope.team is not None:
+        conditions.append(table.team == scope.team)
+    if scope.enumerator is not None:
+        conditions.append(table.enumerator == scope.enumerator)
+    return and_(*conditions)
+
+
+def _of_projects(column: Any, scope: Scope) -> ColumnElement[bool]:
+    if scope.projects is None:
+        return true()
+    return column.in_(sorted(scope.projects)) if scope.projects else false()

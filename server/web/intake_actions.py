@@ -1,0 +1,115 @@
+"""What a click on the intake changes: releases, settled holds, chosen versions, reviews. Each is a form of its page.
+
+Whoever may not see a submission cannot decide about it: to them it is not there.
+"""
+
+from flask import Blueprint, redirect, request, url_for
+from werkzeug.wrappers import Response
+
+from server.clock import utc_now
+from server.context import caller, current, roles
+from server.errors import BadRequest, NotFound
+from server.folding.holds import REASSIGN
+from server.services import read_submission, resolve_conflict, review_interview, settle_hold
+from server.services.read_submission import Submission
+from server.web.form_tokens import is_ours
+from server.web.intake_messages import intake_word
+from server.web.intake_pages import READERS, recent_counts, shown_rows
+from server.web.pages import page_language, protect
+
+blueprint = Blueprint("intake_actions", __name__, url_prefix="/intake")
+blueprint.after_request(protect)
+
+
+@blueprint.post("/<name>/release")
+@roles("manager")
+def release(name: str) -> Response:
+    """Let a quarantined submission be opened."""
+    held = _found(name).quarantined
+    if not held:
+        raise NotFound("nothing of this submission is in quarantine any more")
+    with current().database.transaction() as session:
+        for one in held:
+            settle_hold.release_quarantined(session, envelope_id=one.envelope_id, user=caller().name, now=utc_now())
+    return _done(name, "release")
+
+
+@blueprint.post("/<name>/settle")
+@roles(*READERS)
+def settle(name: str) -> Response:
+    """Settle the hold of an interview."""
+    interview_id, verdict = _interview(_found(name)), request.form.get("verdict", "")
+    key = request.form.get("household_key", "").strip()
+    with current().database.transaction() as session:
+        settle_hold.settle(
+            session,
+            keystore=current().keystore,
+            interview_id=interview_id,
+            verdict=verdict,
+            household_key=key if verdict == REASSIGN else None,
+            note=request.form.get("note", ""),
+            user=caller().name,
+            now=utc_now(),
+        )
+    return _done(name, "settle")
+
+
+@blueprint.post("/<name>/versions")
+@roles(*READERS)
+def resolve(name: str) -> Response:
+    """Choose the version of an interview that counts."""
+    found = _found(name)
+    with current().database.transaction() as session:
+        resolve_conflict.resolve(
+            session,
+            keystore=current().keystore,
+            interview_id=_interview(found),
+            chosen=read_submission.head_of(found, request.form.get("chosen", "")),
+            note=request.form.get("note", ""),
+            user=caller().name,
+            now=utc_now(),
+        )
+    return _done(name, "resolve")
+
+
+@blueprint.post("/<name>/review")
+@roles(*READERS)
+def review(name: str) -> Response:
+    """Approve or reject an interview."""
+    found = _found(name)
+    with current().database.transaction() as session:
+        review_interview.review(
+            session,
+            keystore=current().keystore,
+            interview_id=_interview(found),
+            verdict=request.form.get("verdict", ""),
+            note=request.form.get("note", ""),
+            user=caller().name,
+            now=utc_now(),
+        )
+    return _done(name, "review")
+
+
+def _found(name: str) -> Submission:
+    """Return the submission that a form of ours is about.
+
+    Raises:
+        BadRequest: the form is not of a page of this session; nothing was changed.
+        NotFound: there is none that this account sees.
+    """
+    request.max_content_length = 64 << 10
+    if not is_ours(request.form.get("form_token", "")):
+        raise BadRequest(intake_word(page_language(), "form_old"))
+    with current().database.read() as session:
+        return read_submission.find(session, shown_rows(), name)
+
+
+def _interview(found: Submission) -> bytes:
+    if found.interview_id is None:
+        raise BadRequest("it is not opened yet: there is nothing to decide about")
+    return found.interview_id
+
+
+def _done(name: str, what: str) -> Response:
+    recent_counts().forget()
+    return redirect(url_for("intake.submission", name=name, done=what, lang=request.args.get("lang")), 303)

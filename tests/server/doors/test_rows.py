@@ -1,0 +1,236 @@
+"""Whose rows a route shows: for every route that takes or lists rows, made from the route map."""
+
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.routing import Rule
+from werkzeug.test import TestResponse
+
+from server.context import Context, access_of
+from tests.server.doors.two_projects import ABROAD, FORM_TOKEN, OWN, TEAM, VIEWERS, make_world, viewer
+
+
+@dataclass(frozen=True)
+class Listing:
+    """It shows rows: those of others never, and `shows` of one's own, so that the test is not about an empty page."""
+
+    shows: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Its address names a row: one of others is not there, whatever the body says."""
+
+    json: dict[str, Any] = field(default_factory=dict)
+    query: str = ""
+    content: str | None = None
+    media_type: str | None = None
+
+
+@dataclass(frozen=True)
+class NoRows:
+    """It shows no rows of projects, teams or enumerators, and why that is so."""
+
+    why: str
+
+
+ADMINISTRATORS = NoRows("administrators see everything")
+OWN_ACCOUNT = NoRows("about the caller alone")
+PUBLISHED = NoRows("figures of the one survey that is estimated; drafts are tested beside")
+UPLOAD = NoRows("a file is examined: what its form_id may touch is tested beside")
+
+ROUTES: dict[str, Listing | Naming | NoRows] = {
+    "GET /account": OWN_ACCOUNT,
+    "POST /account/password": OWN_ACCOUNT,
+    "POST /account/project": NoRows("a choice among what is seen anyway"),
+    "GET /api/v1/app-users": Listing((OWN.app_user,)),
+    "POST /api/v1/app-users": Naming({"name": "new", "project_id": 2}),
+    "GET /api/v1/app-users/<int:app_user_id>": Naming(),
+    "DELETE /api/v1/app-users/<int:app_user_id>": Naming(),
+    "PUT /api/v1/app-users/<int:app_user_id>/forms": Naming({"forms": None}),
+    "POST /api/v1/app-users/<int:app_user_id>/settings": Naming(),
+    "GET /api/v1/entity-lists": Listing((OWN.entity_list,)),
+    "POST /api/v1/entity-lists": Naming({"name": "new", "project": 2}),
+    "GET /api/v1/entity-lists/<int:list_id>": Naming(),
+    "PATCH /api/v1/entity-lists/<int:list_id>": Naming(),
+    "GET /api/v1/entity-lists/<int:list_id>/entities": Naming(),
+    "POST /api/v1/entity-lists/<int:list_id>/entities": Naming({"entities": [{"label": "new"}]}),
+    "GET /api/v1/entity-lists/<int:list_id>/entities/<uuid:entity_id>": Naming(),
+    "PATCH /api/v1/entity-lists/<int:list_id>/entities/<uuid:entity_id>": Naming({"label": "other"}),
+    "DELETE /api/v1/entity-lists/<int:list_id>/entities/<uuid:entity_id>": Naming(),
+    "POST /api/v1/entity-lists/<int:list_id>/entities/<uuid:entity_id>/restore": Naming(),
+    "GET /api/v1/entity-lists/<int:list_id>/export.csv": Naming(),
+    "POST /api/v1/entity-lists/<int:list_id>/import": Naming(content="label\nnew\n", media_type="text/csv"),
+    "GET /api/v1/fieldwork/progress": Listing((OWN.psu, OWN.enumerator)),
+    "GET /api/v1/findings": Listing((OWN.interviews[1],)),
+    "GET /api/v1/findings/<interview_id>": Naming(),
+    "GET /api/v1/forms": Listing(("ours",)),
+    "GET /api/v1/forms/<form_id>": Naming(),
+    "GET /api/v1/forms/<form_id>/codebook": Naming(),
+    "GET /api/v1/forms/<form_id>/difference": Naming(query="?from=1&to=1"),
+    "PUT /api/v1/forms/<form_id>/policy": Naming({"needs_approval": True}),
+    "POST /api/v1/forms/<form_id>/versions": Naming(query="?filename=f.xml"),
+    "GET /api/v1/forms/<form_id>/versions/<version>": Naming(),
+    "POST /api/v1/forms/<form_id>/versions/<version>/approval": Naming(),
+    "GET /api/v1/forms/<form_id>/versions/<version>/codebook": Naming(),
+    "GET /api/v1/forms/<form_id>/versions/<version>/events": Naming(),
+    "GET /api/v1/forms/<form_id>/versions/<version>/manifest": Naming(),
+    "GET /api/v1/forms/<form_id>/versions/<version>/media/<name>": Naming(),
+    "GET /api/v1/forms/<form_id>/versions/<version>/questionnaire": Naming(),
+    "POST /api/v1/forms/<form_id>/versions/<version>/state": Naming({"state": "closed", "note": "n"}),
+    "POST /api/v1/interviews/<path:instance_id>/resolve": Naming({"chosen": "x"}),
+    "POST /api/v1/interviews/<path:instance_id>/settle": Naming({"verdict": "keep"}),
+    "GET /api/v1/microdata.csv": PUBLISHED,
+    "GET /api/v1/projects": Listing(("Survey",)),
+    "POST /api/v1/projects": ADMINISTRATORS,
+    "PATCH /api/v1/projects/<int:project_id>": ADMINISTRATORS,
+    "GET /api/v1/submissions": Listing(OWN.interviews),
+    "GET /api/v1/submissions/<path:instance_id>": Naming(),
+    "GET /api/v1/submissions/<path:instance_id>/attachments": Naming(),
+    "GET /api/v1/submissions/<path:instance_id>/attachments/<name>": Naming(),
+    "GET /api/v1/submissions/<path:instance_id>/raw": Naming(),
+    "POST /api/v1/submissions/<path:instance_id>/release": Naming(),
+    "POST /api/v1/submissions/<path:instance_id>/review": Naming({"verdict": "approved"}),
+    "GET /api/v1/submissions/<path:instance_id>/xml": Naming(),
+    "GET /api/v1/users": ADMINISTRATORS,
+    "POST /api/v1/users": ADMINISTRATORS,
+    "PUT /api/v1/users/me/password": OWN_ACCOUNT,
+    "GET /api/v1/users/<int:user_id>": ADMINISTRATORS,
+    "PATCH /api/v1/users/<int:user_id>": ADMINISTRATORS,
+    "POST /api/v1/users/<int:user_id>/password": ADMINISTRATORS,
+    "GET /api/v1/users/<int:user_id>/tokens": ADMINISTRATORS,
+    "POST /api/v1/users/<int:user_id>/tokens": ADMINISTRATORS,
+    "DELETE /api/v1/users/<int:user_id>/tokens/<token_id>": ADMINISTRATORS,
+    "GET /app-users": Listing((OWN.app_user,)),
+    "POST /app-users": Naming({"name": "new", "enumerator": "1", "mode": "survey", "project": "2"}),
+    "GET /app-users/<int:app_user_id>": Naming(),
+    "POST /app-users/<int:app_user_id>/code": Naming(),
+    "POST /app-users/<int:app_user_id>/forms": Naming(),
+    "POST /app-users/<int:app_user_id>/revocation": Naming(),
+    "GET /fieldwork": Listing((OWN.psu, OWN.enumerator)),
+    "GET /forms": Listing(("ours",)),
+    "GET /forms/<form_id>/<version>.<kind>": Naming(),
+    "POST /forms/<form_id>/policy": Naming(),
+    "GET /forms/<form_id>/versions/<version>": Naming(),
+    "POST /forms/<form_id>/versions/<version>/approval": Naming(),
+    "POST /forms/<form_id>/versions/<version>/state": Naming(),
+    "GET /forms/check": NoRows("leads to the list"),
+    "POST /forms/check": UPLOAD,
+    "GET /forms/publish": NoRows("leads to the list"),
+    "POST /forms/publish": UPLOAD,
+    "GET /intake": Listing((OWN.enumerator,)),
+    "GET /intake/<name>": Naming(),
+    "GET /intake/<name>/answers": Naming(),
+    "POST /intake/<name>/release": Naming(),
+    "POST /intake/<name>/review": Naming({"verdict": "approved"}),
+    "POST /intake/<name>/settle": Naming({"verdict": "keep"}),
+    "GET /intake/<name>/versions": Naming(),
+    "POST /intake/<name>/versions": Naming({"chosen": "x"}),
+    "GET /people": ADMINISTRATORS,
+    "POST /people": ADMINISTRATORS,
+    "POST /people/projects": ADMINISTRATORS,
+    "POST /people/projects/<int:project_id>": ADMINISTRATORS,
+    "GET /people/<int:user_id>": ADMINISTRATORS,
+    "POST /people/<int:user_id>": ADMINISTRATORS,
+    "POST /people/<int:user_id>/access": ADMINISTRATORS,
+    "POST /people/<int:user_id>/password": ADMINISTRATORS,
+    "POST /people/<int:user_id>/tokens": ADMINISTRATORS,
+    "POST /people/<int:user_id>/tokens/<token_id>/revocation": ADMINISTRATORS,
+}
+"""Every route of roles → what of the world it must not show; a route that is not here fails the test."""
+
+
+def routes(app: Flask) -> dict[str, Rule]:
+    """Return the rule of every route of roles, by method and address."""
+    return {
+        f"{method} {rule.rule}": rule
+        for rule in app.url_map.iter_rules()
+        for method in sorted((rule.methods or set()) - {"OPTIONS", "HEAD"})
+        if rule.endpoint.rpartition(".")[2] != "static"
+        and (access := access_of(app.view_functions[rule.endpoint])) is not None
+        and access.kind == "roles"
+    }
+
+
+def test_every_route_says_whose_rows_it_shows(sqlite_app: Flask) -> None:
+    assert set(routes(sqlite_app)) - set(ROUTES) == set()
+
+
+@pytest.mark.parametrize("role", VIEWERS)
+def test_what_a_route_lists_is_one_s_own(context: Context, app: Flask, role: str) -> None:
+    make_world(context)
+    client = viewer(context, app.test_client(), role)
+    known = routes(app)
+    for name, wanted in ROUTES.items():
+        if not isinstance(wanted, Listing) or not _admits(app, known[name], role):
+            continue
+        answer = client.get(known[name].rule)
+        assert answer.status_code == 200, name
+        assert [mark for mark in VIEWERS[role] if mark in answer.text] == [], name
+        assert [mark for mark in wanted.shows if mark not in answer.text] == [], name
+
+
+@pytest.mark.parametrize("role", VIEWERS)
+def test_what_an_address_names_of_others_is_not_there(context: Context, app: Flask, role: str) -> None:
+    numbers = make_world(context)
+    client = viewer(context, app.test_client(), role)
+    for name, rule in routes(app).items():
+        wanted = ROUTES[name]
+        if not isinstance(wanted, Naming) or not _admits(app, rule, role):
+            continue
+        for place in (ABROAD, TEAM) if role == "supervisor" else (ABROAD,):
+            if place is TEAM and {"form_id", "list_id"} & rule.arguments:
+                continue  # forms and entity lists have a project and no team
+            names = {
+                "form_id": place.form_id, "version": "1", "kind": "xml", "name": "x",
+                "interview_id": place.interviews[1], "instance_id": place.interviews[1],
+                "app_user_id": numbers[place.word], "list_id": 2, "entity_id": uuid.UUID(int=1),
+            }  # fmt: skip
+            if rule.rule.startswith("/intake"):
+                names["name"] = place.interviews[1]
+            answer = _open(app, client, rule, name, wanted, names)
+            assert answer.status_code == 404, (name, place.word, answer.status_code, answer.text[:200])
+            assert [mark for mark in place.marks if mark in answer.text and mark not in answer.request.path] == [], name
+
+
+def test_one_s_own_rows_are_there_under_the_same_addresses(context: Context, app: Flask) -> None:
+    numbers = make_world(context)
+    client = viewer(context, app.test_client(), "supervisor")
+    known = routes(app)
+    names = {"form_id": "ours", "version": "1", "kind": "xml", "name": "x", "interview_id": OWN.interviews[1]}
+    names |= {"instance_id": OWN.interviews[1], "list_id": 1}
+    for name in (
+        "GET /api/v1/app-users/<int:app_user_id>",
+        "GET /api/v1/findings/<interview_id>",
+        "GET /api/v1/forms/<form_id>/versions/<version>",
+        "GET /api/v1/entity-lists/<int:list_id>",
+        "GET /api/v1/submissions/<path:instance_id>",
+        "GET /api/v1/submissions/<path:instance_id>/xml",
+        "GET /forms/<form_id>/versions/<version>",
+        "GET /intake/<name>",
+        "GET /intake/<name>/answers",
+    ):
+        if known[name].rule.startswith("/intake"):
+            names["name"] = OWN.interviews[1]
+        answer = _open(app, client, known[name], name, Naming(), names | {"app_user_id": numbers["own"]})
+        assert answer.status_code == 200, name
+
+
+def _admits(app: Flask, rule: Rule, role: str) -> bool:
+    access = access_of(app.view_functions[rule.endpoint])
+    return access is not None and access.admits(role)
+
+
+def _open(app: Flask, client: Any, rule: Rule, name: str, wanted: Naming, names: dict[str, Any]) -> TestResponse:
+    values = {argument: names[argument] for argument in rule.arguments}
+    path = app.url_map.bind("localhost").build(rule.endpoint, values, method=name.partition(" ")[0])
+    is_page = not rule.rule.startswith("/api/")
+    body: dict[str, Any] = {"data": wanted.json | {"form_token": FORM_TOKEN}} if is_page else {"json": wanted.json}
+    if wanted.content is not None:
+        body = {"data": wanted.content, "content_type": wanted.media_type}
+    method = name.partition(" ")[0]
+    answer: TestResponse = client.open(path + wanted.query, method=method, **({} if method == "GET" else body))
+    return answer
