@@ -5,12 +5,13 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from server.cli.gunicorn_server import PAUSE_SECONDS, Helper
+from server.cli.gunicorn_server import PAUSE_SECONDS, Helper, Office, ServeOptions
 from tests.server.cli.conftest import Shell
 
 
@@ -110,3 +111,16 @@ def test_a_helper_that_fails_at_once_is_not_started_all_the_time() -> None:
     helper.keep_running()
     assert helper._process is not first
     helper.stop()
+
+
+def test_a_tablet_may_ask_about_a_thousand_entities_in_one_address() -> None:
+    from gunicorn.http.errors import LimitRequestLine
+    from gunicorn.http.parser import RequestParser
+
+    office = Office(ServeOptions(bind="127.0.0.1:0", processes=1, threads=1, worker=None))
+    ids = ",".join(str(uuid.UUID(int=number, version=4)) for number in range(1000))
+    asked = f"GET /integrity?id={ids}&deviceID=x HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    request = next(RequestParser(office.cfg, iter([asked]), ("127.0.0.1", 1)))
+    assert request.query.count(",") == 999
+    with pytest.raises(LimitRequestLine):
+        next(RequestParser(office.cfg, iter([asked.replace(b"deviceID", b"x" * 70_000)]), ("127.0.0.1", 1)))
