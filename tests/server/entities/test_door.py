@@ -228,6 +228,12 @@ def test_a_program_of_the_manager_works_with_lists(door: Door, sqlite_context: C
         f"{base}/entities", json={"entities": [{"label": "", "properties": {"x": "N"}}]}, headers=manager
     )
     assert (wrong.status_code, len(wrong.json["errors"])) == (422, 2)
+    for text in ("a\0b", "\ud800", "x" * 10_001):
+        tiel = {"label": "Tiel", "properties": {"district": text}}
+        keyed = {"label": "Tiel", "properties": {text: "N"}}
+        for odd in ({"entities": [tiel]}, {"entities": [keyed]}, {"entities": [{"label": "Tiel"}], "note": text}):
+            assert client.post(f"{base}/entities", json=odd, headers=manager).status_code == 400
+        assert client.post("/api/v1/entity-lists", json={"name": text}, headers=manager).status_code == 400
     assert client.post(f"{base}/entities", json={"entities": []}, headers=manager).status_code == 400
     changed = client.patch(f"{base}/entities/{one}", json={"label": "Tiel Nord"}, headers=manager)
     assert changed.json["label"] == "Tiel Nord"
