@@ -54,14 +54,10 @@ def token(sqlite_context: Context) -> str:
 
 
 def make_token(context: Context, name: str = "tablet 12", language: str = "") -> str:
-    from sqlalchemy import update
-
-    from server.db.tables import AppUser
-
     with context.database.transaction() as session:
-        made = app_users.create_app_user(session, name=name, enumerator="0012", user="manager", now=NOW)
-        session.execute(update(AppUser).where(AppUser.name == name).values(language=language))
-    return made
+        return app_users.create_app_user(
+            session, name=name, enumerator="0012", user="manager", now=NOW, language=language
+        )
 
 
 def test_every_file_becomes_an_envelope_of_its_own_beside_the_instance(
