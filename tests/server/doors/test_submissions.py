@@ -26,7 +26,7 @@ from server.db.tables import Certificate, Envelope
 from server.errors import Maintenance
 from server.keystore import KeyStore
 from server.microdata import Microdata
-from server.services import app_users
+from server.services import app_users, settle_hold
 from sync_protocol.constants import Kind
 from sync_protocol.envelope import NO_HASH
 from tests.office import BOUNDARY, MULTIPART, NOW, multipart, publish, stored
@@ -200,6 +200,11 @@ def test_a_revoked_app_user_is_noticed_at_once_and_its_files_go_to_quarantine_to
         ("quarantined", "after-revocation"),
         ("quarantined", "after-revocation"),
     ]
+    with context.database.transaction() as session:
+        settle_hold.release_quarantined(
+            session, envelope_id=hashlib.sha256(stored(context)[2][3]).digest(), user="manager", now=NOW
+        )
+    assert [(state, why) for _, state, why, _ in stored(context)][2:] == [("received", "released")] * 2
 
 
 def test_the_certificate_and_the_epoch_are_stored_with_the_first_submission(
