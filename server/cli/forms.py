@@ -47,6 +47,7 @@ Examples:
 @click.option("--media", type=FILE, multiple=True, metavar="FILE", help="A file that the form asks for; repeat it.")
 @click.option("--media-folder", type=FOLDER, metavar="DIR", help="A folder of such files.")
 @click.option("--note", default="", metavar="TEXT", help="Why this version, for whoever reads the list later.")
+@click.option("--encrypt", is_flag=True, help="ODK Collect encrypts to the newest key of `passerelle odk-key list`.")
 @project_option
 @click.option("--dry-run", is_flag=True, help="Say what it would come to; store nothing.")
 @language_option
@@ -61,6 +62,8 @@ def publish(desk: Desk, /, source: str, **options: Any) -> None:
     language, as_json = chosen_language(options["lang"]), bool(options["as_json"])
     with desk.context() as context, _explained(language, as_json=as_json):
         prepared = _prepare(source, options)
+        if options["encrypt"]:
+            prepared = _encrypted(context, prepared)
         examined, rehearsal = _examine(context, prepared, options["project"], with_rehearsal=options["dry_run"])
         if options["dry_run"]:
             told = examined.members(rehearsal)
@@ -202,6 +205,18 @@ def _prepare(source: str, options: Mapping[str, Any]) -> "Prepared":
             map_content=None if declared is None else declared.read_bytes(),
             map_name="map.csv" if declared is None else declared.name,
         )
+
+
+def _encrypted(context: "Context", prepared: "Prepared") -> "Prepared":
+    """Return the form as one that ODK Collect encrypts to the newest key."""
+    from server.db.queries import odk_keys
+    from server.services import publish_form
+
+    with context.database.read() as session:
+        keys = odk_keys.every(session)
+    if not keys:
+        raise Refusal("there is no key to encrypt to: make one with `passerelle odk-key create`, or import your own.")
+    return publish_form.encrypted(prepared, keys[0].public_key)
 
 
 def _media(files: tuple[Path, ...], folder: Path | None) -> "list[Medium]":

@@ -6,6 +6,7 @@ import click
 
 from server.cli.desk import Desk, actor, json_option, pass_desk, print_json, print_table
 from server.cli.edge import Refusal
+from server.cli.form_report import chosen_language, language_option
 
 if TYPE_CHECKING:
     from server.keystore import KeyStore
@@ -88,12 +89,14 @@ def quarantine() -> None:
     """See and release envelopes that could not be opened or trusted."""
 
 
-@quarantine.command("list", epilog="\b\nExample:\n  passerelle quarantine list\n")
+@quarantine.command("list", epilog="\b\nExample:\n  passerelle quarantine list --lang fr\n")
+@language_option
 @json_option
 @pass_desk
-def list_quarantine(desk: Desk, as_json: bool) -> None:
+def list_quarantine(desk: Desk, lang: str | None, as_json: bool) -> None:
     """List quarantined envelopes with the reason; each is kept byte for byte."""
     from server.db.queries import opening
+    from server.folding.reasons import reason_text
 
     with desk.context() as context, context.database.read() as session:
         found = opening.quarantined(session)
@@ -102,6 +105,9 @@ def list_quarantine(desk: Desk, as_json: bool) -> None:
         return
     rows = [(one.sequence, one.envelope_id.hex(), one.reason, one.carrier, one.received_at) for one in found]
     print_table("Quarantine", ("number", "envelope", "reason", "brought by", "received"), rows, numbers=("number",))
+    for code in sorted({one.reason or "" for one in found}):
+        text = reason_text(code, chosen_language(lang))
+        click.echo(f"{code}: {text.what} {text.remedy}")
 
 
 @quarantine.command(epilog="\b\nExample:\n  passerelle quarantine release 9f2c…\n")

@@ -18,6 +18,7 @@ _FORM: Final = (
     ),
     Rule("repeated-node", "error", "A question that the form asks once stands there more often; the first answer counts.", "Une question posée une fois figure plusieurs fois ; la première réponse compte."),
     Rule("unreadable", "error", "The stored envelope could not be opened again: run passerelle verify.", "L'enveloppe enregistrée n'a pas pu être rouverte : lancer passerelle verify."),
+    Rule("odk-signature-invalid", "error", "The media of an encrypted interview are not those that ODK Collect signed with it: one was cut or exchanged.", "Les médias d'un entretien chiffré ne sont pas ceux qu'ODK Collect a signés avec lui : l'un a été coupé ou échangé."),
     Rule("unforeseen", "error", "Checking met an error that nobody foresaw; the log of the server says where.", "Le contrôle a rencontré une erreur imprévue ; le journal du serveur dit où."),
 )  # fmt: skip
 

@@ -28,7 +28,7 @@ from server.db.queries.checks import CheckRow, CurrentRevision
 from server.db.queries.opening import StoredEnvelope
 from server.errors import KeyStoreLocked
 from server.folding.batches import without_collector
-from server.folding.encrypted import EncryptedFiles
+from server.folding.encrypted import SIGNATURE_INVALID, EncryptedFiles, are_media_signed
 from server.folding.material import Material
 from server.folding.opener import Opener, ReadInterview
 from server.folding.surroundings import END, Office, basis_of, moment_of
@@ -222,6 +222,7 @@ class Checker:
         # Where the tablet told no time at all, the door's stamp stands in: it is part of the envelope, and for ever.
         now = device_time or moment_of(read.manifest.device_time) or datetime.fromtimestamp(0, UTC)
         found = [CheckFinding(one.code, _SEVERITIES[one.severity], one.path) for one in answers.findings]
+        found += self._unsigned(revision, read)
         rules = check(read.definition, read.instance, now=now)
         found += [CheckFinding(one.code, _SEVERITIES[one.severity], one.path) for one in rules]
         if revision.form_id == FORM_ID:
@@ -234,6 +235,14 @@ class Checker:
             )
             found += check_interview(answers.analysis, around)
         return found
+
+    def _unsigned(self, revision: CurrentRevision, read: ReadInterview) -> tuple[CheckFinding, ...]:
+        """Compare the media of an encrypted interview with what was signed; done anew whenever one of them comes."""
+        files, encrypted = self.opener.files, read.encrypted
+        if files is None or encrypted is None or not encrypted.manifest.files:
+            return ()
+        is_so = are_media_signed(encrypted, revision.instance_id, files=files, keystore=self.opener.keystore)
+        return (CheckFinding(SIGNATURE_INVALID, "error", ""),) if is_so is False else ()
 
 
 def _device_time(read: ReadInterview, answers: Mapping[str, Any]) -> datetime | None:

@@ -6,6 +6,7 @@ files of the XML's name are all tried, by the hash of what came: one that was cu
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice, product
 from typing import Final, Self
 
 from sqlalchemy.orm import Session
@@ -27,6 +28,7 @@ from sync_protocol.errors import EnvelopeError
 SIGNATURE_INVALID: Final = "odk-signature-invalid"
 XML_BYTES: Final = (1 << 20) + 4096
 """Of the sealed, encrypted XML of one instance, which has 1 MiB at most."""
+COMBINATIONS: Final = 64
 MEDIA: Final = 1000
 """Files in one submission: a hostile manifest must not cost seconds."""
 
@@ -87,11 +89,13 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Decrypted:
-    """A clear instance, its XML, and its files with what opens each."""
+    """A clear instance, its XML, its files with what opens each, and what says whether they are all whole."""
 
     instance: Instance
     xml: bytes
     wanted: tuple[Wanted, ...]
+    manifest: Manifest
+    key: OdkKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +173,36 @@ def decrypt(
             last = error
             continue
         if _is_whole(manifest, clear, xml, key):
-            return Decrypted(clear, xml, _wanted(manifest, file_keys))
+            return Decrypted(clear, xml, _wanted(manifest, file_keys), manifest, key)
         last = EnvelopeError(SIGNATURE_INVALID, "the encrypted instance is not the one that was signed")
     raise last
+
+
+def are_media_signed(found: Decrypted, instance_id: bytes, *, files: EncryptedFiles, keystore: KeyStore) -> bool | None:
+    """Say whether the media of a submission are those that were signed with it; None while one is missing.
+
+    Several files of one name are tried in the order of their hashes, so many as a repeat or two make.
+    """
+    came = sorted(files.attachments(instance_id), key=lambda row: row.blob_sha256)
+    digests: list[list[str]] = []
+    for one in found.wanted[:-1]:
+        rows = [row for row in came if row.name_tag == keystore.medium_tag(instance_id, one.name)]
+        if not rows:
+            return None
+        digests.append([_md5(row, FileKey(*one.opens[0]), files, keystore) for row in rows])
+    xml = media.md5_of([found.xml])
+    return any(
+        found.key.is_signature(found.manifest.signature, found.manifest.signed_text([*chosen, xml]))
+        for chosen in islice(product(*digests), COMBINATIONS)
+    )
+
+
+def _md5(row: AttachmentRow, file_key: FileKey, files: EncryptedFiles, keystore: KeyStore) -> str:
+    sealed = media.sealed_chunks(row.envelope_id, row.blob_sha256, row.sealed, keystore=keystore, blobs=files.blobs)
+    try:
+        return media.md5_of(odk.plain_chunks(sealed, file_key))
+    except EnvelopeError:
+        return ""
 
 
 def _key(public_key: str, files: EncryptedFiles, keystore: KeyStore) -> OdkKey:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from server.blobs import Blobs
 from server.db.queries import attachments as queries
-from server.db.queries import interviews
+from server.db.queries import checks, interviews
 from server.db.queries.attachments import AttachmentRow, WantedRow
 from server.keystore import KeyStore, odk
 from server.keystore.odk import FileKey
@@ -160,6 +160,7 @@ def settle(session: Session, touched: Collection[bytes], *, keystore: KeyStore) 
     beside = beside_ciphertext(wanted, came, keystore)
     queries.set_beside_ciphertext(session, beside - was_beside, is_beside=True)
     queries.set_beside_ciphertext(session, was_beside - beside, is_beside=False)
+    checks.forget(session, _encrypted(wanted, keystore))  # which look at all that was signed together
     places = places_of(wanted, came, edges, keystore)
     was = {(row.instance_id, row.name_tag): row.is_here for row in wanted}
     changed = {key: place is not None for key, place in places.items() if (place is not None) != was[key]}
@@ -204,13 +205,20 @@ def beside_ciphertext(
     Collect sends them in clear beside the others when it was killed between encrypting and deleting. They stay sealed
     here, and are never taken for the media of the interview.
     """
-    named: dict[bytes, set[bytes]] = {}
-    for row in wanted:
-        named.setdefault(row.instance_id, set()).add(row.name_tag)
-    encrypted = {one for one, tags in named.items() if keystore.medium_tag(one, ENCRYPTED_XML) in tags}
+    encrypted = _encrypted(wanted, keystore)
+    if not encrypted:
+        return frozenset()
+    named = {(row.instance_id, row.name_tag) for row in wanted}
     return frozenset(
-        row.envelope_id for row in came if row.instance_id in encrypted and row.name_tag not in named[row.instance_id]
+        row.envelope_id for row in came if row.instance_id in encrypted and (row.instance_id, row.name_tag) not in named
     )
+
+
+def _encrypted(wanted: Iterable[WantedRow], keystore: KeyStore) -> frozenset[bytes]:
+    """Return the instances whose files ODK Collect has encrypted: they name their XML among them."""
+    named = {(row.instance_id, row.name_tag) for row in wanted}
+    instances = {instance_id for instance_id, _ in named}
+    return frozenset(one for one in instances if (one, keystore.medium_tag(one, ENCRYPTED_XML)) in named)
 
 
 def media_of(session: Session, instance_id: bytes, *, keystore: KeyStore) -> tuple[StoredMedium, ...]:

@@ -29,7 +29,7 @@ from server.db.tables.envelopes import (
     WAITING_FOR_MEDIA,
 )
 from server.errors import KeyStoreLocked
-from server.folding.encrypted import EncryptedFiles, decrypt, is_encrypted
+from server.folding.encrypted import Decrypted, EncryptedFiles, decrypt, is_encrypted
 from server.folding.material import Material
 from server.folding.media import Wanted, attachment_row, wanted_names
 from server.folding.profile import Summary
@@ -63,7 +63,7 @@ class ReadInterview:
     manifest: Manifest
     definition: FormDefinition
     instance: Instance
-    encrypted: tuple[Wanted, ...] = ()
+    encrypted: Decrypted | None = None
 
     @property
     def is_from_door(self) -> bool:
@@ -244,9 +244,10 @@ class Opener:
         definition = self._definition(self._form_version(header, instance))
         self._refuse_retired(stored, definition.hash)
         public_key = definition.metadata.submission.public_key
-        encrypted: tuple[Wanted, ...] = ()
+        encrypted: Decrypted | None = None
         if is_from_door and is_encrypted(instance):
-            instance, encrypted = self._decrypted(instance, header.instance_id, public_key)
+            encrypted = self._decrypted(instance, header.instance_id, public_key)
+            instance = encrypted.instance
         elif is_from_door and public_key and stored.reason != RELEASED:
             raise EnvelopeError(PLAINTEXT, "it came in clear although its form is encrypted")
         if (instance.form_id, instance.version) != (definition.form_id, definition.version):
@@ -263,13 +264,10 @@ class Opener:
             encrypted=encrypted,
         )
 
-    def _decrypted(
-        self, instance: Instance, instance_id: bytes, public_key: str
-    ) -> tuple[Instance, tuple[Wanted, ...]]:
+    def _decrypted(self, instance: Instance, instance_id: bytes, public_key: str) -> Decrypted:
         if self.files is None:
             raise Waits(WAITING_FOR_MEDIA)
-        found = decrypt(instance, instance_id, public_key=public_key, files=self.files, keystore=self.keystore)
-        return found.instance, found.wanted
+        return decrypt(instance, instance_id, public_key=public_key, files=self.files, keystore=self.keystore)
 
     def _refuse_revoked(self, stored: StoredEnvelope, certificate_hash: bytes) -> None:
         """Set aside what came after its device was revoked, whoever carried it: no clock but ours is trusted."""
@@ -327,7 +325,9 @@ class Opener:
             source=(read.manifest.app_user if read.is_from_door else None) or read.certificate.device_id,
             device_time=read.manifest.device_time,
             entities=entities,
-            wanted=wanted_names(attached_names(read.definition, instance), read.encrypted),
+            wanted=wanted_names(
+                attached_names(read.definition, instance), () if read.encrypted is None else read.encrypted.wanted
+            ),
         )
 
     def _certificate(self, digest: bytes) -> DeviceCertificate:

@@ -119,6 +119,16 @@ _CURRENT: Final = (
 )
 
 
+def forget(session: Session, instance_ids: Iterable[bytes]) -> None:
+    """Let the revisions of these instances be checked again."""
+    for chunk in _chunks(sorted(set(instance_ids))):
+        revisions = select(Revision.revision_id).where(Revision.instance_id.in_(chunk))
+        session.execute(delete(InterviewCheck).where(InterviewCheck.revision_id.in_(revisions)))
+        session.execute(
+            update(Interview).where(Interview.current_revision_id.in_(revisions)).values(checked_basis=None)
+        )
+
+
 _CHECKED: Final = (
     update(Interview)
     .where(Interview.current_revision_id == bindparam("checked"))

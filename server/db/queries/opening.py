@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
-from sqlalchemy import and_, bindparam, case, exists, func, or_, select, update
+from sqlalchemy import and_, bindparam, case, exists, func, or_, select, true, update
 from sqlalchemy.orm import Session, aliased
 
 from server.db.queries.forms import DRAFT, RETIRED
@@ -158,12 +158,12 @@ def revocations(session: Session) -> Mapping[bytes, datetime]:
     return {digest: moment for digest, moment in rows if moment is not None}
 
 
-def epoch_bodies(session: Session, hashes: Iterable[bytes]) -> Mapping[bytes, bytes]:
-    """Return epoch envelopes by their id, but those that a person has yet to release."""
+def epoch_bodies(session: Session, hashes: Iterable[bytes], *, with_held: bool = False) -> Mapping[bytes, bytes]:
+    """Return epoch envelopes by their id; those that a person has yet to release for looking only."""
     found: dict[bytes, bytes] = {}
     for chunk in _chunks(sorted(set(hashes))):
         query = select(Envelope.envelope_id, Envelope.body).where(
-            Envelope.envelope_id.in_(chunk), Envelope.kind == Kind.EPOCH, _MAY_OPEN
+            Envelope.envelope_id.in_(chunk), Envelope.kind == Kind.EPOCH, true() if with_held else _MAY_OPEN
         )
         found |= {digest: body for digest, body in session.execute(query)}
     return found

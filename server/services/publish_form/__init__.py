@@ -8,7 +8,7 @@ them its MD5 and SHA-256, never change. `approve`, `change_state` and `set_polic
 from server.services.publish_form.approving import approve, refuse_lone_hand, set_policy
 from server.services.publish_form.changing import change_state
 from server.services.publish_form.examining import Examined, examine
-from server.services.publish_form.preparing import XFORM_BYTES, Prepared, prepare
+from server.services.publish_form.preparing import XFORM_BYTES, Prepared, encrypted, prepare
 from server.services.publish_form.states import TRANSITIONS, Transition
 from server.services.publish_form.storing import PublishedVersion, publish, publish_form
 
@@ -21,6 +21,7 @@ __all__ = [
     "Transition",
     "approve",
     "change_state",
+    "encrypted",
     "examine",
     "prepare",
     "publish",

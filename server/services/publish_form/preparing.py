@@ -1,17 +1,19 @@
 """Read a manager's file with its media and map, and convert it; nothing of the database is asked here."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Final
 
 from forms.archive import SUFFIX, unpack
 from forms.definition import FormDefinition
+from forms.encrypting import with_public_key
 from forms.evolution.declared import MigrationMap, map_of_sheet, read_map
 from forms.media_references import asked_files, check_references
 from forms.package import Medium, check_media, lists_of, package_hash
 from forms.workbook.findings import WorkbookError, WorkbookFinding
 from forms.workbook.lint.catalogue import finding
+from forms.xform import XFormError
 from forms.xlsform import Conversion, convert
 from server.errors import WorkbookInvalid
 from server.services.publish_form.members import finding_members
@@ -76,6 +78,23 @@ def prepare(
         return _prepare(workbook, filename, tuple(media), map_content, map_name)
     except WorkbookError as error:
         raise invalid(error.findings) from None
+
+
+def encrypted(prepared: Prepared, public_key: str) -> Prepared:
+    """Return the same form as one whose interviews ODK Collect encrypts to a key; of another hash, for ever.
+
+    Raises:
+        WorkbookInvalid: the form has no instanceID, without which Collect would send in clear.
+    """
+    try:
+        xform = with_public_key(prepared.conversion.xform, public_key)
+    except XFormError as error:
+        raise WorkbookInvalid(error.message, findings=[]) from None
+    return replace(
+        prepared,
+        conversion=replace(prepared.conversion, xform=xform),
+        definition=FormDefinition.parse(xform, lists_of(prepared.media)),
+    )
 
 
 def _prepare(

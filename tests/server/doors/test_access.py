@@ -14,7 +14,6 @@ from server.context.access import ADMINISTRATOR, ROLES
 from server.services import api_tokens
 from tests.office import NOW, bearer, begin_session
 
-
 EXAMPLES = {IntegerConverter: 1, UUIDConverter: uuid.UUID(int=1)}
 """What stands in an address where not any text may stand."""
 
