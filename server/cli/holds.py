@@ -96,7 +96,7 @@ def quarantine() -> None:
 def list_quarantine(desk: Desk, lang: str | None, as_json: bool) -> None:
     """List quarantined envelopes with the reason; each is kept byte for byte."""
     from server.db.queries import opening
-    from server.folding.reasons import reason_of
+    from server.folding.reasons import reason_text
 
     with desk.context() as context, context.database.read() as session:
         found = opening.quarantined(session)
@@ -106,7 +106,8 @@ def list_quarantine(desk: Desk, lang: str | None, as_json: bool) -> None:
     rows = [(one.sequence, one.envelope_id.hex(), one.reason, one.carrier, one.received_at) for one in found]
     print_table("Quarantine", ("number", "envelope", "reason", "brought by", "received"), rows, numbers=("number",))
     for code in sorted({one.reason or "" for one in found}):
-        click.echo(f"{code}: {' '.join(reason_of(code).text(chosen_language(lang)))}")
+        text = reason_text(code, chosen_language(lang))
+        click.echo(f"{code}: {text.what} {text.remedy}")
 
 
 @quarantine.command(epilog="\b\nExample:\n  passerelle quarantine release 9f2c…\n")

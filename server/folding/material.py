@@ -29,7 +29,7 @@ class Material:
         """Read what it takes to decrypt a batch, and no forms: for looking at what has been let in."""
         return cls(
             certificates=opening.certificate_documents(session, _known(one.certificate_hash for one in batch)),
-            epochs=opening.epoch_bodies(session, _known(one.epoch_hash for one in batch)),
+            epochs=opening.epoch_bodies(session, _known(one.epoch_hash for one in batch), with_held=True),
             xforms={},
         )
 

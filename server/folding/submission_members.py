@@ -3,9 +3,9 @@
 from typing import Any
 
 from server.db.queries.intake_rows import FormName, StandingRow
+from server.folding.arrival_reasons import reason_of
 from server.folding.arrivals import Arrival, instance_name
 from server.folding.media import StoredMedium
-from server.folding.reasons import reason_of
 
 
 def arrival_members(one: Arrival) -> dict[str, Any]:

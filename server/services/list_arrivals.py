@@ -12,8 +12,8 @@ from server.db.queries.intake_rows import Sender
 from server.db.scope import Scope
 from server.db.tables.envelopes import QUARANTINED
 from server.errors import BadRequest
+from server.folding.arrival_reasons import CODES, reason_of
 from server.folding.arrivals import MEDIA_MISSING, Arrival, read_arrivals
-from server.folding.reasons import REASONS, reason_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def list_forms(session: Session, scope: Scope) -> tuple[str, ...]:
 
 def _with_media(reasons: Mapping[str, int], missing: int) -> Mapping[str, int]:
     counts = dict(reasons) | ({MEDIA_MISSING: missing} if missing else {})
-    order = list(REASONS)
+    order = list(CODES)
     return dict(sorted(counts.items(), key=lambda pair: (reason_of(pair[0]).ends_by_itself, _place(order, pair[0]))))
 
 

@@ -180,7 +180,7 @@ def read_xml(session: Session, revision: StandingRow, *, keystore: KeyStore, blo
     (stored,) = interviews.revisions_by_id(session, [revision.revision_id])
     try:
         return reading.instance_xml(session, stored, keystore=keystore, blobs=blobs)
-    except EnvelopeError:
+    except (EnvelopeError, Waits):
         raise NotFound(NOT_HERE) from None
 
 

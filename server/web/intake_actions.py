@@ -21,24 +21,24 @@ blueprint = Blueprint("intake_actions", __name__, url_prefix="/intake")
 blueprint.after_request(protect)
 
 
-@blueprint.post("/<name>/release")
+@blueprint.post("/<instance_id>/release")
 @roles("manager")
-def release(name: str) -> Response:
+def release(instance_id: str) -> Response:
     """Let a quarantined submission be opened."""
-    held = _found(name).quarantined
+    held = _found(instance_id).quarantined
     if not held:
         raise NotFound("nothing of this submission is in quarantine any more")
     with current().database.transaction() as session:
         for one in held:
             settle_hold.release_quarantined(session, envelope_id=one.envelope_id, user=caller().name, now=utc_now())
-    return _done(name, "release")
+    return _done(instance_id, "release")
 
 
-@blueprint.post("/<name>/settle")
+@blueprint.post("/<instance_id>/settle")
 @roles(*READERS)
-def settle(name: str) -> Response:
+def settle(instance_id: str) -> Response:
     """Settle the hold of an interview."""
-    interview_id, verdict = _interview(_found(name)), request.form.get("verdict", "")
+    interview_id, verdict = _interview(_found(instance_id)), request.form.get("verdict", "")
     key = request.form.get("household_key", "").strip()
     with current().database.transaction() as session:
         settle_hold.settle(
@@ -51,14 +51,14 @@ def settle(name: str) -> Response:
             user=caller().name,
             now=utc_now(),
         )
-    return _done(name, "settle")
+    return _done(instance_id, "settle")
 
 
-@blueprint.post("/<name>/versions")
+@blueprint.post("/<instance_id>/versions")
 @roles(*READERS)
-def resolve(name: str) -> Response:
+def resolve(instance_id: str) -> Response:
     """Choose the version of an interview that counts."""
-    found = _found(name)
+    found = _found(instance_id)
     with current().database.transaction() as session:
         resolve_conflict.resolve(
             session,
@@ -69,14 +69,14 @@ def resolve(name: str) -> Response:
             user=caller().name,
             now=utc_now(),
         )
-    return _done(name, "resolve")
+    return _done(instance_id, "resolve")
 
 
-@blueprint.post("/<name>/review")
+@blueprint.post("/<instance_id>/review")
 @roles(*READERS)
-def review(name: str) -> Response:
+def review(instance_id: str) -> Response:
     """Approve or reject an interview."""
-    found = _found(name)
+    found = _found(instance_id)
     with current().database.transaction() as session:
         review_interview.review(
             session,
@@ -87,10 +87,10 @@ def review(name: str) -> Response:
             user=caller().name,
             now=utc_now(),
         )
-    return _done(name, "review")
+    return _done(instance_id, "review")
 
 
-def _found(name: str) -> Submission:
+def _found(instance_id: str) -> Submission:
     """Return the submission that a form of ours is about.
 
     Raises:
@@ -101,7 +101,7 @@ def _found(name: str) -> Submission:
     if not is_ours(request.form.get("form_token", "")):
         raise BadRequest(intake_word(page_language(), "form_old"))
     with current().database.read() as session:
-        return read_submission.find(session, shown_rows(), name)
+        return read_submission.find(session, shown_rows(), instance_id)
 
 
 def _interview(found: Submission) -> bytes:
@@ -110,6 +110,8 @@ def _interview(found: Submission) -> bytes:
     return found.interview_id
 
 
-def _done(name: str, what: str) -> Response:
+def _done(instance_id: str, what: str) -> Response:
     recent_counts().forget()
-    return redirect(url_for("intake.submission", name=name, done=what, lang=request.args.get("lang")), 303)
+    return redirect(
+        url_for("intake.submission", instance_id=instance_id, done=what, lang=request.args.get("lang")), 303
+    )

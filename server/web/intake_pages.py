@@ -19,9 +19,9 @@ from server.context import caller, current, roles, rows
 from server.db.queries.intake import CONFLICT, FILTERS, HELD, MEDIA, NEEDS, QUARANTINE, WAITING, Wish
 from server.db.scope import NOTHING, Scope
 from server.errors import BadRequest, KeyStoreLocked, NotFound
+from server.folding.arrival_reasons import CODES, SETTLE, reason_of
 from server.folding.arrivals import instance_name
 from server.folding.check_texts import text_of
-from server.folding.reasons import REASONS, reason_of
 from server.services import list_arrivals, list_findings, read_submission
 from server.services.list_arrivals import Pending, SenderDay
 from server.services.list_findings import InterviewFindings
@@ -55,13 +55,13 @@ def arrivals() -> str:
     return page_of("intake.html", page=page, forms=forms, wish=wish, pending=pending, total=total)
 
 
-@blueprint.get("/<name>")
+@blueprint.get("/<instance_id>")
 @roles(*READERS)
-def submission(name: str) -> str:
+def submission(instance_id: str) -> str:
     """Show one submission: what came of it, its files, its history, and what can be decided."""
     context = current()
     with context.database.read() as session:
-        found = read_submission.find(session, shown_rows(), name)
+        found = read_submission.find(session, shown_rows(), instance_id)
         media = missing = None
         if not context.keystore.is_locked and found.instance_id is not None:
             media = read_submission.list_media(session, found.instance_id, keystore=context.keystore)
@@ -69,22 +69,22 @@ def submission(name: str) -> str:
     return page_of("submission.html", found=found, media=media, missing=missing, findings=_findings(found))
 
 
-@blueprint.get("/<name>/answers")
+@blueprint.get("/<instance_id>/answers")
 @roles(*READERS)
-def answers(name: str) -> str:
+def answers(instance_id: str) -> str:
     """Show the answers of a submission; the look is written down first."""
     with current().database.read() as session:
-        found = read_submission.find(session, shown_rows(), name)
+        found = read_submission.find(session, shown_rows(), instance_id)
     shown = _read(found, [found.revision()])
     return page_of("answers.html", found=found, answers=shown, heads=())
 
 
-@blueprint.get("/<name>/versions")
+@blueprint.get("/<instance_id>/versions")
 @roles(*READERS)
-def versions(name: str) -> str:
+def versions(instance_id: str) -> str:
     """Show where the versions of an interview differ, side by side, to choose one; the look is written down first."""
     with current().database.read() as session:
-        found = read_submission.find(session, shown_rows(), name)
+        found = read_submission.find(session, shown_rows(), instance_id)
     if len(found.heads) < 2:
         raise NotFound("this interview has one version only: there is nothing to choose")
     shown = [answer for answer in _read(found, found.heads) if answer.differs]
@@ -144,7 +144,7 @@ def page_of(template: str, **values: Any) -> str:
     language = page_language()
     return render_page(
         template,
-        w=partial(intake_word, language),
+        say=partial(intake_word, language),
         moment=_moment,
         size=partial(_size, language),
         count=partial(number, language=language),
@@ -166,7 +166,7 @@ def page_of(template: str, **values: Any) -> str:
     )
 
 
-HOLD_CODES: Final = frozenset(code for code, one in REASONS.items() if one.action == "settle")
+HOLD_CODES: Final = frozenset(code for code in CODES if reason_of(code).action == SETTLE)
 
 
 def _reason(language: str, code: str) -> Mapping[str, Any]:

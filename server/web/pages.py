@@ -115,10 +115,12 @@ def log_in() -> WerkzeugResponse | tuple[str, int]:
     """Open a session for whoever gives the right name and password."""
     target = local_target(request.form.get("next", ""))
     name = request.form.get("name", "")
-    failure, status = _try(name, request.form.get("password", ""))
-    if failure is not None:
+    found = _try(name, request.form.get("password", ""))
+    if not isinstance(found, StoredUser):
+        failure, status = found
         return render_page("login.html", next=target, failure=failure), status
-    return redirect(target or url_for("intake.arrivals"), 303)
+    first = "form_pages.forms" if found.role == "statistician" else "intake.arrivals"
+    return redirect(target or url_for(first), 303)
 
 
 @blueprint.post("/logout")
@@ -141,8 +143,8 @@ def protect(response: Response) -> Response:
     return response
 
 
-def _try(name: str, password: str) -> tuple[str | None, int]:
-    """Log in, or return the message and status of why not."""
+def _try(name: str, password: str) -> StoredUser | tuple[str, int]:
+    """Log in and return who it is, or the message and status of why not."""
     if not is_ours(request.form.get("form_token", "")):
         return "form_old", 400
     try:
@@ -152,7 +154,7 @@ def _try(name: str, password: str) -> tuple[str | None, int]:
     except LoginInvalid:
         return "login_wrong", 401
     begin_session(user)
-    return None, 200
+    return user
 
 
 def begin_session(user: StoredUser) -> None:

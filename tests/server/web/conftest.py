@@ -1,7 +1,5 @@
 import json
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,7 +12,6 @@ from server.services import accounts
 from server.services.import_frame import import_frame
 from tests.office import NOW
 from tests.server.fieldwork.frames import documents
-from tests.server.web.mixed import Mixed, opened
 
 PASSWORD = "correct horse battery"
 
@@ -85,22 +82,3 @@ def surveyed(sqlite_context: Context) -> Context:
         for name, role in (("amina", "manager"), ("sami", "supervisor"), ("stata", "statistician")):
             accounts.add_user(session, name=name, role=role, password=PASSWORD, actor="root", now=NOW)
     return sqlite_context
-
-
-@pytest.fixture(scope="session")
-def filled(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path, keys_dir: Path) -> Path:
-    """The data folder of an office with a mixed intake, to be copied: filling it takes longer than a test."""
-    folder = tmp_path_factory.mktemp("filled") / "data"
-    folder.mkdir()
-    shutil.copyfile(migrated_file, folder / "passerelle.db")
-    with opened(folder, keys_dir) as mixed:
-        mixed.fill()
-    return folder
-
-
-@pytest.fixture
-def mixed(filled: Path, keys_dir: Path, tmp_path: Path) -> Iterator[Mixed]:
-    """An office with a mixed intake and six people, on SQLite."""
-    shutil.copytree(filled, tmp_path / "data")
-    with opened(tmp_path / "data", keys_dir) as found:
-        yield found

@@ -8,13 +8,13 @@ from flask.testing import FlaskClient
 from server.context import Context
 from server.db.queries import audit
 from server.db.scope import EVERYTHING
-from server.folding.reasons import REASONS
+from server.folding.arrival_reasons import reason_of
 from server.web.intake_counts import PENDING_SECONDS, TOTAL_SECONDS, RecentCounts
 from server.web.intake_messages import INTAKE_MESSAGES
 from tests.office import begin_session
+from tests.server.mixed import Mixed
 from tests.server.opening.kit import household, open_all
 from tests.server.web.conftest import PASSWORD
-from tests.server.web.mixed import Mixed
 
 LogIn = Callable[[str], FlaskClient]
 
@@ -66,7 +66,7 @@ def test_each_reason_says_what_happened_and_what_to_do_in_the_reader_s_language(
     assert f'<html lang="{language}">' in text
     plain = text.replace("&#39;", "'").replace("\N{NARROW NO-BREAK SPACE}", " ")
     for code in ("after-revocation", "K2", "conflict", "id-collision", "waiting-for-epoch", "unknown-form-version"):
-        for sentence in REASONS[code].text(language):
+        for sentence in reason_of(code).text(language):
             assert sentence in plain, code
 
 
@@ -231,7 +231,7 @@ def test_the_pages_work_while_the_key_store_is_locked(mixed: Mixed, log_in: LogI
     open_all(mixed.context)
     text = page.get("/intake").text
     assert "The key store is locked" in text
-    assert REASONS["waiting-for-key"].en[0] in text
+    assert reason_of("waiting-for-key").en[0] in text
     shown = page.get(f"/intake/{mixed.without_roof}")
     assert shown.status_code == 200
     assert "front.png" not in shown.text

@@ -155,6 +155,7 @@ class Mixed:
         *,
         files: dict[str, bytes] | None = None,
         names: Sequence[str] = (),
+        media_type: str = "image/png",
     ) -> bytes:
         """Send a submission as ODK Collect does; return its XML."""
         sent = files or {}
@@ -166,7 +167,8 @@ class Mixed:
         ).encode()
         parts = [('name="xml_submission_file"; filename="x.xml"\r\nContent-Type: text/xml', xml)]
         parts += [
-            (f'name="{name}"; filename="{name}"\r\nContent-Type: image/png', content) for name, content in sent.items()
+            (f'name="{name}"; filename="{name}"\r\nContent-Type: {media_type}', content)
+            for name, content in sent.items()
         ]
         answer = self.app.test_client().post(f"/key/{TOKEN}/submission", data=multipart(parts), content_type=MULTIPART)
         assert answer.status_code == 201, answer.data
