@@ -117,19 +117,6 @@ def test_a_helper_that_fails_at_once_is_not_started_all_the_time() -> None:
     helper.stop()
 
 
-def test_a_tablet_may_ask_about_a_thousand_entities_in_one_address() -> None:
-    from gunicorn.http.errors import LimitRequestLine
-    from gunicorn.http.parser import RequestParser
-
-    office = Office(ServeOptions(bind="127.0.0.1:0", processes=1, threads=1, worker=None))
-    ids = ",".join(str(uuid.UUID(int=number, version=4)) for number in range(1000))
-    asked = f"GET /integrity?id={ids}&deviceID=x HTTP/1.1\r\nHost: x\r\n\r\n".encode()
-    request = next(RequestParser(office.cfg, iter([asked]), ("127.0.0.1", 1)))
-    assert request.query.count(",") == 999
-    with pytest.raises(LimitRequestLine):
-        next(RequestParser(office.cfg, iter([asked.replace(b"deviceID", b"x" * 70_000)]), ("127.0.0.1", 1)))
-
-
 def said_to(port: int, lines: bytes) -> bytes:
     """Send bytes as they are, and return what comes back until the server closes or waits."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
@@ -187,3 +174,16 @@ def test_the_real_server_streams_answers_with_a_message_and_writes_no_token_into
 
 def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_tablet_may_ask_about_a_thousand_entities_in_one_address() -> None:
+    from gunicorn.http.errors import LimitRequestLine
+    from gunicorn.http.parser import RequestParser
+
+    office = Office(ServeOptions(bind="127.0.0.1:0", processes=1, threads=1, worker=None))
+    ids = ",".join(str(uuid.UUID(int=number, version=4)) for number in range(1000))
+    asked = f"GET /integrity?id={ids}&deviceID=x HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    request = next(RequestParser(office.cfg, iter([asked]), ("127.0.0.1", 1)))
+    assert request.query.count(",") == 999
+    with pytest.raises(LimitRequestLine):
+        next(RequestParser(office.cfg, iter([asked.replace(b"deviceID", b"x" * 70_000)]), ("127.0.0.1", 1)))
