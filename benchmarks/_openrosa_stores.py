@@ -155,9 +155,13 @@ def _fill(office: Office, interviews: int) -> None:
         drive(served.port, list(made.shares(requests, 8)), statuses=frozenset({201}))
     context = Context.open(office.config)
     opened = OpeningWorker(
-        database=context.database, keystore=context.keystore, microdata=context.microdata, clock=utc_now
+        database=context.database,
+        keystore=context.keystore,
+        microdata=context.microdata,
+        clock=utc_now,
+        blobs=context.blobs,
     ).run_until_idle()
-    CheckingWorker(context.database, context.keystore, utc_now).run_until_idle()
+    CheckingWorker(context.database, context.keystore, utc_now, context.blobs).run_until_idle()
     if opened.quarantined:
         raise RuntimeError(f"not everything was opened: {opened}")
     context.close()

@@ -32,12 +32,16 @@ def run() -> Iterator[dict[str, Any]]:
         load = load_for(context, definition)
         deliver(context, load.bodies)
         worker = OpeningWorker(
-            database=context.database, keystore=context.keystore, microdata=context.microdata, clock=lambda: NOW
+            database=context.database,
+            keystore=context.keystore,
+            microdata=context.microdata,
+            clock=lambda: NOW,
+            blobs=context.blobs,
         )
         opening = time.process_time()
         worker.run_until_idle()
         opening = time.process_time() - opening
-        checker = CheckingWorker(context.database, context.keystore, lambda: NOW)
+        checker = CheckingWorker(context.database, context.keystore, lambda: NOW, context.blobs)
         wall, processor = time.perf_counter(), time.process_time()
         batch = checker.run_until_idle()
         wall, processor = time.perf_counter() - wall, time.process_time() - processor

@@ -79,7 +79,11 @@ def run() -> Iterator[dict[str, Any]]:
         deliver(context, load.bodies)
         floor = _floor(load)
         worker = OpeningWorker(
-            database=context.database, keystore=context.keystore, microdata=context.microdata, clock=lambda: NOW
+            database=context.database,
+            keystore=context.keystore,
+            microdata=context.microdata,
+            clock=lambda: NOW,
+            blobs=context.blobs,
         )
         wall, processor = time.perf_counter(), time.process_time()
         batch = worker.run_until_idle()

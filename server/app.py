@@ -29,6 +29,7 @@ from server.api import (
     users,
 )
 from server.api.bodies import MemoryRequest
+from server.api.openrosa.unchanged import Unchanged
 from server.config import Config
 from server.context import Context
 from server.context.instance import EXTENSION
@@ -111,6 +112,7 @@ def create_app(config: Config, context: Context | None = None) -> Flask:
         SESSION_COOKIE_SECURE=(config.base_url or "").startswith("https://"),
         PERMANENT_SESSION_LIFETIME=timedelta(hours=SESSION_HOURS),
     )
+    app.wsgi_app = Unchanged(app.wsgi_app, opened)  # type: ignore[method-assign]
     if config.proxies:
         # Only what our own proxies wrote: whatever a client claims of itself stands further left in the headers.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.proxies, x_proto=config.proxies)  # type: ignore[method-assign]

@@ -23,5 +23,5 @@ class EnvelopeError(RemoteError):
 
     Codes: ``truncated``, ``malformed``, ``too-large``, ``unknown-version``, ``unknown-suite``, ``unknown-kind``,
     ``index-too-high``, ``signature-invalid``, ``undecryptable``, ``trailing-bytes``, ``unknown-dictionary``,
-    ``wrong-survey-key``.
+    ``wrong-survey-key``, ``medium-altered``.
     """

@@ -14,7 +14,7 @@ from server.db.queries.devices import StoredAppUser
 from server.errors import BadRequest, NotFound
 from server.services import app_users
 
-BY_ID: Final = "/<int(max=2147483647):app_user_id>"
+BY_ID: Final = "/<int:app_user_id>"
 
 blueprint = Blueprint("app_users", __name__, url_prefix="/api/v1/app-users")
 

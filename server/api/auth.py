@@ -13,6 +13,7 @@ from flask import Flask, current_app, g, redirect, request, session
 from werkzeug.wrappers import Response
 
 from server.api.bodies import is_storable
+from server.api.problems import MACHINES
 from server.clock import utc_now
 from server.context import Caller, access_of, current
 from server.context.login import caller_of, is_proof, log_in
@@ -26,6 +27,8 @@ LOGIN_PATH: Final = "/login"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 BEARER: Final = "bearer"
 BASIC: Final = "basic"
+HIGHEST: Final = 2**31 - 1
+"""Number that a row can have; PostgreSQL does not look for higher ones but fails."""
 
 
 def register(app: Flask) -> None:
@@ -41,7 +44,9 @@ def check() -> Response | None:
         Internal: when the view declared nothing; it stays closed.
         NotFound, BadRequest: the address has what no name has.
     """
-    if not is_storable(request.path):
+    if not is_storable(request.path) or any(
+        isinstance(value, int) and value > HIGHEST for value in (request.view_args or {}).values()
+    ):
         raise NotFound
     endpoint = request.endpoint
     if endpoint is None or endpoint.rpartition(".")[2] == "static":
@@ -162,5 +167,5 @@ def _refuse_unstorable() -> None:
 
 def _is_page() -> bool:
     """Say whether a person's browser asks for a page, not a program for data."""
-    is_data = request.path.startswith(("/api/", "/sync/", "/key/"))
+    is_data = request.path.startswith(MACHINES)
     return request.method == "GET" and not is_data and request.accept_mimetypes["text/html"] > 0

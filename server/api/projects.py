@@ -34,7 +34,7 @@ def add() -> tuple[dict[str, Any], int]:
     return _members(added), 201
 
 
-@blueprint.patch("/<int(max=2147483647):project_id>")
+@blueprint.patch("/<int:project_id>")
 @roles("administrator")
 def change(project_id: int) -> dict[str, Any]:
     """Rename, archive or reopen a project: `{"name": …}`, `{"is_archived": true}`."""

@@ -19,7 +19,7 @@ from server.errors import BadRequest
 from server.services import accounts, api_tokens
 from server.services.accounts import Account, AccountChanges
 
-BY_ID: Final = "/<int(max=2147483647):user_id>"
+BY_ID: Final = "/<int:user_id>"
 TEXTS: Final = ("role", "team", "enumerator")
 
 blueprint = Blueprint("users", __name__, url_prefix="/api/v1/users")

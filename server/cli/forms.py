@@ -47,8 +47,8 @@ Examples:
 @click.option("--media", type=FILE, multiple=True, metavar="FILE", help="A file that the form asks for; repeat it.")
 @click.option("--media-folder", type=FOLDER, metavar="DIR", help="A folder of such files.")
 @click.option("--note", default="", metavar="TEXT", help="Why this version, for whoever reads the list later.")
-@project_option
 @click.option("--encrypt", is_flag=True, help="ODK Collect encrypts to the newest key of `passerelle odk-key list`.")
+@project_option
 @click.option("--dry-run", is_flag=True, help="Say what it would come to; store nothing.")
 @language_option
 @json_option

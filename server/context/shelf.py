@@ -31,13 +31,19 @@ class Shelf(Generic[Kept]):
         self._kept: OrderedDict[Hashable, Kept] = OrderedDict()
         self._guard = threading.Lock()
 
-    def get(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
-        """Return what stands under a key; made outside of the lock when it is not there."""
+    def peek(self, key: Hashable) -> Kept | None:
+        """Return what stands under a key, None when nothing does."""
         with self._guard:
             found = self._kept.get(key)
             if found is not None:
                 self._kept.move_to_end(key)
-                return found
+            return found
+
+    def get(self, key: Hashable, make: Callable[[], Kept]) -> Kept:
+        """Return what stands under a key; made outside of the lock when it is not there."""
+        found = self.peek(key)
+        if found is not None:
+            return found
         made = make()
         if made.held_bytes <= self._size_bytes // LARGEST:
             with self._guard:

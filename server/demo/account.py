@@ -13,6 +13,7 @@ from server.demo.accidents import AccountLine, Clock, Plan
 from server.demo.answers import NEWEST, VERSIONS
 from server.demo.cases import working_day
 from server.demo.devices import DeviceResult
+from server.demo.dwellings import SentFile, account_line
 from server.demo.harmonised import Traces
 from server.demo.office import Stored
 from server.demo.rollout import version_name
@@ -26,7 +27,8 @@ class Evidence:
     """What was seen on the way: results of the tablets, holds before they were settled, envelopes set aside.
 
     ``refused_versions`` counts form versions that were refused because no map said what becomes of collected answers;
-    ``told`` is what households told on earlier versions, ``read`` the same as of the newest one.
+    ``told`` is what households told on earlier versions, ``read`` the same as of the newest one; ``files`` are those
+    that Collects sent, as they are read back.
     """
 
     plan: Plan
@@ -39,6 +41,7 @@ class Evidence:
     refused_versions: int
     told: Traces
     read: Traces
+    files: frozenset[SentFile]
 
 
 def account(evidence: Evidence) -> tuple[AccountLine, ...]:
@@ -46,6 +49,7 @@ def account(evidence: Evidence) -> tuple[AccountLine, ...]:
     return (
         _delivered(evidence),
         *_answers(evidence),
+        account_line([file for result in evidence.results for file in result.files], evidence.files),
         *_versions(evidence),
         *_keys(evidence),
         *_modes_and_edits(evidence),
@@ -54,7 +58,8 @@ def account(evidence: Evidence) -> tuple[AccountLine, ...]:
 
 
 def _sent_ids(evidence: Evidence) -> set[bytes]:
-    return {
+    observed = {bytes.fromhex(file.instance_id) for result in evidence.results for file in result.files}
+    return observed | {
         instance_id_bytes(text)
         for result in evidence.results
         for interview in result.interviews

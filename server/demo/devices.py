@@ -8,37 +8,30 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from datetime import time as clock_time
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from forms.definition import FormDefinition
 from forms.filling import Filled, fill
 from forms.instance import instance_id_bytes
-from server.demo.accidents import CLOCK_OFFSETS, KILLED_APPS, LOST_ANSWERS, REPEATED_REQUESTS, Clock, Job
+from server.demo.accidents import CLOCK_OFFSETS, LOST_ANSWERS, REPEATED_REQUESTS, Clock, Job
 from server.demo.answers import NEWEST, Answers, answers_of
 from server.demo.cases import Case
-from server.demo.collect import AppKilled, CollectError, ScriptedCollect, Settings, Tablet
-from server.demo.collect import Fault as CollectFault
+from server.demo.dwellings import Observer, SentFile, audit_of, is_observed, sent_files, with_audit
+from server.demo.lasting import LastingCollect
+from server.demo.patience import LONGEST_WAIT_SECONDS, PAUSES, until_answered
 from server.demo.problems import DemoError
 from server.demo.rates import Rates, make_rates
 from sync_protocol.client.device import Device, FormVersion
 from sync_protocol.client.report import SyncReport
-from sync_protocol.client.transport import Fault, FaultyTransport, HttpTransport, TransportError
+from sync_protocol.client.transport import Fault, FaultyTransport, HttpTransport
 from sync_protocol.enrolment import parse_link
 
 FORM_ID: Final = "hh_remit"
-
-T = TypeVar("T")
-
-#: A server that was killed is back within seconds; tablets keep trying for longer than that.
-_PAUSES: Final = 120
-_LONGEST_WAIT_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +44,7 @@ class DeviceTask:
         version_name: the same as the form itself carries it.
         published: the newest version by then; the work cannot begin before.
         part: of the tablet's work, from 0; a new tablet enrols first.
+        observing: the server URL of the second project, for a Collect.
     """
 
     enumerator: int
@@ -65,6 +59,7 @@ class DeviceTask:
     part: int = 0
     holds_back: bool = False
     is_collect: bool = False
+    observing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +88,7 @@ class DeviceResult:
     fill_seconds: float
     problems: tuple[str, ...]
     outcome: str
+    files: tuple[SentFile, ...] = ()
 
 
 def work(task: DeviceTask) -> DeviceResult:
@@ -143,7 +139,7 @@ def _tablet(task: DeviceTask) -> Device:
         return Device.open(task.directory)
     device = Device.create(task.directory)
     link = parse_link(task.address)
-    _until_answered(lambda: device.enrol(link, transport=HttpTransport(link.base_url)))
+    until_answered(lambda: device.enrol(link, transport=HttpTransport(link.base_url)))
     return device
 
 
@@ -169,62 +165,36 @@ def _seal(device: Device, filler: _Filler, job: Job, keys: set[str]) -> None:
 
 
 def _collect(task: DeviceTask) -> DeviceResult:
-    rng = _generator("faults", task)
-    tablet, settings = Tablet(), Settings(task.address, deletes_sent=True)
-
-    def started() -> ScriptedCollect:
-        return ScriptedCollect(
-            settings,
-            f"collect:{task.enumerator:04d}",
-            now=lambda: datetime.now(UTC),
-            tablet=tablet,
-            fault=lambda: _fault_of_collect(rng),
-        )
-
-    app = started()
+    device_id, rng = f"collect:{task.enumerator:04d}", _generator("faults", task)
+    app = LastingCollect(task.address, device_id, rng=rng)
+    observer = Observer(LastingCollect(task.observing, device_id, rng=rng), rng=rng)
     filler = _Filler(FormDefinition.parse(_form_of_collect(app, task)), task)
-    counts: Counter[str] = Counter()
-    for job in task.jobs:
+    sent: list[SentFile] = []
+    for place, job in enumerate(task.jobs):
         for filled in filler.fill(job):
-            app.finalise(filled.xml, name=f"{FORM_ID}_{len(filler.interviews)}.xml")
-        while tablet.waiting():
-            try:
-                _until_answered(lambda app=app: _all_sent(app))  # type: ignore[misc]
-            except AppKilled:
-                counts += app.counts
-                app.close()
-                app = started()
+            audit = audit_of(filler.now(job.case))
+            app.deliver(with_audit(filled.xml), name=f"{FORM_ID}_{len(filler.interviews)}.xml", files=[audit])
+            sent += sent_files(filled.instance_id, [audit])
+        if is_observed(place, job):
+            observer.observe(new_uuid=filler.new_uuid(), now=filler.now(job.case), device_id=device_id)
     app.close()
-    counts += app.counts
-    lost = sum(
-        counts[f"POSTs: {fault}"] for fault in (CollectFault.ANSWER_LOST, CollectFault.CUT, CollectFault.KILLED_AFTER)
-    )
+    observer.app.close()
     return DeviceResult(
         enumerator=task.enumerator,
         interviews=tuple(filler.interviews),
         assigned=0,
-        lost_answers=lost,
-        repeated=lost + counts[f"POSTs: {CollectFault.REPEATED}"],
-        bytes_up=counts["bytes up"],
+        lost_answers=app.lost_answers + observer.app.lost_answers,
+        repeated=app.repeated + observer.app.repeated,
+        bytes_up=app.counts["bytes up"] + observer.app.counts["bytes up"],
         bytes_down=0,
         fill_seconds=filler.seconds,
-        problems=tuple(filler.problems),
+        problems=(*filler.problems, *observer.problems),
         outcome="synced",
+        files=(*sent, *observer.sent),
     )
 
 
-def _all_sent(app: ScriptedCollect) -> None:
-    """Send what waits on the tablet.
-
-    Raises:
-        CollectError: some of it still waits; the app would try again in a minute.
-    """
-    failed = app.send_all()
-    if failed:
-        raise CollectError(failed[0].shown)
-
-
-def _form_of_collect(app: ScriptedCollect, task: DeviceTask) -> bytes:
+def _form_of_collect(app: LastingCollect, task: DeviceTask) -> bytes:
     """Return the form that the app has, or fetch it: the list offers the newest version alone.
 
     Raises:
@@ -233,10 +203,10 @@ def _form_of_collect(app: ScriptedCollect, task: DeviceTask) -> bytes:
     kept = task.directory / f"{FORM_ID}-{task.version_name}.xml"
     if kept.exists():
         return kept.read_bytes()
-    listed = _until_answered(lambda: next(form for form in app.forms() if form.form_id == FORM_ID))
+    listed = app.ask(lambda one: next(form for form in one.forms() if form.form_id == FORM_ID))
     if listed.version != task.version_name:
         raise DemoError(f"the form list offers version {listed.version}, not {task.version_name}")
-    form = _until_answered(lambda: app.download(listed)).xform
+    form = app.ask(lambda one: one.download(listed)).xform
     task.directory.mkdir(parents=True, exist_ok=True)
     kept.write_bytes(form)
     return form
@@ -259,6 +229,10 @@ class _Filler:
         noon = datetime.combine(case.day, clock_time(12, case.number % 60), UTC)
         return noon + CLOCK_OFFSETS[self._task.clock]
 
+    def new_uuid(self) -> str:
+        """Return an instanceID's random part."""
+        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+
     def fill(self, job: Job) -> list[Filled]:
         """Fill one job; a mended one twice, the second time with what was right."""
         task = self._task
@@ -276,7 +250,7 @@ class _Filler:
             self.definition,
             answers,
             now=self.now(job.case),
-            new_uuid=lambda: str(uuid.UUID(int=self._rng.getrandbits(128), version=4)),
+            new_uuid=self.new_uuid,
             device_id=f"demo:{self._task.enumerator:04d}",
             deprecated_id=before,
         )
@@ -304,38 +278,13 @@ def _fault(rng: random.Random) -> Fault:
     return Fault.REPEATED if turn < LOST_ANSWERS + REPEATED_REQUESTS else Fault.NONE
 
 
-def _fault_of_collect(rng: random.Random) -> CollectFault:
-    """Choose what happens to a POST of Collect: as on the tablets' own line, and now and then the app is killed."""
-    turn = rng.random()
-    if turn < LOST_ANSWERS:
-        return CollectFault.ANSWER_LOST if turn < 0.7 * LOST_ANSWERS else CollectFault.CUT
-    if turn < LOST_ANSWERS + REPEATED_REQUESTS:
-        return CollectFault.REPEATED
-    if turn < LOST_ANSWERS + REPEATED_REQUESTS + KILLED_APPS:
-        return CollectFault.KILLED_AFTER if rng.random() < 0.5 else CollectFault.KILLED_BEFORE
-    return CollectFault.NONE
-
-
 def _sync(device: Device, transport: FaultyTransport | HttpTransport) -> SyncReport:
     return device.sync(
         transport,
         datetime.now(UTC),
-        pauses=_PAUSES,
-        wait=lambda seconds: time.sleep(min(seconds, _LONGEST_WAIT_SECONDS)),
+        pauses=PAUSES,
+        wait=lambda seconds: time.sleep(min(seconds, LONGEST_WAIT_SECONDS)),
     )
-
-
-def _until_answered(request: Callable[[], T]) -> T:
-    """Repeat a request until it is answered, as a person would who sees “no network”."""
-    deadline = time.monotonic() + _PAUSES * _LONGEST_WAIT_SECONDS
-    while True:
-        try:
-            return request()
-        except (TransportError, CollectError) as error:
-            refused = isinstance(error, CollectError) and error.status is not None and error.status < 500
-            if refused or time.monotonic() > deadline:
-                raise DemoError(f"no answer from the server: {error}") from error
-            time.sleep(_LONGEST_WAIT_SECONDS / 5)
 
 
 def _form(versions: tuple[FormVersion, ...], name: str) -> bytes:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,13 +20,15 @@ from server.config import Config
 from server.context import Context
 from server.db.queries import clocks, devices, forms, interviews, opening
 from server.db.queries.interviews import StoredInterview
+from server.db.tables.accounts import FIRST_PROJECT
 from server.db.tables.envelopes import OPENED, QUARANTINED
-from server.demo import harmonised
+from server.demo import dwellings, harmonised
+from server.demo.dwellings import SentFile
 from server.demo.harmonised import Traces
 from server.demo.parameters import FIELDWORK_START
 from server.demo.problems import DemoError
 from server.folding import checking
-from server.services import app_users, enrol_device, settle_hold
+from server.services import app_users, enrol_device, projects, settle_hold
 from server.services.import_frame import FrameDocument, import_frame
 from server.services.import_frame.columns import Kind
 from sync_protocol.enrolment import EnrolmentLink, encode_link
@@ -143,15 +145,30 @@ class Office:
                 }
         return {code: encode_link(EnrolmentLink(self.url, token, root)) for code, token in tokens.items()}
 
-    def app_user_urls(self, enumerators: Sequence[str], now: datetime) -> dict[str, str]:
-        """Make an app user for each enumerator who works with ODK Collect; return the server URLs to configure."""
+    def app_user_urls(
+        self, enumerators: Collection[str], now: datetime, *, project: str | None = None
+    ) -> dict[str, str]:
+        """Make an app user for each enumerator who works with ODK Collect; return the server URLs to configure.
+
+        Args:
+            enumerators: their codes.
+            now: the time.
+            project: its name; None for the first one.
+        """
         with self.context() as context, context.database.transaction() as session:
-            return {
-                code: self.url
-                + "/key/"
-                + app_users.create_app_user(session, name=f"Collect {code}", enumerator=code, user=USER, now=now)
+            number = FIRST_PROJECT if project is None else projects.find_project(session, project).project_id
+            tokens = {
+                code: app_users.create_app_user(
+                    session,
+                    name=f"Collect {code} {project or ''}".strip(),
+                    enumerator=code,
+                    user=USER,
+                    now=now,
+                    project_id=number,
+                )
                 for code in enumerators
             }
+        return {code: f"{self.url}/key/{token}" for code, token in tokens.items()}
 
     def wait_until_opened(self) -> Mapping[str, int]:
         """Wait until every envelope is opened or set aside and every interview checked; return envelopes by state.
@@ -181,6 +198,11 @@ class Office:
             for envelope in found:
                 settle_hold.release_quarantined(session, envelope_id=envelope.envelope_id, user=USER, now=utc_now())
             return sum(envelope.instance_id is not None for envelope in found)
+
+    def files(self, instance_ids: Collection[str]) -> frozenset[SentFile]:
+        """Read back the files of these instances."""
+        with self.context() as context:
+            return dwellings.read_files(context, instance_ids)
 
     def traces(self) -> Traces:
         """Return what earlier versions of the questionnaire have left, read as of the newest one."""

@@ -7,7 +7,7 @@ they have to the end, and all of it reaches the office mixed, as it does in the 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ def tasks_of(
     addresses: Mapping[int, str],
     folder: Path,
     seed: int,
-    collects: Collection[int],
+    observing: Mapping[int, str],
 ) -> dict[int, list[DeviceTask]]:
     """Return what each tablet has to do, part by part.
 
@@ -92,7 +92,7 @@ def tasks_of(
         addresses: enrolment link, or server URL of a Collect, by enumerator.
         folder: where each tablet gets a folder of its own.
         seed: of the demonstration.
-        collects: enumerators who work with ODK Collect.
+        observing: server URL of the second project, by enumerator who works with ODK Collect.
     """
     return {
         number: [
@@ -108,7 +108,8 @@ def tasks_of(
                 published=part.stage.published,
                 part=turn,
                 holds_back=number == plan.revoked,
-                is_collect=number in collects,
+                is_collect=number in observing,
+                observing=observing.get(number, ""),
             )
             for turn, part in enumerate(parts)
         ]
@@ -130,6 +131,7 @@ def joined(results: Sequence[DeviceResult]) -> DeviceResult:
         fill_seconds=sum(result.fill_seconds for result in results),
         problems=tuple(problem for result in results for problem in result.problems),
         outcome=last.outcome,
+        files=tuple(file for result in results for file in result.files),
     )
 
 

@@ -24,7 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from forms.instance import instance_id_bytes
 from forms.library import MAP, workbook
 from server.clock import utc_now
-from server.demo import display, harmonised
+from server.demo import display, dwellings, harmonised
 from server.demo.accidents import FULL_SAMPLE, Clock, Plan, plan
 from server.demo.account import Evidence, account
 from server.demo.answers import NEWEST, VERSIONS
@@ -228,6 +228,7 @@ def _survey(demo: _Demo, folder: Path) -> Outcome:
             refused_versions=demo.refused_versions,
             told=harmonised.told(demo.plan, results, seed=demo.options.seed),
             read=demo.office.traces(),
+            files=demo.office.files({file.instance_id for result in results for file in result.files}),
         )
     return Outcome(
         households=len(demo.cases),
@@ -254,6 +255,8 @@ def _set_up(demo: _Demo, folder: Path) -> None:
     truth = true_figures(demo.country), reported_figures(demo.country, demo.fieldwork.reports)
     write_survey_file(office.data, real=truth[0], reported=truth[1])
     _publish_form(demo, VERSIONS[0], folder)
+    office.run("project", "add", dwellings.PROJECT)
+    office.run("form", "publish", dwellings.FORM_ID, "--project", dwellings.PROJECT)
     files = make_frame_files(demo.country, demo.fieldwork.survey, demo.fieldwork.assignment, make_rates())
     tables = folder / "frame"
     tables.mkdir()
@@ -268,7 +271,9 @@ def _tasks(demo: _Demo, folder: Path) -> dict[int, list[DeviceTask]]:
     collects = _collects(demo.options.devices)
     codes = {number: enumerator_code(number) for number in demo.plan.jobs}
     links = demo.office.enrolment_links([codes[one] for one in codes if one not in collects], utc_now())
-    addresses = links | demo.office.app_user_urls([codes[one] for one in codes if one in collects], utc_now())
+    with_collect = {one: codes[one] for one in codes if one in collects}
+    addresses = links | demo.office.app_user_urls(with_collect.values(), utc_now())
+    observing = demo.office.app_user_urls(with_collect.values(), utc_now(), project=dwellings.PROJECT)
     assignment = demo.fieldwork.assignment
     return tasks_of(
         demo.plan,
@@ -276,7 +281,7 @@ def _tasks(demo: _Demo, folder: Path) -> dict[int, list[DeviceTask]]:
         addresses={number: addresses[code] for number, code in codes.items()},
         folder=folder / "tablets",
         seed=demo.options.seed,
-        collects=collects,
+        observing={number: observing[code] for number, code in with_collect.items()},
     )
 
 

@@ -5,9 +5,7 @@ truth of entities too. Which of them count is asked of the interview as it stand
 what the office said of it. An interview without entities costs one look at an index.
 """
 
-import hashlib
 import json
-import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +14,12 @@ from typing import Any, Final, Self
 
 from sqlalchemy.orm import Session
 
-from forms.entities import EntityWrite, entity_id_bytes, is_list_name, is_property_name
+from forms.entities import EntityWrite
 from server.db.queries import entities as queries
 from server.db.queries import entity_lists
 from server.db.queries.entities import DELETED, LIVE, PENDING, WAITING, Key, RecordedChange, StoredChange
 from server.db.queries.entity_lists import StoredList
+from server.folding.entity_decisions import change_id_of, read_decision
 from server.folding.fold import Filed
 from server.folding.opener import OpenedDecision
 from server.keystore import KeyStore
@@ -28,14 +27,10 @@ from sync_protocol.documents import canonical_json
 from sync_protocol.entities import LABEL, OFFICE_RANK, Action, Claim, EntityChange, FoldedEntity, fold_entity
 from sync_protocol.reconcile import ROLE_RANK
 
-ENTITIES: Final = "entities"
-"""The action of a decision whose rows change entities."""
 APPROVED: Final = "approved"
 WORKER: Final = "worker"
 _CHANGE: Final = b"entity-change:"
 _ENTITY: Final = b"entity:"
-_LABEL_CHANGE: Final = "passerelle/1 entity change"
-_OFFICE_ACTIONS: Final = frozenset(Action) - {Action.UPSERT}
 _NO_CHANGES: Final[FoldedEntity] = FoldedEntity(is_created=False, is_deleted=False, values={}, conflicts={}, heads=())
 
 
@@ -152,19 +147,33 @@ def folded_entities(
     for change in changes:
         grouped[change.list_id, change.entity_id].append(change)
     first = first_versions(queries.recorded_of(session, grouped))
-    edits = _edited_by(session, {change.instance_id for change in changes if change.instance_id is not None})
+    edits = _edits(session, {change.instance_id for change in changes if change.instance_id is not None})
     found: dict[Key, tuple[str, FoldedEntity]] = {}
     for key, own in grouped.items():
-        counted = [_change(one, first, edits, keystore) for one in own if does_count(one, lists[key[0]])]
-        found[key] = _state(fold_entity(counted)) if counted else (PENDING, _NO_CHANGES)
+        found[key] = fold_counted(
+            [_change(one, first, edits, keystore) for one in own if is_counted(one, lists[key[0]])]
+        )
     return found
 
 
-def does_count(change: StoredChange, of: StoredList) -> bool:
+def fold_counted(counted: Sequence[EntityChange]) -> tuple[str, FoldedEntity]:
+    """Fold the changes of an entity that count; return its state and content."""
+    if not counted:
+        return PENDING, _NO_CHANGES
+    folded = fold_entity(counted)
+    if folded.is_deleted:
+        return DELETED, folded
+    return (LIVE if folded.is_created else WAITING), folded
+
+
+def is_counted(change: StoredChange, of: StoredList) -> bool:
     """Say whether a change counts now: the office's always do."""
-    if change.instance_id is None:
-        return True
-    return change.mode == of.mode and (not of.needs_approval or change.review == APPROVED)
+    return change.instance_id is None or may_count(of, mode=change.mode, review=change.review)
+
+
+def may_count(of: StoredList, *, mode: str | None, review: str | None) -> bool:
+    """Say whether an interview of a mode may change a list, with what the office has said of it."""
+    return mode == of.mode and (not of.needs_approval or review == APPROVED)
 
 
 def first_versions(recorded: Iterable[RecordedChange]) -> Mapping[bytes, int]:
@@ -174,12 +183,6 @@ def first_versions(recorded: Iterable[RecordedChange]) -> Mapping[bytes, int]:
         if one.is_counted:
             found[one.change_id] = min(one.version, found.get(one.change_id, one.version))
     return found
-
-
-def _state(folded: FoldedEntity) -> tuple[str, FoldedEntity]:
-    if folded.is_deleted:
-        return DELETED, folded
-    return (LIVE if folded.is_created else WAITING), folded
 
 
 def _change(
@@ -203,7 +206,7 @@ def _change(
     )
 
 
-def _edited_by(session: Session, instance_ids: Iterable[bytes]) -> Mapping[bytes, frozenset[bytes]]:
+def _edits(session: Session, instance_ids: Iterable[bytes]) -> Mapping[bytes, frozenset[bytes]]:
     """Return the instanceIDs that each of these edits, and that those edit; only of those that edit any."""
     direct: dict[bytes, frozenset[bytes]] = {}
     asked: set[bytes] = set()
@@ -213,12 +216,13 @@ def _edited_by(session: Session, instance_ids: Iterable[bytes]) -> Mapping[bytes
         direct |= found
         asked |= frontier
         frontier = {parent for parents in found.values() for parent in parents} - asked
-    return {child: _above(child, direct) for child in direct}
+    return {child: edited_by(child, direct) for child in direct}
 
 
-def _above(child: bytes, direct: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
+def edited_by(child: bytes, direct: Mapping[bytes, frozenset[bytes]]) -> frozenset[bytes]:
+    """Return the instanceIDs that one edits, directly or not."""
     found: set[bytes] = set()
-    waiting = list(direct[child])
+    waiting = list(direct.get(child, ()))
     while waiting:
         parent = waiting.pop()
         if parent not in found:
@@ -259,16 +263,13 @@ def _of_interview(item: Filed, shelf: _Lists, keystore: KeyStore) -> list[dict[s
     rows = []
     for number, write in enumerate(opened.entities):
         list_id, spelling = shelf.find(project_id, write.dataset, write.properties)
-        values = {spelling[name.casefold()]: value for name, value in write.properties.items()}
-        if write.label is not None:
-            values[LABEL] = write.label
-        change_id = _id_of([instance_id.hex(), answers_hash.hex(), write.path])
+        change_id = id_of_write(opened.revision.key, write)
         rows.append(
             {
                 "change_id": change_id,
                 "list_id": list_id,
                 "entity_id": write.entity_id,
-                "action": _action(write).value,
+                "action": action_of(write).value,
                 "envelope_id": opened.envelope.envelope_id,
                 "instance_id": instance_id,
                 "answers_hash": answers_hash,
@@ -276,13 +277,29 @@ def _of_interview(item: Filed, shelf: _Lists, keystore: KeyStore) -> list[dict[s
                 "base_version": write.base_version,
                 "trunk_version": write.trunk_version,
                 "branch_id": write.branch_id,
-                "sealed": _sealed_change(change_id, values, (), keystore),
+                "sealed": _sealed_change(change_id, spelt(values_of(write), spelling), (), keystore),
             }
         )
     return rows
 
 
-def _action(write: EntityWrite) -> Action:
+def id_of_write(revision: tuple[bytes, bytes], write: EntityWrite) -> bytes:
+    """Return the id of a change of an interview, (16,): the same whatever envelope brings it."""
+    return change_id_of(revision[0].hex(), revision[1].hex(), write.path)
+
+
+def values_of(write: EntityWrite) -> Mapping[str, str]:
+    """Return what an interview writes, as its form spells the properties."""
+    return write.properties if write.label is None else {**write.properties, LABEL: write.label}
+
+
+def spelt(values: Mapping[str, str], spelling: Mapping[str, str]) -> dict[str, str]:
+    """Return values as the list spells its properties."""
+    return {spelling.get(name.casefold(), name): value for name, value in values.items()}
+
+
+def action_of(write: EntityWrite) -> Action:
+    """Return what a change of an interview does."""
     if write.creates:
         return Action.UPSERT if write.updates else Action.CREATE
     return Action.UPDATE
@@ -291,67 +308,29 @@ def _action(write: EntityWrite) -> Action:
 def _of_decision(
     envelope_id: bytes, decision: Mapping[str, Any], shelf: _Lists, keystore: KeyStore
 ) -> list[dict[str, Any]]:
-    """Read the rows of a decision; what cannot be meant is left out: after its commit nobody is there to be told."""
-    name, project_id, given = decision.get("list"), decision.get("project"), decision.get("rows")
-    if decision.get("action") != ENTITIES or not isinstance(name, str) or not is_list_name(name):
-        return []
-    if not isinstance(project_id, int) or not isinstance(given, list):
+    read = read_decision(envelope_id, decision)
+    if read is None:
         return []
     rows = []
-    for number, asked in enumerate(given):
-        read = _office_row(asked)
-        if read is None:
-            continue
-        entity_id, action, values, parents = read
-        list_id, spelling = shelf.find(project_id, name, [one for one in values if one != LABEL])
-        change_id = _id_of([envelope_id.hex(), number])
-        spelt = {name if name == LABEL else spelling[name.casefold()]: value for name, value in values.items()}
+    for entity_id, change in read.changes:
+        list_id, spelling = shelf.find(read.project_id, read.name, [one for one in change.values if one != LABEL])
         rows.append(
             {
-                "change_id": change_id,
+                "change_id": change.change_id,
                 "list_id": list_id,
                 "entity_id": entity_id,
-                "action": action.value,
+                "action": change.action.value,
                 "envelope_id": envelope_id,
                 "instance_id": None,
                 "answers_hash": None,
-                "row": number,
+                "row": change.row,
                 "base_version": 0,
                 "trunk_version": 0,
                 "branch_id": b"",
-                "sealed": _sealed_change(change_id, spelt, parents, keystore),
+                "sealed": _sealed_change(change.change_id, spelt(change.values, spelling), change.parents, keystore),
             }
         )
     return rows
-
-
-def _office_row(asked: Any) -> tuple[bytes, Action, dict[str, str], tuple[bytes, ...]] | None:
-    try:
-        entity_id, action = entity_id_bytes(asked["id"]), Action(asked["do"])
-        parents = tuple(bytes.fromhex(parent) for parent in asked.get("parents", ()))
-        values = {
-            name: value
-            for name, value in asked.get("values", {}).items()
-            if isinstance(value, str) and (name == LABEL or is_property_name(name))
-        }
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
-    return None if entity_id is None or action not in _OFFICE_ACTIONS else (entity_id, action, values, parents)
-
-
-def office_row(
-    entity_id: bytes, action: Action, values: Mapping[str, str], parents: Iterable[bytes] = ()
-) -> dict[str, Any]:
-    """Return a row of a decision as `fold_batch` reads it."""
-    row: dict[str, Any] = {"id": str(uuid.UUID(bytes=entity_id)), "do": action.value}
-    if values:
-        row["values"] = dict(values)
-    heads = [parent.hex() for parent in parents]
-    return row | {"parents": heads} if heads else row
-
-
-def _id_of(members: list[Any]) -> bytes:
-    return hashlib.sha256(canonical_json([_LABEL_CHANGE, *members])).digest()[:16]
 
 
 def _sealed_change(change_id: bytes, values: Mapping[str, str], parents: Iterable[bytes], keystore: KeyStore) -> bytes:

@@ -17,7 +17,7 @@ from server.db.queries import entity_lists, opening
 from server.db.queries.entities import LIVE, Key, RecordedChange
 from server.db.queries.entity_lists import WHOLE, StoredList
 from server.export.entity_csv import EntityRow, entity_csv, md5_of
-from server.folding.entities import EntityContent, does_count
+from server.folding.entities import EntityContent, is_counted
 from server.keystore import KeyStore
 from sync_protocol.documents import canonical_json
 from sync_protocol.entities import count_changes
@@ -60,7 +60,7 @@ def record_versions(session: Session, of: StoredList) -> None:
     keys = queries.unrecorded(session, of.list_id)
     counts: dict[Key, dict[bytes, bool]] = {key: {} for key in keys}
     for change in queries.changes_of(session, keys):
-        counts[change.list_id, change.entity_id][change.change_id] = does_count(change, of)
+        counts[change.list_id, change.entity_id][change.change_id] = is_counted(change, of)
     recorded: dict[Key, dict[bytes, bool]] = {key: {} for key in keys}
     last: dict[Key, int] = {}
     for one in queries.recorded_of(session, keys):  # ascending: the last word stays

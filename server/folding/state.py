@@ -12,6 +12,7 @@ from server.db.queries import attachments
 from server.db.queries import interviews as queries
 from server.db.queries.attachments import AttachmentRow, WantedRow
 from server.folding import media
+from server.folding.entity_state import stored_entities
 from server.folding.holds import Held
 from server.folding.media import Wanted
 from server.folding.profile import Summary
@@ -145,5 +146,5 @@ def state_hash(session: Session, keystore: KeyStore) -> bytes:
     Raises:
         KeyStoreLocked: without the vault.
     """
-    stored = (stored_revisions, stored_interviews, stored_media)
+    stored = (stored_revisions, stored_interviews, stored_media, stored_entities)
     return hash_of(line for lines_of in stored for line in lines_of(session, keystore).values())

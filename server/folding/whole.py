@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from server.db.queries import interviews as queries
 from server.folding import holds, media
 from server.folding.decisions import Decided
+from server.folding.entity_state import WholeEntities
 from server.folding.fold import members_of
 from server.folding.holds import Held
 from server.folding.media import Wanted
@@ -32,6 +33,7 @@ class WholeFold:
     _decided: Decided = field(default_factory=Decided)
     _attachments: list[OpenedAttachment] = field(default_factory=list)
     _wanted: dict[tuple[bytes, str], Wanted] = field(default_factory=dict)
+    _entities: WholeEntities = field(default_factory=WholeEntities)
 
     def add_interview(self, opened: OpenedInterview) -> None:
         """Take one opened interview; the same revision may come often."""
@@ -44,6 +46,7 @@ class WholeFold:
         for one in opened.wanted:
             name = (revision.instance_id, one.name)
             self._wanted[name] = one.merged(self._wanted[name]) if name in self._wanted else one
+        self._entities.add_interview(opened)
 
     def add_attachment(self, opened: OpenedAttachment) -> None:
         """Take one opened attachment."""
@@ -54,6 +57,10 @@ class WholeFold:
         rank = (opened.header.sequence, opened.envelope.envelope_id)
         for instance_id in opened.header.parents[:1]:
             self._decided.add(instance_id, rank, opened.decision)
+
+    def add_entity_decision(self, opened: OpenedDecision) -> None:
+        """Take one decision about entities, which counts as soon as it is stored."""
+        self._entities.add_decision(opened)
 
     def revision_lines(self) -> Lines:
         """Return the lines of all revisions; parents are those of the instanceID."""
@@ -81,6 +88,16 @@ class WholeFold:
             [replace(row, is_here=places[row.instance_id, row.name_tag] is not None) for row in wanted],
             keystore,
         )
+
+    def entity_lines(self, session: Session) -> Lines:
+        """Return the lines of entities; the session is asked for lists and recorded versions only."""
+        folded = reconcile.fold(self._revisions.values(), self._decided.resolutions)
+        reviews = {
+            instance_id: self._decided.review(members_of(interview), interview.current)
+            for interview in folded
+            for instance_id in members_of(interview)
+        }
+        return self._entities.lines(session, self._revisions, reviews)
 
     def interview_lines(self, session: Session, keystore: KeyStore) -> Lines:
         """Fold all, and return the lines of the interviews; the session is asked for the draw only.

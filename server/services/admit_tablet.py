@@ -13,20 +13,19 @@ from sqlalchemy.orm import Session
 from server.db.queries import visitors
 from server.db.queries.visitors import StoredVisitor
 from server.errors import NotFound
-from sync_protocol.enrolment import token_hash
 
 FAILURES: Final = 10
 """Within `WINDOW`, of one name at one address; then nothing is looked at until the window has passed."""
 WINDOW: Final = timedelta(minutes=1)
 
 
-def by_token(connection: Connection, token: str) -> StoredVisitor:
-    """Return whose token it is.
+def by_token(connection: Connection, token_hash: bytes) -> StoredVisitor:
+    """Return who has the token with this SHA-256.
 
     Raises:
         NotFound: nobody's.
     """
-    found = visitors.by_token(connection, token_hash(token))
+    found = visitors.by_token(connection, token_hash)
     if found is None:
         raise NotFound("no app user has this token: check the server's address in the settings, or scan its code again")
     return found

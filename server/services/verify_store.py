@@ -15,6 +15,7 @@ from server.db.tables.envelopes import OPENED, RECEIVED
 from server.errors import KeyStoreLocked
 from server.folding import checking, state
 from server.folding.encrypted import EncryptedFiles
+from server.folding.entity_state import stored_entities
 from server.folding.material import Material
 from server.folding.opener import (
     OpenedAttachment,
@@ -132,6 +133,8 @@ def verify(
         _compare("interview", interviews, state.stored_interviews(session, keystore), found)
         medium_lines = whole.media_lines(keystore)
         _compare("medium", medium_lines, state.stored_media(session, keystore), found)
+        entities = whole.entity_lines(session)
+        _compare("entity", entities, stored_entities(session, keystore), found)
         unchecked = checking.count_unchecked(session)
         for interview_id in checking.differing_checks(session, keystore, files):
             found.add(f"check of interview {interview_id.hex()} is stored otherwise")
@@ -147,7 +150,9 @@ def verify(
         interviews=len(interviews),
         unchecked=unchecked,
         revisions=len(revisions),
-        state_hash=state.hash_of((*revisions.values(), *interviews.values(), *medium_lines.values())).hex(),
+        state_hash=state.hash_of(
+            (*revisions.values(), *interviews.values(), *medium_lines.values(), *entities.values())
+        ).hex(),
         differences=tuple(found.differences),
         difference_count=found.count,
     )
@@ -166,6 +171,8 @@ def _slices(envelopes: Iterator[StoredEnvelope]) -> Iterator[Sequence[StoredEnve
 
 
 def _gather(outcome: Outcome, whole: WholeFold) -> None:
+    if isinstance(outcome, OpenedDecision):
+        whole.add_entity_decision(outcome)
     if outcome.envelope.state != OPENED:
         return  # what waits or is set aside is not in the stored state either
     if isinstance(outcome, OpenedInterview):

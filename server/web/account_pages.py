@@ -1,7 +1,5 @@
 """One's own account, for everybody who is logged in: another password, and the project that the console shows."""
 
-from functools import partial
-
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
@@ -10,8 +8,7 @@ from server.context.access import ROLES
 from server.context.login import own_password
 from server.db.queries import accounts
 from server.errors import BadRequest, LoginInvalid, Problem, RateLimited
-from server.web.pages import begin_session, local_target, page_language, protect, refuse_foreign, render_page
-from server.web.people_messages import people_word
+from server.web.pages import begin_session, local_target, protect, refuse_foreign, render_page
 from server.web.project_choice import choose_project
 
 FAILURES: dict[type[Problem], str] = {
@@ -58,5 +55,4 @@ def show_project() -> Response:
 
 
 def _page(failure: str | None, *, is_changed: bool = False) -> str:
-    p = partial(people_word, page_language())
-    return render_page("account.html", p=p, failure=failure, is_changed=is_changed)
+    return render_page("account.html", failure=failure, is_changed=is_changed)

@@ -1,7 +1,6 @@
 """The pages of app users, for managers: list, create, show the settings code once, choose forms, revoke at once."""
 
 import base64
-from functools import partial
 from typing import Any, Final
 
 from flask import Blueprint, redirect, request, url_for
@@ -12,11 +11,10 @@ from server.context import Context, caller, current, roles
 from server.errors import BadRequest, Conflict, NotFound
 from server.services import app_users, collect_settings, deliver_forms
 from server.services.collect_settings import Settings
-from server.web.pages import POLICY, date, page_language, protect, refuse_foreign, render_page
-from server.web.people_messages import people_word
+from server.web.pages import POLICY, date, protect, refuse_foreign, render_page
 from server.web.project_choice import chosen_project, page_scope, visible_projects
 
-BY_ID: Final = "/<int(max=2147483647):app_user_id>"
+BY_ID: Final = "/<int:app_user_id>"
 MODES: Final = ("survey", "training", "pilot")
 PICTURES: Final = POLICY.replace("img-src 'self'", "img-src 'self' data:")
 """As on every page, with the code's picture in the page itself: it has no address, and so stays in no cache."""
@@ -145,8 +143,7 @@ def _show(app_user_id: int, **shown: Any) -> str:
 
 def _page(template: str, **values: Any) -> str:
     names = {one.project_id: one.name for one in visible_projects()}
-    p = partial(people_word, page_language())
-    return render_page(template, p=p, modes=MODES, date=date, project_names=names, **values)
+    return render_page(template, modes=MODES, date=date, project_names=names, **values)
 
 
 def _to_app_user(app_user_id: int) -> Response:

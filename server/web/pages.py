@@ -178,7 +178,7 @@ def render_page(template: str, **values: Any) -> str:
         switch=_project_switch(),
         form_token=form_token() if has_form else "",
         t=_translator(language),
-        w=partial(people_word, language),
+        p=partial(people_word, language),
         outcome_bar=partial(_outcome_bar, language),
         province_name=lambda code: domain_label("province", code, survey, language),
         **values,

@@ -19,8 +19,8 @@ from server.services.accounts import ROLES, Account, AccountChanges
 from server.web.pages import date, page_language, protect, refuse_foreign, render_page
 from server.web.people_messages import people_word
 
-BY_ID: Final = "/<int(max=2147483647):user_id>"
-PROJECT: Final = "/projects/<int(max=2147483647):project_id>"
+BY_ID: Final = "/<int:user_id>"
+PROJECT: Final = "/projects/<int:project_id>"
 MOST_DAYS: Final = 3650
 
 Page = str | tuple[str, int]
@@ -191,7 +191,7 @@ def _page(template: str, **values: Any) -> str:
     language = page_language()
     names = {one.project_id: one.name for one in values["projects"]}
     p = partial(people_word, language)
-    return render_page(template, p=p, roles=ROLES, date=date, sees=partial(_sees, p, names), **values)
+    return render_page(template, roles=ROLES, date=date, sees=partial(_sees, p, names), **values)
 
 
 def _sees(p: Any, names: dict[int, str], account: Account) -> str:

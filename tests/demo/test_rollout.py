@@ -60,7 +60,7 @@ def test_a_tablet_enrols_with_its_first_part_and_the_tasks_say_which_version(mad
     folder = tmp_path_factory.mktemp("tablets")
     teams = {number: number % 25 + 1 for number in made_plan.jobs}
     tasks = tasks_of(
-        made_plan, teams=teams, addresses=dict.fromkeys(made_plan.jobs, "x"), folder=folder, seed=8, collects={10}
+        made_plan, teams=teams, addresses=dict.fromkeys(made_plan.jobs, "x"), folder=folder, seed=8, observing={10: "y"}
     )
     for number, mine in tasks.items():
         assert [task.part for task in mine] == list(range(len(mine)))

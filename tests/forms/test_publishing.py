@@ -42,8 +42,8 @@ def names(columns: tuple[Column, ...]) -> list[object]:
     return [(column.name, names(column.children)) if column.type == "repeat" else column.name for column in columns]
 
 
-def test_the_library_has_the_household_survey() -> None:
-    assert library.names() == ("hh_remit", "hh_remit@1", "hh_remit@2", "hh_remit@3")
+def test_the_library_has_the_household_survey_and_the_observation_of_dwellings() -> None:
+    assert library.names() == ("dwelling", "dwelling@1", "hh_remit", "hh_remit@1", "hh_remit@2", "hh_remit@3")
     assert len(library.sheet("hh_remit@1", "survey")) == 208
     assert library.workbook("hh_remit") == library.workbook("hh_remit@3")
     for unknown in ("none", "hh_remit@4", "hh_remit@01", "hh_remit@"):

@@ -21,13 +21,14 @@ from urllib.parse import quote
 from forms import library
 from forms.instance import InstanceError, canonical_leaves, parse_instance
 from forms.library import versions, workbook
-from server.demo.collect import AppKilled, Fault, Finalised, ScriptedCollect, Settings, Tablet
+from server.demo.collect import AppKilled, Fault, Finalised, ScriptedCollect, Settings, Tablet, TabletFile
 from server.demo.office import Office
 from server.errors import Problem
 from server.services import publish_form
 from server.services.publish_form import Prepared
 from tests.office import bearer
 from tests.openrosa.conftest import add_app_user
+from tests.openrosa.encrypting import encrypt
 from tests.openrosa.forms import made_file
 
 CORPUS: Final = Path(__file__).parents[2].parent / "shared" / "corpus"
@@ -36,16 +37,29 @@ SIZES: Final = (0, 1, 700, 60_000, 260_000, 900_000)
 #: Of each POST of the app: nothing happens to six of ten.
 FAULTS: Final = (*[Fault.NONE] * 12, Fault.CUT, Fault.CUT, *[Fault.ANSWER_LOST] * 2, Fault.REPEATED,
                  Fault.KILLED_BEFORE, Fault.KILLED_AFTER, Fault.KILLED_AFTER)  # fmt: skip
+#: Forms that a sample has whatever chance says: photos of every kind, and two that are encrypted.
+ALWAYS: Final = ("all-widgets", "one-question-encrypted-unicode", "xlsform_spec_test")
+KEY: Final = re.compile(rb'(base64RsaPublicKey=)"[^"]*"')
 Engine = Callable[..., dict[str, Any]]
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class ProofForm:
-    """A form that is published, and under which id."""
+    """A form that is published, and under which id; `is_encrypted` says whether its interviews are."""
 
     name: str
     prepared: Prepared
+    is_encrypted: bool
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What was filled, and what the app sends of it: the same, or its ciphertext."""
+
+    xml: bytes
+    files: tuple[TabletFile, ...]
+    sent: Finalised
 
 
 @dataclass
@@ -69,6 +83,8 @@ class Report:
             "forms": self.forms,
             "forms the engine does not fill": len(self.not_filled),
             "submissions": self.submissions,
+            "of them encrypted by the tablet": self.counts["encrypted"],
+            "held for want of an instanceID": self.counts["held for want of an instanceID"],
             "files": self.files,
             "POSTs": posts,
             **{name: count for name, count in sorted(self.counts.items()) if name.startswith("POSTs: ")},
@@ -80,28 +96,38 @@ class Report:
         }
 
 
-def forms_to_prove(*, sample: int | None, seed: int = 1) -> Iterator[ProofForm]:
-    """Yield the questionnaire in all its versions and the forms of the corpus, or a sample of them.
+def forms_to_prove(public_key: str, *, sample: int | None, seed: int = 1) -> Iterator[ProofForm]:
+    """Yield the questionnaires in all their versions and the forms of the corpus, or a sample of them.
 
-    Two forms of the corpus that call themselves the same are told apart by a number behind the second one's id.
+    Two forms of the corpus that call themselves the same are told apart by a number behind the second one's id; those
+    that are encrypted to somebody else's key are to ours.
     """
     for name in (f"{instrument}@{number}" for instrument in library.instruments() for number in versions(instrument)):
-        yield ProofForm(name, publish_form.prepare(workbook(name), f"{name}.xlsx"))
+        yield ProofForm(name, publish_form.prepare(workbook(name), f"{name}.xlsx"), is_encrypted=False)
     paths = sorted(path for path in CORPUS.glob("*/*") if path.suffix in (".xml", ".xls", ".xlsx"))
     if sample is not None:
-        paths = random.Random(seed).sample(paths, min(sample, len(paths)))
+        chosen = random.Random(seed).sample(paths, min(sample, len(paths)))
+        paths = [path for path in paths if path in chosen or path.stem.endswith(ALWAYS)]
     taken: Counter[str] = Counter()
     for path in paths:
         try:
             prepared = publish_form.prepare(path.read_bytes(), path.name)
         except Problem:
             continue
-        form_id = prepared.definition.form_id
+        form_id, xform = prepared.definition.form_id, prepared.conversion.xform
         taken[form_id] += 1
+        ours, is_encrypted = KEY.subn(rb'\g<1>"' + public_key.encode() + b'"', xform)
         if taken[form_id] > 1:
-            renamed = _renamed(prepared.conversion.xform, form_id, f"{form_id}-{taken[form_id]}")
-            prepared = publish_form.prepare(renamed, f"{path.stem}.xml")
-        yield ProofForm(path.name, prepared)
+            ours = _renamed(ours, form_id, f"{form_id}-{taken[form_id]}")
+        if ours != xform:
+            prepared = publish_form.prepare(ours, f"{path.stem}.xml")
+        yield ProofForm(path.name, prepared, is_encrypted=bool(is_encrypted))
+
+
+def make_key(office: Office) -> str:
+    """Have the office make a key that tablets encrypt to; return its public half."""
+    key: str = office.run_json("odk-key", "create")["public_key"]
+    return key
 
 
 def _renamed(xform: bytes, form_id: str, other: str) -> bytes:
@@ -136,7 +162,7 @@ def prove(
     clock.took("download")
     filled = list(_filled(folder, forms, downloaded, engine, seeds, report, progress))
     clock.took("fill")
-    _send_all(url, filled, report, progress)
+    _send_all(url, [one.sent for one in filled], report, progress)
     clock.took("send")
     office.wait_until_opened()
     clock.took("open")
@@ -185,8 +211,8 @@ def _download(url: str, forms: Sequence[ProofForm], report: Report) -> dict[tupl
 def _filled(
     folder: Path, forms: Sequence[ProofForm], xforms: dict[tuple[str, str], bytes], engine: Engine,
     seeds: Sequence[int], report: Report, progress: Progress,
-) -> Iterator[Finalised]:  # fmt: skip
-    """Let the engine fill each form once a seed; files that it asks for are made."""
+) -> Iterator[Filled]:  # fmt: skip
+    """Let the engine fill each form once a seed; files that it asks for are made, and encrypted where the form says."""
     for number, form in enumerate(forms):
         progress("filled", number + 1, len(forms))
         definition = form.prepared.definition
@@ -196,14 +222,19 @@ def _filled(
             result = engine(op="auto", form=str(path), seed=seed, max_repeats=3)
             try:
                 xml = result["xml"].encode()
-                parse_instance(xml)
+                instance = parse_instance(xml)
             except (KeyError, InstanceError):
                 report.not_filled.append(form.name)
                 break
-            files = [
-                made_file(f"{name}", SIZES[place % len(SIZES)]) for place, name in enumerate(result["files"], seed)
-            ]
-            yield Finalised(f"{path.stem}_{seed}.xml", xml, tuple(files))
+            asked = enumerate(result["files"], start=seed)
+            files = tuple(made_file(name, SIZES[place % len(SIZES)]) for place, name in asked)
+            sent = Finalised(f"{path.stem}_{seed}.xml", xml, files)
+            if form.is_encrypted and instance.instance_id:  # the app encrypts nothing without an id
+                sent = encrypt(
+                    folder / f"{path.stem}_{seed}", sent, instance, xforms[definition.form_id, definition.version]
+                )
+                report.counts["encrypted"] += 1
+            yield Filled(xml, files, sent)
 
 
 def _send_all(url: str, filled: Sequence[Finalised], report: Report, progress: Progress) -> None:
@@ -236,9 +267,7 @@ def _send_all(url: str, filled: Sequence[Finalised], report: Report, progress: P
     report.files = sum(len(one.files) for one in filled)
 
 
-def _compare(
-    url: str, headers: dict[str, str], filled: Sequence[Finalised], report: Report, progress: Progress
-) -> None:
+def _compare(url: str, headers: dict[str, str], filled: Sequence[Filled], report: Report, progress: Progress) -> None:
     """Read every submission back and compare leaf by leaf and byte by byte."""
     line = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
     held = dict(_held(line, headers))
@@ -247,16 +276,16 @@ def _compare(
         sent = parse_instance(one.xml)
         back = read_back(line, headers, sent.instance_id) if sent.instance_id else _of_held(line, headers, held, one)
         if back is None:
-            report.different.append(f"{one.name} {sent.form_id}: not there")
+            report.different.append(f"{one.sent.name} {sent.form_id}: not there")
             continue
         xml, files = back
         leaves = canonical_leaves(sent)
         report.leaves += len(leaves)
         report.counts["held for want of an instanceID"] += not sent.instance_id
         if canonical_leaves(parse_instance(xml)) != leaves or xml != one.xml:
-            report.different.append(f"{one.name} {sent.form_id}: leaves")
+            report.different.append(f"{one.sent.name} {sent.form_id}: leaves")
         if files != {file.name: file.content for file in one.files}:
-            report.different.append(f"{one.name} {sent.form_id}: files")
+            report.different.append(f"{one.sent.name} {sent.form_id}: files")
     line.close()
 
 
@@ -276,7 +305,7 @@ def _held(line: http.client.HTTPConnection, headers: dict[str, str]) -> Iterator
 
 
 def _of_held(
-    line: http.client.HTTPConnection, headers: dict[str, str], held: dict[str, bytes], one: Finalised
+    line: http.client.HTTPConnection, headers: dict[str, str], held: dict[str, bytes], one: Filled
 ) -> Back | None:
     name = next((name for name, raw in held.items() if raw == one.xml), None)
     return None if name is None else (one.xml, _files(line, headers, name))

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from server.demo.office import Office
 from server.demo.served import ServedOffice, free_port
 from tests.forms.compare_collect import PatientEngine
-from tests.openrosa.proof import CORPUS, Report, forms_to_prove, prove
+from tests.openrosa.proof import CORPUS, Report, forms_to_prove, make_key, prove
 
 
 def main() -> int:
@@ -34,7 +34,7 @@ def main() -> int:
     spec = importlib.util.spec_from_file_location("collect_engine", source)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules["collect_engine"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     engine = PatientEngine(module)
     try:
@@ -59,7 +59,7 @@ def _prove(folder: Path, engine: PatientEngine, office: Office, chosen: argparse
                 tasks[step] = bars.add_task(step, total=total)
             bars.update(tasks[step], completed=done)
 
-        forms = list(forms_to_prove(sample=chosen.sample))
+        forms = list(forms_to_prove(make_key(office), sample=chosen.sample))
         return prove(folder, forms, engine, seeds=range(chosen.interviews), office=office, progress=progress)
 
 

@@ -3,16 +3,21 @@
 import random
 import threading
 from dataclasses import replace
+from uuid import UUID
 from xml.etree.ElementTree import fromstring
 
 import pytest
 
+from forms.encrypting import with_public_key
 from server.demo.collect import AppKilled, CollectError, Fault, Finalised, ScriptedCollect, Status, TabletFile
 from server.demo.collect.posting import media_type
-from tests.office import MULTIPART, multipart, stored
+from server.keystore import odk
+from server.services import odk_keys
+from tests.office import MULTIPART, NOW, multipart, stored
 from tests.openrosa.conftest import Door
-from tests.openrosa.forms import filled, made_file, made_png, uuid
+from tests.openrosa.forms import filled, made_file, made_png, publish_xform, small_form, uuid
 from tests.openrosa.inside import files, is_quarantined, open_all, xml_of
+from tests.server.opening.doorway import encrypted
 
 PHOTO = made_file("photo.jpg", 120_000)
 SOUND = made_file("sound.m4a", 90_000)
@@ -217,6 +222,56 @@ def test_an_audit_comes_as_any_other_file(door: Door) -> None:
     app = door.collect()
     app.send(with_files(app, PHOTO, SOUND, audit))
     assert_whole(door, PHOTO, SOUND, audit)
+
+
+@pytest.fixture
+def key(door: Door) -> str:
+    """The public half of a key that tablets encrypt to."""
+    made = odk.make_key(door.context.keystore)
+    with door.context.database.transaction() as session:
+        odk_keys.keep(session, made, is_managed=True, user="manager", now=NOW)
+    return made.public_key
+
+
+def sealed_by_the_tablet(key: str) -> tuple[bytes, list[TabletFile]]:
+    """Encrypt the interview with its files as the app does: a manifest, and ciphertext alone."""
+    clear = {file.name: file.content for file in (PHOTO, SOUND)}
+    number, xml = UUID(uuid(1).removeprefix("uuid:")).int, filled(photo=PHOTO.name, sound=SOUND.name)
+    manifest, sealed = encrypted(key, xml, number=number, media=clear, form_id="visit")
+    return manifest, [TabletFile(*one) for one in sealed.items()]
+
+
+def test_an_encrypted_interview_is_opened_whatever_order_its_files_come_in(door: Door, key: str) -> None:
+    """S11"""
+    publish_xform(door.context, with_public_key(small_form(), key))
+    manifest, files_ = sealed_by_the_tablet(key)
+    app = door.collect(order=lambda found: list(reversed(found)))
+    app.send(app.finalise(manifest, name="submission.xml", files=files_))
+    assert_whole(door)
+
+
+def test_what_the_app_sends_in_clear_beside_ciphertext_is_never_read_and_can_be_wiped(door: Door, key: str) -> None:
+    """S11"""
+    publish_xform(door.context, with_public_key(small_form(), key))
+    manifest, files_ = sealed_by_the_tablet(key)
+    clear = TabletFile("visit_1.xml", filled(photo=PHOTO.name, sound=SOUND.name))
+    app = door.collect()
+    one = app.finalise(manifest, name="submission.xml", files=[*files_, PHOTO, clear])
+    app.send(one)
+    assert one.status is Status.SENT
+    assert_whole(door)
+    context = door.context
+    assert odk_keys.wipe_plaintext(context.database, context.blobs, user="manager", now=NOW) == 2
+    assert_whole(door)
+
+
+def test_an_interview_in_clear_of_an_encrypted_form_is_taken_and_held_back(door: Door, key: str) -> None:
+    """S11"""
+    publish_xform(door.context, with_public_key(small_form(), key))
+    app = door.collect()
+    app.send(app.finalise(filled(), name="1.xml"))
+    open_all(door.context)
+    assert is_quarantined(door.context)
 
 
 def test_an_edit_names_what_it_replaces_and_stands_in_its_place(each_door: Door) -> None:

@@ -24,6 +24,7 @@ def _row(start: str) -> str:
         constants.LABEL_NEXT_KEY,
         constants.LABEL_EPOCH,
         constants.LABEL_ENVELOPE,
+        constants.LABEL_MEDIUM,
         constants.MAGIC,
         keyring.LABEL_KEYRING.encode(),
         documents.LABEL_CERTIFICATE.encode(),

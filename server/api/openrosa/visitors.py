@@ -19,6 +19,7 @@ from server.db.queries.devices import StoredAppUser
 from server.db.queries.visitors import Mark, StoredVisitor
 from server.errors import Forbidden, NotAuthenticated, NotFound, RateLimited
 from server.services import admit_tablet
+from sync_protocol.enrolment import token_hash
 
 PREFIXES: Final = {
     "openrosa": "/key/<token>",
@@ -33,14 +34,23 @@ class Visitor:
     """An app user, and the address that it came by, without a slash at its end.
 
     Attributes:
-        is_archived: its project is over.
-        mark: of the forms: while it stays the same, so does all that there is to know of them.
+        stored: as it is in the database at this moment.
+        token_hash: by which it was found; None when it came by a password.
     """
 
-    app_user: StoredAppUser
+    stored: StoredVisitor
     address: str
-    is_archived: bool
-    mark: Mark
+    token_hash: bytes | None
+
+    @property
+    def app_user(self) -> StoredAppUser:
+        """Who it is."""
+        return self.stored.app_user
+
+    @property
+    def mark(self) -> Mark:
+        """The mark of the forms: while it stays the same, so does all that there is to know of them."""
+        return self.stored.mark
 
     @property
     def is_revoked(self) -> bool:
@@ -78,12 +88,13 @@ def served(view: DoorView) -> Any:
 
 
 def _by_token(token: str, project_id: int | None) -> Visitor:
-    found = current().database.glance(lambda connection: admit_tablet.by_token(connection, token))
+    digest = token_hash(token)
+    found = current().database.glance(lambda connection: admit_tablet.by_token(connection, digest))
     if project_id is None:
-        return _visitor(found, f"/key/{token}")
+        return _visitor(found, f"/key/{token}", digest)
     if found.app_user.project_id != project_id:
         raise NotFound("this token is of another project: check the server's address in the settings")
-    return _visitor(found, f"/v1/key/{token}/projects/{project_id}")
+    return _visitor(found, f"/v1/key/{token}/projects/{project_id}", digest)
 
 
 def _by_password(project_id: int | None) -> Visitor:
@@ -117,10 +128,10 @@ def _by_password(project_id: int | None) -> Visitor:
     return _visitor(found, f"/projects/{project_id}")
 
 
-def _visitor(found: StoredVisitor, prefix: str) -> Visitor:
+def _visitor(found: StoredVisitor, prefix: str, digest: bytes | None = None) -> Visitor:
     g.language = found.app_user.language
     base_url = current().config.base_url or f"{request.scheme}://{request.host}"
-    return Visitor(found.app_user, f"{base_url}{prefix}", is_archived=found.is_archived, mark=found.mark)
+    return Visitor(found, f"{base_url}{prefix}", digest)
 
 
 def _refused(attempt_key: bytes) -> NotAuthenticated | RateLimited:

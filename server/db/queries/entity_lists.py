@@ -4,13 +4,17 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
-from server.db.tables import Entity, EntityList, EntitySnapshot, Form, FormEntityList, FormVersion
+from server.db.queries import feed
+from server.db.queries.forms import DRAFT
+from server.db.queries.scoped import visible_app_users, visible_devices
+from server.db.scope import Scope
+from server.db.tables import AppUser, Device, Entity, EntityList, EntitySnapshot, Form, FormEntityList, FormVersion
 from server.db.tables.accounts import FIRST_PROJECT
 
 SURVEY: Final = "survey"
@@ -89,7 +93,9 @@ def ensure_list(
         project_id=project_id, name=name, properties="[]", assigned_property="", assigned_to="", is_stale=True,
         needs_approval=False, mode=SURVEY, created_at=now, created_by=by,
     )  # fmt: skip
-    session.execute(made)
+    list_id = session.scalar(made.returning(EntityList.list_id))
+    if list_id is not None:
+        _announce(session, list_id)
     query = select(*_COLUMNS).where(EntityList.project_id == project_id, EntityList.name == name)
     (found,) = _lists(session, query.with_for_update())
     known = {one.casefold() for one in found.properties}
@@ -102,6 +108,13 @@ def ensure_list(
     if changed is None:
         raise LookupError("a list is gone while it is locked")
     return changed
+
+
+def _announce(session: Session, list_id: int) -> None:
+    """Let tablets look anew at the forms that use a list, now that there is one."""
+    users = _users().where(EntityList.list_id == list_id)
+    changed = update(FormVersion).where(FormVersion.hash.in_(users), FormVersion.state != DRAFT)
+    session.execute(changed.values(feed_position=feed.next_position(session)))
 
 
 def set_list(session: Session, list_id: int, **members: object) -> None:
@@ -140,8 +153,18 @@ def lists_of_version(session: Session, form_version_hash: bytes) -> tuple[Stored
 
 
 def versions_with_lists(session: Session) -> frozenset[bytes]:
-    """Return the hashes of the form versions that use lists, if there are such."""
-    return frozenset(session.scalars(select(FormEntityList.form_version_hash).distinct()))
+    """Return the hashes of the form versions that use a list which is there."""
+    return frozenset(session.scalars(_users().distinct()))
+
+
+def _users() -> Select[Any]:
+    """Select form versions by the lists of their projects that they use."""
+    return (
+        select(FormEntityList.form_version_hash)
+        .join(FormVersion, FormVersion.hash == FormEntityList.form_version_hash)
+        .join(Form, Form.form_id == FormVersion.form_id)
+        .join(EntityList, (EntityList.name == FormEntityList.name) & (EntityList.project_id == Form.project_id))
+    )
 
 
 def snapshot(session: Session, list_id: int, tag: bytes = WHOLE) -> StoredSnapshot | None:
@@ -162,6 +185,13 @@ def replace_snapshots(session: Session, list_id: int, rows: Sequence[Mapping[str
     """Put new files of a list in the place of all former ones."""
     session.execute(delete(EntitySnapshot).where(EntitySnapshot.list_id == list_id))
     session.execute(insert_new(session, EntitySnapshot), [dict(row) for row in rows])
+
+
+def enumerators(session: Session, scope: Scope) -> frozenset[str]:
+    """Return the codes of the enumerators who have a tablet or an app user in a scope."""
+    tablets = select(Device.enumerator).where(visible_devices(scope))
+    app_users = select(AppUser.enumerator).where(visible_app_users(scope))
+    return frozenset(session.scalars(tablets)) | frozenset(session.scalars(app_users))
 
 
 def counts(session: Session) -> Mapping[int, Mapping[str, int]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, case, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new, upsert
@@ -190,6 +190,7 @@ def add_revisions(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
 def merge_revision(session: Session, revision_id: int, **members: Any) -> None:
     """Write what another envelope of the same revision makes of it; what was checked was the other envelope."""
     session.execute(delete(InterviewCheck).where(InterviewCheck.revision_id == revision_id))
+    session.execute(update(Interview).where(Interview.current_revision_id == revision_id).values(checked_basis=None))
     session.execute(update(Revision).where(Revision.revision_id == revision_id).values(**members))
 
 
@@ -244,11 +245,16 @@ def _interviews(session: Session, column: Any, values: Iterable[bytes]) -> tuple
 
 
 def put_interviews(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write interviews, new or known."""
+    """Write interviews, new or known; what was checked stays checked where its revision and household do."""
     if not rows:
         return
     statement = upsert(session, Interview)
+    is_as_checked = and_(
+        Interview.current_revision_id == statement.excluded.current_revision_id,
+        Interview.household_tag.is_not_distinct_from(statement.excluded.household_tag),
+    )
     changed = {name: statement.excluded[name] for name in rows[0] if name != "interview_id"}
+    changed["checked_basis"] = case((is_as_checked, Interview.checked_basis), else_=None)
     session.connection().execute(
         statement.on_conflict_do_update(index_elements=["interview_id"], set_=changed), [dict(row) for row in rows]
     )

@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session, aliased
 from server.db.queries.forms import DRAFT, RETIRED
 from server.db.tables import Certificate, Device, Envelope, FormVersion
 from server.db.tables.envelopes import (
+    IS_DECISION,
+    IS_UNOPENED,
     OPENED,
     QUARANTINED,
     RECEIVED,
@@ -94,7 +96,7 @@ def openable(session: Session, *, limit: int, is_locked: bool) -> tuple[StoredEn
     """Return envelopes that can be opened now, oldest first.
 
     Those received; those that waited for an epoch or a form version that has come; those that waited for the key,
-    when the key store is not locked. The state is named in each branch, so the partial index serves.
+    when the key store is not locked.
     """
     epoch = aliased(Envelope)
     # An epoch that cannot be trusted is here too: its interviews go where it went, whichever came first.
@@ -111,7 +113,8 @@ def openable(session: Session, *, limit: int, is_locked: bool) -> tuple[StoredEn
     ]
     if not is_locked:
         wanted.append(Envelope.state == WAITING_FOR_KEY)
-    query = select(*_COLUMNS).where(Envelope.state != OPENED, or_(*wanted)).order_by(Envelope.sequence).limit(limit)
+    # The order is of an expression, lest the few that wait be looked for among all envelopes in their order.
+    query = select(*_COLUMNS).where(IS_UNOPENED, or_(*wanted)).order_by(Envelope.sequence + 0).limit(limit)
     return tuple(StoredEnvelope(**row._mapping) for row in session.execute(query))  # noqa: SLF001
 
 
@@ -227,7 +230,7 @@ def quarantined(session: Session) -> tuple[Quarantined, ...]:
             Envelope.reason,
             func.length(Envelope.body).label("length_bytes"),
         )
-        .where(Envelope.state == QUARANTINED)
+        .where(IS_UNOPENED, Envelope.state == QUARANTINED)
         .order_by(Envelope.sequence)
     )
     return tuple(Quarantined(**row._mapping) for row in session.execute(query))  # noqa: SLF001
@@ -254,7 +257,7 @@ def retry_unknown_forms(session: Session) -> None:
     lock_fold(session)  # what is being opened meanwhile is looked at again under the same lock
     session.execute(
         update(Envelope)
-        .where(Envelope.state == QUARANTINED, Envelope.reason == UNKNOWN_FORM_VERSION)
+        .where(IS_UNOPENED, Envelope.state == QUARANTINED, Envelope.reason == UNKNOWN_FORM_VERSION)
         .values(state=RECEIVED, reason=None)
     )
 
@@ -266,13 +269,14 @@ def retry_encrypted(session: Session, instance_ids: Iterable[bytes]) -> None:
         and_(Envelope.state == QUARANTINED, Envelope.reason.in_(ENDED_BY_A_FILE)),
     )
     for chunk in _chunks(sorted(set(instance_ids))):
-        statement = update(Envelope).where(Envelope.state != OPENED, may_end, Envelope.instance_id.in_(chunk))
+        statement = update(Envelope).where(IS_UNOPENED, may_end, Envelope.instance_id.in_(chunk))
         session.execute(statement.values(state=RECEIVED, reason=_KEPT))
 
 
 def retry_odk_keys(session: Session) -> None:
     """Let encrypted submissions be opened again that waited for a key, for one has come."""
-    session.execute(update(Envelope).where(Envelope.state == WAITING_FOR_ODK_KEY).values(state=RECEIVED, reason=_KEPT))
+    waiting = update(Envelope).where(IS_UNOPENED, Envelope.state == WAITING_FOR_ODK_KEY)
+    session.execute(waiting.values(state=RECEIVED, reason=_KEPT))
 
 
 def wipe(session: Session, envelope_ids: Iterable[bytes]) -> tuple[bytes, ...]:
@@ -286,7 +290,7 @@ def wipe(session: Session, envelope_ids: Iterable[bytes]) -> tuple[bytes, ...]:
 
 def wipe_quarantined(session: Session, reason: str) -> tuple[bytes, ...]:
     """Empty the envelopes that are in quarantine for a reason; return their ids, which stay."""
-    statement = update(Envelope).where(Envelope.state == QUARANTINED, Envelope.reason == reason)
+    statement = update(Envelope).where(IS_UNOPENED, Envelope.state == QUARANTINED, Envelope.reason == reason)
     return tuple(session.scalars(statement.values(reason=WIPED, body=b"").returning(Envelope.envelope_id)))
 
 
@@ -297,7 +301,7 @@ def reopen_all(session: Session) -> None:
 
 def last_decision(session: Session) -> bytes | None:
     """Return the last decision that was stored: the end of the office's chain."""
-    query = select(Envelope.body).where(Envelope.kind == Kind.DECISION)
+    query = select(Envelope.body).where(IS_DECISION)
     return session.scalars(query.order_by(Envelope.sequence.desc()).limit(1)).first()
 
 

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, LargeBinary, SmallInteger, String, text
+from sqlalchemy import Index, LargeBinary, SmallInteger, String, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db.tables.base import Base, Instant, Sequence
+from sync_protocol.constants import Kind
 
 RECEIVED = "received"
 OPENED = "opened"
@@ -118,5 +119,17 @@ class Envelope(Base):
             sqlite_where=text("blob_sha256 IS NOT NULL"),
             postgresql_where=text("blob_sha256 IS NOT NULL"),
         ),
+        Index(
+            "ix_envelope_decision",
+            "sequence",
+            sqlite_where=text("kind = 5"),
+            postgresql_where=text("kind = 5"),
+        ),
         {"sqlite_autoincrement": True},  # a number that was in a receipt is never given twice
     )
+
+
+IS_UNOPENED = Envelope.state != literal_column(f"'{OPENED}'")
+"""For queries of what is still to be done: SQLite uses their index only where its condition stands word for word."""
+IS_DECISION = Envelope.kind == literal_column(str(int(Kind.DECISION)))
+"""As above: for the office's chain."""

@@ -74,6 +74,7 @@ class Interview(Base):
     `state` is that of `sync_protocol.reconcile`; `holds` is e.g. `K1,K3`, empty for none;
     `household_tag` is equal for equal household keys and shows nothing else; `sealed` holds findings and outcome.
     `review` is the office's last word on it: empty | approved | rejected.
+    `checked_basis` is that of the check of its current revision and household, None until there is one.
     """
 
     __tablename__ = "interview"
@@ -88,6 +89,7 @@ class Interview(Base):
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     updated_at: Mapped[datetime] = mapped_column(Instant)
     review: Mapped[str] = mapped_column(String(20), default="", server_default="")
+    checked_basis: Mapped[bytes | None] = mapped_column(LargeBinary(32), index=True)
 
     __table_args__ = (
         # What waits for a person: few, whatever the size of the survey.

@@ -138,11 +138,19 @@ class ScriptedCollect:
         for medium in self.manifest(form):
             mine = had.get(medium.name)
             is_here = mine is not None and _md5(mine) == medium.hash
-            media[medium.name] = mine if is_here and mine else self._fetched(medium.download_url, medium.hash)
+            media[medium.name] = mine if is_here and mine else self.fetch(medium)
         same = [kept for kept in before if kept.listed.version == form.version]
         self.tablet.forms = [kept for kept in self.tablet.forms if kept not in same]
         self.tablet.forms.append(KeptForm(form, xform, media))
         return self.tablet.forms[-1]
+
+    def fetch(self, medium: ListedMedium) -> bytes:
+        """Download one file of a form.
+
+        Raises:
+            CollectError: no answer, or other bytes than the manifest promises.
+        """
+        return self._fetched(medium.download_url, medium.hash)
 
     def deleted_entities(self, medium: ListedMedium, entity_ids: Sequence[str]) -> dict[str, bool]:
         """Ask which of the entities made on this tablet the server has deleted since.

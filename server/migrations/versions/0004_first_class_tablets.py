@@ -128,6 +128,8 @@ def _widen_envelopes() -> None:
         sqlite_where=sa.text("blob_sha256 IS NOT NULL"),
         postgresql_where=sa.text("blob_sha256 IS NOT NULL"),
     )
+    op.add_column("interview", sa.Column("checked_basis", sa.LargeBinary(length=32), nullable=True))
+    op.create_index(op.f("ix_interview_checked_basis"), "interview", ["checked_basis"], unique=False)
     op.add_column("interview", sa.Column("review", sa.String(length=20), server_default="", nullable=False))
 
 
@@ -182,6 +184,7 @@ def _index_intake() -> None:
         "ix_envelope_of_device", "envelope", ["carrier", "sequence"], f"{of_interviews} AND app_user_id IS NULL"
     )
     _partial_index("ix_envelope_of_form", "envelope", ["form_version_hash", "sequence"], of_interviews)
+    _partial_index("ix_envelope_decision", "envelope", ["sequence"], "kind = 5")
     _partial_index("ix_envelope_arrived", "envelope", ["received_at", "sequence"], of_interviews)
     unsettled = "holds != '' OR state NOT IN ('current', 'incomplete-history')"
     _partial_index("ix_interview_unsettled", "interview", ["state", "current_revision_id"], unsettled)

@@ -15,6 +15,7 @@ from server.db.queries import definitions, forms
 from server.db.queries.forms import DRAFT, StoredVersion, VersionLink
 from server.db.scope import EVERYTHING, Scope
 from server.errors import FormVersionExists
+from server.services.publish_form.entity_remarks import with_lists
 from server.services.publish_form.members import difference_members, finding_members, plain
 from server.services.publish_form.placing import place
 from server.services.publish_form.preparing import Prepared, invalid
@@ -109,7 +110,7 @@ def examine(
         previous_hash=None if previous is None else previous.hash,
         needs_approval=form is not None and form.needs_approval,
         difference=difference,
-        findings=(*prepared.findings, *remarks),
+        findings=(*with_lists(session, prepared, project_id=placed), *remarks),
         project_id=placed,
     )
 

@@ -1,17 +1,21 @@
 """Who may call what: every route says it, and is held to it."""
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.routing import Rule
+from werkzeug.routing import IntegerConverter, Rule, UUIDConverter
 
 from server.app import create_app
 from server.context import Context, access_of
 from server.context.access import ADMINISTRATOR, ROLES
 from server.services import api_tokens
 from tests.office import NOW, bearer, begin_session
+
+EXAMPLES = {IntegerConverter: 1, UUIDConverter: uuid.UUID(int=1)}
+"""What stands in an address where not any text may stand."""
 
 
 def calls(app: Flask) -> Iterator[tuple[str, str, Rule]]:
@@ -20,9 +24,7 @@ def calls(app: Flask) -> Iterator[tuple[str, str, Rule]]:
     for rule in app.url_map.iter_rules():
         if rule.endpoint.rpartition(".")[2] == "static":
             continue
-        values = {
-            name: 1 if type(rule._converters[name]).__name__ == "IntegerConverter" else "x" for name in rule.arguments
-        }
+        values = {name: EXAMPLES.get(type(rule._converters[name]), "x") for name in rule.arguments}
         path = adapter.build(rule.endpoint, values, method=None)
         for method in sorted((rule.methods or set()) - {"OPTIONS"}):
             yield method, path, rule

@@ -369,6 +369,65 @@ def test_a_form_has_a_date_and_is_fetched_once_by_it(client: FlaskClient, contex
     assert "Last-Modified" not in client.get(f"/key/{app_token}/formList").headers
 
 
+# What has not changed is said again
+
+
+def again(client: FlaskClient, url: str, tag: str) -> TestResponse:
+    return client.get(url, headers={"If-None-Match": tag, **GZIP})
+
+
+def close_it(context: Context) -> None:
+    change(context, "1", CLOSED)
+
+
+def revoke_it(context: Context) -> None:
+    with context.database.transaction() as session:
+        app_users.revoke_app_user(session, name="tablet 12", user="m", now=NOW)
+
+
+def archive_it(context: Context) -> None:
+    with context.database.transaction() as session:
+        projects.archive_project(session, project_id=1, user="m", now=NOW)
+
+
+def choose_none(context: Context) -> None:
+    with context.database.transaction() as session:
+        app_user = app_users.find_app_user(session, "tablet 12")
+        app_users.choose_forms(session, app_user, form_ids=[], user="m", now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("happens", "status"), [(close_it, 200), (revoke_it, 403), (archive_it, 200), (choose_none, 200)]
+)
+def test_nothing_is_said_again_once_anything_has_changed(
+    client: FlaskClient, context: Context, app_token: str, happens: Callable[[Context], None], status: int
+) -> None:
+    publish(context)
+    url = f"/key/{app_token}/formList"
+    tag = client.get(url, headers=GZIP).headers["ETag"]
+    first, *others = [again(client, f"{url}?deviceID=x", tag) for _ in range(3)]
+    assert {answer.status_code for answer in (first, *others)} == {304}
+    assert all(list(answer.headers) == list(first.headers) for answer in others)
+    happens(context)
+    assert again(client, url, tag).status_code == status
+
+
+def test_a_304_said_again_asks_the_database_once_and_nothing_else(
+    sqlite_client: FlaskClient, sqlite_context: Context, app_token_sqlite: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(sqlite_context)
+    url = f"/key/{app_token_sqlite}/formList"
+    tag = sqlite_client.get(url, headers=GZIP).headers["ETag"]
+    assert again(sqlite_client, url, tag).status_code == 304
+    sqlite_context.database.dispose()  # the next look opens the file anew
+    looks: list[object] = []
+    real = sqlite_context.database.glance
+    monkeypatch.setattr(sqlite_context.database, "glance", lambda look: (looks.append(look), real(look))[1])
+    monkeypatch.setattr(sqlite_client.application, "full_dispatch_request", None)
+    assert again(sqlite_client, url, tag).status_code == 304
+    assert len(looks) == 1
+
+
 # The shelf
 
 

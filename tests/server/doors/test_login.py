@@ -27,11 +27,17 @@ HTTPS = "https://localhost"
 BY = {"actor": "root", "now": NOW}
 
 
+@pytest.fixture(scope="session")
+def password_hash() -> str:
+    """The hash of the password, made once: Argon2 is meant to take its time."""
+    return passwords.hash_password(PASSWORD)
+
+
 @pytest.fixture
-def amina(context: Context) -> Context:
+def amina(context: Context, password_hash: str) -> Context:
     """An office with one manager who has a password."""
     with context.database.transaction() as session:
-        accounts.add_user(session, name="amina", role="manager", password=PASSWORD, **BY)
+        queries.add_user(session, name="amina", role="manager", password_hash=password_hash, now=NOW)
     return context
 
 

@@ -1,5 +1,6 @@
 """Whose rows a route shows: for every route that takes or lists rows, made from the route map."""
 
+import uuid
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -26,6 +27,9 @@ class Naming:
 
     json: dict[str, Any] = field(default_factory=dict)
     query: str = ""
+    content: str | None = None
+    media_type: str | None = None
+    status: int = 404
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,22 @@ ROUTES: dict[str, Listing | Naming | NoRows] = {
     "POST /account/project": NoRows("a choice among what is seen anyway"),
     "GET /api/v1/app-users": Listing((OWN.app_user,)),
     "POST /api/v1/app-users": Naming({"name": "new", "project_id": 2}),
-    "GET /api/v1/app-users/<int(max=2147483647):app_user_id>": Naming(),
-    "DELETE /api/v1/app-users/<int(max=2147483647):app_user_id>": Naming(),
-    "PUT /api/v1/app-users/<int(max=2147483647):app_user_id>/forms": Naming({"forms": None}),
+    "GET /api/v1/app-users/<int:app_user_id>": Naming(),
+    "DELETE /api/v1/app-users/<int:app_user_id>": Naming(),
+    "PUT /api/v1/app-users/<int:app_user_id>/forms": Naming({"forms": None}),
     "POST /api/v1/app-users/<int:app_user_id>/settings": Naming(),
+    "GET /api/v1/entity-lists": Listing((OWN.entity_list,)),
+    "POST /api/v1/entity-lists": Naming({"name": "new", "project": 2}, status=400),
+    "GET /api/v1/entity-lists/<int:list_id>": Naming(),
+    "PATCH /api/v1/entity-lists/<int:list_id>": Naming(),
+    "GET /api/v1/entity-lists/<int:list_id>/entities": Naming(),
+    "POST /api/v1/entity-lists/<int:list_id>/entities": Naming({"entities": [{"label": "new"}]}),
+    "GET /api/v1/entity-lists/<int:list_id>/entities/<uuid:entity_id>": Naming(),
+    "PATCH /api/v1/entity-lists/<int:list_id>/entities/<uuid:entity_id>": Naming({"label": "other"}),
+    "DELETE /api/v1/entity-lists/<int:list_id>/entities/<uuid:entity_id>": Naming(),
+    "POST /api/v1/entity-lists/<int:list_id>/entities/<uuid:entity_id>/restore": Naming(),
+    "GET /api/v1/entity-lists/<int:list_id>/export.csv": Naming(),
+    "POST /api/v1/entity-lists/<int:list_id>/import": Naming(content="label\nnew\n", media_type="text/csv"),
     "GET /api/v1/fieldwork/progress": Listing((OWN.psu, OWN.enumerator)),
     "GET /api/v1/findings": Listing((OWN.interviews[1],)),
     "GET /api/v1/findings/<interview_id>": Naming(),
@@ -67,10 +83,12 @@ ROUTES: dict[str, Listing | Naming | NoRows] = {
     "GET /api/v1/forms/<form_id>/versions/<version>/media/<name>": Naming(),
     "GET /api/v1/forms/<form_id>/versions/<version>/questionnaire": Naming(),
     "POST /api/v1/forms/<form_id>/versions/<version>/state": Naming({"state": "closed", "note": "n"}),
+    "POST /api/v1/interviews/<path:instance_id>/resolve": Naming({"chosen": "x"}),
+    "POST /api/v1/interviews/<path:instance_id>/settle": Naming({"verdict": "keep"}),
     "GET /api/v1/microdata.csv": PUBLISHED,
     "GET /api/v1/projects": Listing(("Survey",)),
     "POST /api/v1/projects": ADMINISTRATORS,
-    "PATCH /api/v1/projects/<int(max=2147483647):project_id>": ADMINISTRATORS,
+    "PATCH /api/v1/projects/<int:project_id>": ADMINISTRATORS,
     "GET /api/v1/submissions": Listing((str(UUID(OWN.interviews[1])),)),
     "GET /api/v1/submissions/<path:instance_id>": Naming(),
     "GET /api/v1/submissions/<path:instance_id>/attachments": Naming(),
@@ -79,23 +97,21 @@ ROUTES: dict[str, Listing | Naming | NoRows] = {
     "GET /api/v1/submissions/<path:instance_id>/xml": Naming(),
     "POST /api/v1/submissions/<path:instance_id>/release": Naming(),
     "POST /api/v1/submissions/<path:instance_id>/review": Naming({"verdict": "approved"}),
-    "POST /api/v1/interviews/<path:instance_id>/resolve": Naming({"chosen": "x"}),
-    "POST /api/v1/interviews/<path:instance_id>/settle": Naming({"verdict": "keep"}),
     "GET /api/v1/users": ADMINISTRATORS,
     "POST /api/v1/users": ADMINISTRATORS,
     "PUT /api/v1/users/me/password": OWN_ACCOUNT,
-    "GET /api/v1/users/<int(max=2147483647):user_id>": ADMINISTRATORS,
-    "PATCH /api/v1/users/<int(max=2147483647):user_id>": ADMINISTRATORS,
-    "POST /api/v1/users/<int(max=2147483647):user_id>/password": ADMINISTRATORS,
-    "GET /api/v1/users/<int(max=2147483647):user_id>/tokens": ADMINISTRATORS,
-    "POST /api/v1/users/<int(max=2147483647):user_id>/tokens": ADMINISTRATORS,
-    "DELETE /api/v1/users/<int(max=2147483647):user_id>/tokens/<token_id>": ADMINISTRATORS,
+    "GET /api/v1/users/<int:user_id>": ADMINISTRATORS,
+    "PATCH /api/v1/users/<int:user_id>": ADMINISTRATORS,
+    "POST /api/v1/users/<int:user_id>/password": ADMINISTRATORS,
+    "GET /api/v1/users/<int:user_id>/tokens": ADMINISTRATORS,
+    "POST /api/v1/users/<int:user_id>/tokens": ADMINISTRATORS,
+    "DELETE /api/v1/users/<int:user_id>/tokens/<token_id>": ADMINISTRATORS,
     "GET /app-users": Listing((OWN.app_user,)),
     "POST /app-users": Naming({"name": "new", "enumerator": "1", "mode": "survey", "project": "2"}),
-    "GET /app-users/<int(max=2147483647):app_user_id>": Naming(),
-    "POST /app-users/<int(max=2147483647):app_user_id>/code": Naming(),
-    "POST /app-users/<int(max=2147483647):app_user_id>/forms": Naming(),
-    "POST /app-users/<int(max=2147483647):app_user_id>/revocation": Naming(),
+    "GET /app-users/<int:app_user_id>": Naming(),
+    "POST /app-users/<int:app_user_id>/code": Naming(),
+    "POST /app-users/<int:app_user_id>/forms": Naming(),
+    "POST /app-users/<int:app_user_id>/revocation": Naming(),
     "GET /fieldwork": Listing((OWN.psu, OWN.enumerator)),
     "GET /forms": Listing(("ours",)),
     "GET /forms/<form_id>/<version>.<kind>": Naming(),
@@ -119,13 +135,13 @@ ROUTES: dict[str, Listing | Naming | NoRows] = {
     "GET /people": ADMINISTRATORS,
     "POST /people": ADMINISTRATORS,
     "POST /people/projects": ADMINISTRATORS,
-    "POST /people/projects/<int(max=2147483647):project_id>": ADMINISTRATORS,
-    "GET /people/<int(max=2147483647):user_id>": ADMINISTRATORS,
-    "POST /people/<int(max=2147483647):user_id>": ADMINISTRATORS,
-    "POST /people/<int(max=2147483647):user_id>/access": ADMINISTRATORS,
-    "POST /people/<int(max=2147483647):user_id>/password": ADMINISTRATORS,
-    "POST /people/<int(max=2147483647):user_id>/tokens": ADMINISTRATORS,
-    "POST /people/<int(max=2147483647):user_id>/tokens/<token_id>/revocation": ADMINISTRATORS,
+    "POST /people/projects/<int:project_id>": ADMINISTRATORS,
+    "GET /people/<int:user_id>": ADMINISTRATORS,
+    "POST /people/<int:user_id>": ADMINISTRATORS,
+    "POST /people/<int:user_id>/access": ADMINISTRATORS,
+    "POST /people/<int:user_id>/password": ADMINISTRATORS,
+    "POST /people/<int:user_id>/tokens": ADMINISTRATORS,
+    "POST /people/<int:user_id>/tokens/<token_id>/revocation": ADMINISTRATORS,
 }
 """Every route of roles → what of the world it must not show; a route that is not here fails the test."""
 
@@ -169,15 +185,15 @@ def test_what_an_address_names_of_others_is_not_there(context: Context, app: Fla
         if not isinstance(wanted, Naming) or not _admits(app, rule, role):
             continue
         for place in (ABROAD, TEAM) if role == "supervisor" else (ABROAD,):
-            if place is TEAM and "form_id" in rule.arguments:
-                continue  # a form has a project and no team
+            if place is TEAM and {"form_id", "list_id"} & rule.arguments:
+                continue  # forms and entity lists have a project and no team
             names = {
                 "form_id": place.form_id, "version": "1", "kind": "xml", "name": "x",
                 "interview_id": place.interviews[1], "instance_id": place.interviews[1],
-                "app_user_id": numbers[place.word],
+                "app_user_id": numbers[place.word], "list_id": 2, "entity_id": uuid.UUID(int=1),
             }  # fmt: skip
             answer = _open(app, client, rule, name, wanted, names)
-            assert answer.status_code == 404, (name, place.word, answer.status_code, answer.text[:200])
+            assert answer.status_code == wanted.status, (name, place.word, answer.status_code, answer.text[:200])
             assert [mark for mark in place.marks if mark in answer.text and mark not in answer.request.path] == [], name
 
 
@@ -186,14 +202,15 @@ def test_one_s_own_rows_are_there_under_the_same_addresses(context: Context, app
     client = viewer(context, app.test_client(), "supervisor")
     known = routes(app)
     names = {"form_id": "ours", "version": "1", "kind": "xml", "name": "x", "interview_id": OWN.interviews[1]}
-    names["instance_id"] = OWN.interviews[1]
+    names |= {"instance_id": OWN.interviews[1], "list_id": 1}
     for name in (
-        "GET /api/v1/app-users/<int(max=2147483647):app_user_id>",
+        "GET /api/v1/app-users/<int:app_user_id>",
         "GET /api/v1/findings/<interview_id>",
         "GET /api/v1/forms/<form_id>/versions/<version>",
-        "GET /forms/<form_id>/versions/<version>",
+        "GET /api/v1/entity-lists/<int:list_id>",
         "GET /api/v1/submissions/<path:instance_id>",
         "GET /api/v1/submissions/<path:instance_id>/xml",
+        "GET /forms/<form_id>/versions/<version>",
         "GET /intake/<instance_id>",
         "GET /intake/<instance_id>/answers",
     ):
@@ -211,6 +228,8 @@ def _open(app: Flask, client: Any, rule: Rule, name: str, wanted: Naming, names:
     path = app.url_map.bind("localhost").build(rule.endpoint, values, method=name.partition(" ")[0])
     is_page = not rule.rule.startswith("/api/")
     body: dict[str, Any] = {"data": wanted.json | {"form_token": FORM_TOKEN}} if is_page else {"json": wanted.json}
+    if wanted.content is not None:
+        body = {"data": wanted.content, "content_type": wanted.media_type}
     method = name.partition(" ")[0]
     answer: TestResponse = client.open(path + wanted.query, method=method, **({} if method == "GET" else body))
     return answer

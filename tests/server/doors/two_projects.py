@@ -14,7 +14,7 @@ from server.db.queries.fieldwork import SealedHousehold
 from server.db.queries.frame_rows import HouseholdRow, PsuRow
 from server.folding.checking import CheckingWorker
 from server.services import accounts as account_service
-from server.services import app_users, projects
+from server.services import app_users, projects, set_up_entity_list
 from tests.office import NOW, begin_session
 from tests.server.opening.kit import Answers, Tablet, deliver, household, open_all, publish, raw_id
 
@@ -45,6 +45,10 @@ class Place:
         return f"Collect of {self.word}"
 
     @property
+    def entity_list(self) -> str:
+        return f"households-{self.word}"
+
+    @property
     def interviews(self) -> tuple[str, str]:
         return raw_id(self.number).hex(), raw_id(self.number + 1).hex()
 
@@ -58,7 +62,7 @@ OWN = Place(word="own", project_id=1, form_id="ours", team="team-of-ours", numbe
 TEAM = Place(word="beside", project_id=1, form_id="ours", team="team-beside", number=201)
 ABROAD = Place(word="abroad", project_id=2, form_id="theirs", team="team-of-ours", number=301)
 PLACES = (OWN, TEAM, ABROAD)
-OF_PROJECT = ("theirs", "Survey abroad", *ABROAD.marks)
+OF_PROJECT = ("theirs", "Survey abroad", ABROAD.entity_list, *ABROAD.marks)
 OF_TEAM = ("team-beside", *TEAM.marks)
 VIEWERS = {
     "manager": OF_PROJECT,
@@ -87,6 +91,15 @@ def make_world(context: Context) -> dict[str, int]:
                 enumerator=place.enumerator,
                 team=place.team,
                 project_id=place.project_id,
+                user="root",
+                now=NOW,
+            )
+        for place in (OWN, ABROAD):
+            set_up_entity_list.create_list(
+                session,
+                project_id=place.project_id,
+                name=place.entity_list,
+                properties=["age"],
                 user="root",
                 now=NOW,
             )

@@ -9,15 +9,16 @@ from forms.instance import instance_id_bytes
 from server.context import Context
 from server.db.queries import entities as queries
 from server.db.queries import interviews
-from server.db.tables import Interview
+from server.db.tables import Entity
 from server.errors import EntitiesInvalid, NotFound
 from server.export.entity_file import AskedEntity
 from server.folding.fold import refold_all
 from server.keystore import KeyStore
-from server.services import change_entities, list_entities, set_up_entity_list
+from server.services import change_entities, list_entities, publish_form, review_interview, set_up_entity_list
 from server.services.change_entities import Office
 from server.services.rebuild import rebuild
 from server.services.set_up_entity_list import ListSettings
+from server.services.verify_store import verify
 from tests.office import NOW
 from tests.server.entities.kit import (
     BRANCH,
@@ -64,17 +65,13 @@ def office(context: Context, note: str = "") -> Office:
     return Office(keystore=context.keystore, user="amina", now=NOW, note=note)
 
 
-def approve(context: Context, number: int, review: str) -> None:
-    """Set what the office says of an interview, and fold what hangs on it."""
-    from server.folding import entities
-
-    instance = instance_id_bytes(instance_id(number))
+def review(context: Context, number: int, verdict: str) -> None:
+    """Let the office say what it thinks of an interview."""
     with context.database.transaction() as session:
-        found = session.get(Interview, instance)
-        assert found is not None
-        found.review = review
-        session.flush()
-        entities.fold_batch(session, (), (), [instance], keystore=context.keystore, now=NOW)
+        review_interview.review(
+            session, keystore=context.keystore, interview_id=instance_id_bytes(instance_id(number)), verdict=verdict,
+            note="", user="amina", now=NOW,
+        )  # fmt: skip
     open_all(context)
 
 
@@ -83,6 +80,33 @@ def test_publishing_a_form_makes_its_list_with_the_properties_of_all_forms(conte
     with context.database.read() as session:
         (found,) = list_entities.list_lists(session)
     assert (found.of.name, found.of.properties) == ("households", ("head", "size", "persons"))
+
+
+def test_a_property_that_differs_is_told_when_a_form_is_published_and_a_list_is_no_missing_file(
+    context: Context,
+) -> None:
+    follow = publish_form.prepare(FOLLOW.encode(), "f.xml")
+    assert [one.code for one in follow.findings] == ["media-missing"]
+    with context.database.transaction() as session:
+        assert publish_form.publish(session, follow, note="", user="m", now=NOW).findings == ()
+    differing = REGISTER.replace('saveto="persons"', 'saveto="size"').replace('saveto="head"', 'saveto="Head"')
+    with context.database.transaction() as session:
+        published = publish_form.publish_form(
+            session, workbook=differing.encode(), filename="f.xml", note="", user="m", now=NOW
+        )
+    assert [(one.code, one.severity) for one in published.findings] == [
+        ("entity-property", "warning"),
+        ("entity-property-new", "note"),
+    ]
+    assert "“Head”" in published.findings[0].message()
+
+
+def test_a_property_in_another_case_is_the_same(context: Context, tablet: Tablet) -> None:
+    hashes = publish(context, FOLLOW, REGISTER.replace('saveto="head"', 'saveto="Head"'))
+    deliver(context, seal(tablet, hashes, registered(1), followed(2, 1, base=1, head="Awa")))
+    open_all(context)
+    (found,) = shown(context).values()
+    assert dict(found.properties) == {"head": "Awa", "persons": "4"}
 
 
 def test_an_interview_creates_and_others_update(context: Context, tablet: Tablet, hashes: dict[str, bytes]) -> None:
@@ -175,11 +199,13 @@ def test_a_list_with_approval_takes_an_interview_when_it_is_approved_and_lets_it
     deliver(context, seal(tablet, hashes, registered(1)))
     open_all(context)
     states = []
-    for review in ("", "approved", "rejected", "approved"):
-        approve(context, 1, review)
+    for verdict in ("", "approved", "rejected", "approved"):
+        if verdict:
+            review(context, 1, verdict)
         (found,) = shown(context).values()
         states.append((found.state, found.version))
     assert states == [("pending", 0), ("live", 1), ("pending", 2), ("live", 3)]
+    assert verify(context.database, keystore=context.keystore).differences == ()
 
 
 def test_an_edited_interview_edits_its_entity(context: Context, tablet: Tablet, hashes: dict[str, bytes]) -> None:
@@ -286,6 +312,7 @@ def test_rebuilding_gives_the_same_entities_and_versions(
     before = shown(context)
     with context.database.read() as session:
         files = queries.recorded_of(session, queries.entities_of_list(session, list_id(context)))
+    assert verify(context.database, keystore=context.keystore).differences == ()
     report = rebuild(database=context.database, keystore=context.keystore, microdata=context.microdata, now=NOW)
     assert report.is_same
     assert shown(context) == before
@@ -312,3 +339,19 @@ def test_no_label_and_no_property_is_in_clear_on_disk(
     found = everything(tmp_path)
     for word in (b"Xoliswazanele", b"Quartermainford", b"Vandenbroucke", b"Zwartkruisson"):
         assert word not in found
+
+
+def test_verifying_finds_an_entity_that_was_altered_at_rest(
+    context: Context, tablet: Tablet, hashes: dict[str, bytes]
+) -> None:
+    deliver(context, seal(tablet, hashes, registered(1), registered(2)))
+    open_all(context)
+    with context.database.transaction() as session:
+        change_entities.delete(session, list_id(context), entity_id(2).bytes, office=office(context))
+    assert verify(context.database, keystore=context.keystore).is_sound, "folded, though the worker has not seen it"
+    with context.database.transaction() as session:
+        found = session.get(Entity, (list_id(context), entity_id(2).bytes))
+        assert found is not None
+        found.state = "live"
+    report = verify(context.database, keystore=context.keystore)
+    assert report.differences == (f"entity {entity_id(2).bytes.hex()} is stored otherwise",)

@@ -6,6 +6,32 @@ from forms.workbook.lint.catalogue.entry import Entry, entry
 
 ENTRIES: Final[tuple[Entry, ...]] = (
     entry(
+        "entity-property",
+        "warning",
+        "`Head` saved to a list that has `head`",
+        en=(
+            "The form saves to “{name}” of the entity list “{list}”, which calls that property “{known}”.",
+            "Write it as the list does; until then both count as one.",
+        ),
+        fr=(
+            "Le formulaire enregistre « {name} » dans la liste d'entités « {list} », qui écrit « {known} ».",
+            "Écrivez-la comme la liste ; d'ici là, les deux comptent pour une seule propriété.",
+        ),
+    ),
+    entry(
+        "entity-property-new",
+        "note",
+        "`persons` saved to a list that has `head` only",
+        en=(
+            "The form adds the property “{name}” to the entity list “{list}”.",
+            "Correct the name if the list has it under another one.",
+        ),
+        fr=(
+            "Le formulaire ajoute la propriété « {name} » à la liste d'entités « {list} ».",
+            "Corrigez le nom si la liste la connaît sous un autre.",
+        ),
+    ),
+    entry(
         "media-name",
         "error",
         "`../card.png`",
