@@ -24,6 +24,9 @@ MOST_VERSION: Final = 1 << 31
 """Collect reads versions as 32-bit integers, and gives up the whole list at one that is larger."""
 RESERVED: Final = frozenset({"name", "label"})
 
+VALUE_CHARACTERS: Final = 10_000
+
+_NOT_IN_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").search
 _LIST: Final = re.compile(r"(?!__)[^\W\d][\w-]*\Z").match
 _PROPERTY: Final = re.compile(r"(?!__)[^\W\d][\w.-]*\Z").match
 _TRUE: Final = frozenset({"1", "true"})
@@ -62,6 +65,11 @@ def is_property_name(name: str) -> bool:
     """Say whether a property may be called so: an element and a column of a table on the tablet have its name."""
     is_free = name.lower() not in RESERVED and len(name) <= NAME_CHARACTERS
     return is_free and _PROPERTY(name) is not None
+
+
+def is_value(text: str) -> bool:
+    """Say whether a text may be a label or a value: forms put it into XML, which holds no control characters."""
+    return len(text) <= VALUE_CHARACTERS and _NOT_IN_XML(text) is None
 
 
 def entity_id_bytes(text: str | None) -> bytes | None:

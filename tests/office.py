@@ -54,11 +54,13 @@ class ClientTransport:
         return None
 
 
-def enrolment_link(context: Context, enumerator: str = "0001", *, role: str = "enumerator") -> EnrolmentLink:
+def enrolment_link(
+    context: Context, enumerator: str = "0001", *, role: str = "enumerator", project_id: int = 1
+) -> EnrolmentLink:
     """Return a fresh link of this office."""
     with context.database.transaction() as session:
         token = enrol_device.issue_token(
-            session, enumerator=enumerator, role=role, user="manager", now=datetime.now(UTC)
+            session, enumerator=enumerator, role=role, project_id=project_id, user="manager", now=datetime.now(UTC)
         )
     return EnrolmentLink(base_url=BASE_URL, token=token, root_key=context.keystore.root_key)
 
@@ -109,13 +111,13 @@ class Reply:
 class Tablet:
     """A device that sends what a test wants, byte for byte, and believes only signed answers."""
 
-    def __init__(self, context: Context, client: FlaskClient, enumerator: str = "0001") -> None:
+    def __init__(self, context: Context, client: FlaskClient, enumerator: str = "0001", *, project_id: int = 1) -> None:
         self.context, self.client = context, client
         self.key = Ed25519PrivateKey.generate()
         self.receiving = X25519PrivateKey.generate()
         self.counter = 0
         self.cursor: str | None = None
-        self.link = enrolment_link(context, enumerator)
+        self.link = enrolment_link(context, enumerator, project_id=project_id)
         self.device_id = ""
 
     def enrol_request(self, **changes: Any) -> bytes:
@@ -211,9 +213,13 @@ XFORM = """<h:html xmlns="http://www.w3.org/2002/xforms" xmlns:h="http://www.w3.
 <h:body><input ref="/data/name"><label>Name</label></input></h:body></h:html>"""
 
 
-def publish(context: Context, form_id: str = "visit", version: str = "1", title: str = "Visit & return") -> bytes:
+def publish(
+    context: Context, form_id: str = "visit", version: str = "1", title: str = "Visit & return", *, project_id: int = 1
+) -> bytes:
     """Publish a small form and return the bytes of its XForm."""
     xform = XFORM.format(form_id=form_id, version=version, title=escape(title)).encode()
     with context.database.transaction() as session:
-        publish_form.publish_form(session, workbook=xform, filename="f.xml", note="", user="manager", now=NOW)
+        publish_form.publish_form(
+            session, workbook=xform, filename="f.xml", note="", user="manager", now=NOW, project_id=project_id
+        )
     return xform

@@ -13,7 +13,7 @@ from server.api.bodies import if_changed, read_body
 from server.api.entity_schemas import loaded
 from server.clock import utc_now
 from server.context import caller, current, roles
-from server.errors import BadRequest, NotFound
+from server.errors import BadRequest
 from server.export.entity_file import AskedEntity
 from server.services import change_entities, list_entities, set_up_entity_list
 from server.services.change_entities import Office
@@ -32,7 +32,7 @@ blueprint = Blueprint("entities", __name__, url_prefix="/api/v1/entity-lists")
 def list_all() -> Response:
     """List the entity lists of the caller's projects, with how many entities they have."""
     with current().database.read() as session:
-        found = list_entities.list_lists(session, projects=caller().scope.projects)
+        found = list_entities.list_lists(session, caller().scope)
     return _json({"entity_lists": [one.members() for one in found]})
 
 
@@ -41,13 +41,10 @@ def list_all() -> Response:
 def create_list() -> Response:
     """Make a list: `{"name": …, "project": 1, "properties": […]}`."""
     asked = loaded(schemas.NewListSchema(), _body())
-    projects = caller().scope.projects
-    if projects is not None and asked["project"] not in projects:
-        raise NotFound(f"there is no project {asked['project']}")
     with current().database.transaction() as session:
         made = set_up_entity_list.create_list(
             session, project_id=asked["project"], name=asked["name"], properties=asked["properties"],
-            user=caller().name, now=utc_now(),
+            user=caller().name, now=utc_now(), scope=caller().scope,
         )  # fmt: skip
         shown = list_entities.find(session, made.list_id)
     return _json(shown.members(), 201)
@@ -58,7 +55,7 @@ def create_list() -> Response:
 def show_list(list_id: int) -> Response:
     """Return a list with its properties and counts."""
     with current().database.read() as session:
-        return _json(list_entities.find(session, list_id, projects=caller().scope.projects).members())
+        return _json(list_entities.find(session, list_id, caller().scope).members())
 
 
 @blueprint.patch("/<int:list_id>")
@@ -68,7 +65,7 @@ def set_list(list_id: int) -> Response:
     asked = ListSettings(**loaded(schemas.ListSettingsSchema(), _body()))
     context, who = current(), caller()
     with context.database.transaction() as session:
-        list_entities.find(session, list_id, projects=who.scope.projects)
+        list_entities.find(session, list_id, who.scope)
         set_up_entity_list.set_list(session, list_id, asked, keystore=context.keystore, user=who.name, now=utc_now())
         return _json(list_entities.find(session, list_id).members())
 
@@ -80,10 +77,10 @@ def list_of_entities(list_id: int) -> Response:
     offset, limit = _number("offset", 0), min(_number("limit", PAGE), PAGE)
     context, wants = current(), request.args.get("conflict") in ("1", "true")
     with context.database.read() as session:
-        list_entities.find(session, list_id, projects=caller().scope.projects)
         found = list_entities.list_entities(
-            session, list_id, keystore=context.keystore, state=request.args.get("state", ""), in_conflict=wants
-        )
+            session, list_id, keystore=context.keystore, scope=caller().scope,
+            state=request.args.get("state", ""), in_conflict=wants,
+        )  # fmt: skip
     page = [asdict(one) for one in found[offset : offset + limit]]
     return _json({"total": len(found), "entities": page})
 
@@ -95,7 +92,7 @@ def create_entities(list_id: int) -> Response:
     asked = loaded(schemas.NewEntitiesSchema(), _body())
     wanted = [_asked(number, one) for number, one in enumerate(asked["entities"], start=1)]
     with current().database.transaction() as session:
-        list_entities.find(session, list_id, projects=caller().scope.projects)
+        list_entities.find(session, list_id, caller().scope)
         made = change_entities.create(session, list_id, wanted, office=_office(asked["note"]))
     return _json({"ids": list(made)}, 201)
 
@@ -106,8 +103,9 @@ def show_entity(list_id: int, entity_id: uuid.UUID) -> Response:
     """Return an entity, with who says what where values differ."""
     context = current()
     with context.database.read() as session:
-        list_entities.find(session, list_id, projects=caller().scope.projects)
-        found = list_entities.show_entity(session, list_id, entity_id.bytes, keystore=context.keystore)
+        found = list_entities.show_entity(
+            session, list_id, entity_id.bytes, keystore=context.keystore, scope=caller().scope
+        )
     return _json(asdict(found))
 
 
@@ -119,7 +117,7 @@ def update_entity(list_id: int, entity_id: uuid.UUID) -> Response:
     values = {**({LABEL: asked["label"]} if "label" in asked else {}), **asked["properties"]}
     context = current()
     with context.database.transaction() as session:
-        list_entities.find(session, list_id, projects=caller().scope.projects)
+        list_entities.find(session, list_id, caller().scope)
         change_entities.update(session, list_id, entity_id.bytes, values, office=_office(asked["note"]))
         found = list_entities.show_entity(session, list_id, entity_id.bytes, keystore=context.keystore)
     return _json(asdict(found))
@@ -130,7 +128,7 @@ def update_entity(list_id: int, entity_id: uuid.UUID) -> Response:
 def delete_entity(list_id: int, entity_id: uuid.UUID) -> Response:
     """Delete an entity: tablets forget it."""
     with current().database.transaction() as session:
-        list_entities.find(session, list_id, projects=caller().scope.projects)
+        list_entities.find(session, list_id, caller().scope)
         change_entities.delete(session, list_id, entity_id.bytes, office=_office())
     return Response(status=204)
 
@@ -140,7 +138,7 @@ def delete_entity(list_id: int, entity_id: uuid.UUID) -> Response:
 def restore_entity(list_id: int, entity_id: uuid.UUID) -> Response:
     """Take back that an entity is deleted."""
     with current().database.transaction() as session:
-        list_entities.find(session, list_id, projects=caller().scope.projects)
+        list_entities.find(session, list_id, caller().scope)
         change_entities.restore(session, list_id, entity_id.bytes, office=_office())
     return Response(status=204)
 
@@ -151,7 +149,7 @@ def import_file(list_id: int) -> Response:
     """Create and update from a CSV file (`text/csv`); the same file again changes nothing."""
     content = read_body(at_most=FILE_BYTES, media_type="text/csv")
     with current().database.transaction() as session:
-        list_entities.find(session, list_id, projects=caller().scope.projects)
+        list_entities.find(session, list_id, caller().scope)
         report = change_entities.import_file(session, list_id, content, office=_office())
     return _json(asdict(report))
 
@@ -162,8 +160,8 @@ def export_file(list_id: int) -> Response:
     """Return a list as a CSV file, as tablets get it."""
     context = current()
     with context.database.read() as session:
-        found = list_entities.find(session, list_id, projects=caller().scope.projects)
-        content = list_entities.export_list(session, list_id, keystore=context.keystore)
+        found = list_entities.find(session, list_id, caller().scope)
+        content = list_entities.export_list(session, list_id, keystore=context.keystore, scope=caller().scope)
     response = Response(content, mimetype="text/csv")
     response.headers["Content-Disposition"] = f'attachment; filename="entities-{found.of.list_id}.csv"'
     return if_changed(response)

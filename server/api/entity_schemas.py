@@ -6,12 +6,27 @@ from typing import Any, Final
 from marshmallow import Schema, ValidationError, fields
 from marshmallow.validate import Length, OneOf
 
+from forms.entities import is_value
 from server.errors import BadRequest
-from server.export.entity_file import VALUE_CHARACTERS
 from sync_protocol.constants import MODES
 
-NAME: Final = Length(min=1, max=100)
-VALUE: Final = Length(max=VALUE_CHARACTERS)
+
+def storable(text: str) -> None:
+    """Accept a text that forms can hold.
+
+    Raises:
+        ValidationError: another one.
+    """
+    if not is_value(text):
+        raise ValidationError("Too long, or a character that cannot be stored.")
+
+
+NAME: Final = (Length(min=1, max=100), storable)
+NOTE: Final = (Length(max=2000), storable)
+
+
+def _properties() -> fields.Dict:
+    return fields.Dict(keys=fields.String(validate=NAME), values=fields.String(validate=storable), load_default=dict)
 
 
 class NewListSchema(Schema):
@@ -34,24 +49,28 @@ class ListSettingsSchema(Schema):
 class ChangeSchema(Schema):
     """What is written to one entity."""
 
-    label = fields.String(validate=VALUE)
-    properties = fields.Dict(keys=fields.String(validate=NAME), values=fields.String(validate=VALUE), load_default=dict)
-    note = fields.String(load_default="", validate=Length(max=2000))
+    label = fields.String(validate=storable)
+    properties = fields.Dict(
+        keys=fields.String(validate=NAME), values=fields.String(validate=storable), load_default=dict
+    )
+    note = fields.String(load_default="", validate=NOTE)
 
 
 class NewEntitySchema(Schema):
     """One entity to be created; an id is made where none is given."""
 
     id = fields.UUID()
-    label = fields.String(required=True, validate=VALUE)
-    properties = fields.Dict(keys=fields.String(validate=NAME), values=fields.String(validate=VALUE), load_default=dict)
+    label = fields.String(required=True, validate=storable)
+    properties = fields.Dict(
+        keys=fields.String(validate=NAME), values=fields.String(validate=storable), load_default=dict
+    )
 
 
 class NewEntitiesSchema(Schema):
     """`POST /api/v1/entity-lists/<list>/entities`."""
 
     entities = fields.List(fields.Nested(NewEntitySchema), required=True, validate=Length(min=1, max=5000))
-    note = fields.String(load_default="", validate=Length(max=2000))
+    note = fields.String(load_default="", validate=NOTE)
 
 
 def loaded(schema: Schema, document: object) -> Mapping[str, Any]:

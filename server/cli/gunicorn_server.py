@@ -1,5 +1,7 @@
 """gunicorn inside this process: the arbiter watches web processes, and the worker process beside them."""
 
+import logging
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -9,10 +11,13 @@ from typing import Any, Final
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
 from gunicorn.http import message
 from gunicorn.util import import_app
 
 APP: Final = "wsgi:app"
+TOKEN: Final = re.compile(r"key/[^/?\s]+")
+QUOTED: Final = re.compile(r"(?<=Invalid request from ip=)(\S+ [^:'\"]*).*", re.DOTALL)
 SILENCE_SECONDS: Final = 120
 GRACE_SECONDS: Final = 20
 STOP_SECONDS: Final = 15.0
@@ -30,6 +35,24 @@ class ServeOptions:
     processes: int
     threads: int
     worker: tuple[str, ...] | None
+
+
+class QuietLogger(Logger):  # type: ignore[misc] # gunicorn has no types
+    """gunicorn's log of errors without what tablets put into addresses and bodies: tokens, and the texts of errors."""
+
+    def setup(self, cfg: Any) -> None:
+        """Take the settings."""
+        super().setup(cfg)
+        self.error_log.addFilter(hide_tokens)
+
+
+def hide_tokens(record: logging.LogRecord) -> bool:
+    """Take tokens out of a line, and all but its kind out of an error: gunicorn quotes what it cannot read."""
+    text = record.getMessage()
+    if record.exc_info and record.exc_info[0] is not None:
+        text += f" ({record.exc_info[0].__name__})"
+    record.msg, record.args, record.exc_info = QUOTED.sub(r"\1", TOKEN.sub("key/…", text)), (), None
+    return True
 
 
 class Helper:
@@ -104,6 +127,7 @@ class Office(BaseApplication):  # type: ignore[misc] # gunicorn has no types
             "proc_name": "passerelle",
             # No access log: the addresses of the OpenRosa door hold tokens.
             "accesslog": None,
+            "logger_class": QuietLogger,
             "loglevel": "warning",
             "control_socket_disable": True,
             # gunicorn believes a proxy on this machine unasked; whom to believe is PASSERELLE_PROXIES' to say.

@@ -58,7 +58,7 @@ def import_key(desk: Desk, file: Path, no_passphrase: bool, as_json: bool) -> No
 @json_option
 @pass_desk
 def list_keys(desk: Desk, as_json: bool) -> None:
-    """List the keys, the newest first; forms are encrypted to that one."""
+    """List the keys, the newest first; forms are encrypted to that one. With --json, their public halves too."""
     from server.db.queries import odk_keys
 
     with desk.context() as context, context.database.read() as session:
@@ -66,8 +66,8 @@ def list_keys(desk: Desk, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    rows = [(one.key_hash, "managed" if one.is_managed else "own", one.created_at, one.public_key) for one in found]
-    print_table("ODK keys", ("key", "kind", "since", "public key"), rows)
+    rows = [(one.key_hash, "managed" if one.is_managed else "own", one.created_at) for one in found]
+    print_table("ODK keys", ("key", "kind", "since"), rows)
 
 
 @odk_key.command("wipe-plaintext", epilog="\b\nExample:\n  passerelle odk-key wipe-plaintext\n")

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from forms.entities import entity_id_bytes
+from forms.entities import entity_id_bytes, is_value
 from server.errors import EntitiesInvalid
 from server.export.entity_csv import LABEL
 
 IDS: Final = ("name", "__id")
 MOST_ROWS: Final = 100_000
-VALUE_CHARACTERS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +80,7 @@ def _rows(lines: "csv._reader", columns: Sequence[str]) -> Sequence[AskedEntity]
         entity_id = entity_id_bytes(given) if given else b""
         if entity_id is None:
             errors.append(f"{place}: the id is no version 4 UUID")
-        if len(line) > len(columns) or any(len(cell) > VALUE_CHARACTERS or "\0" in cell for cell in line):
+        if len(line) > len(columns) or not all(map(is_value, line)):
             errors.append(f"{place}: more cells than columns, or a cell that cannot be stored")
         values = {name: cells[name] for name in columns if name == LABEL or _is_property(name)}
         key = tuple(sorted(values.items()))

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from forms.entities import is_property_name
+from forms.entities import is_property_name, is_value
 from server.db.queries import audit, entities, entity_lists, opening
 from server.db.queries.entities import DELETED, LIVE, StoredEntity
 from server.db.queries.entity_lists import StoredList
@@ -203,6 +203,8 @@ def _check(batch: _Batch, asked: AskedEntity, *, is_new: bool) -> None:
     batch.errors += [
         f"{asked.place}: the list {batch.of.name} has no property {name}" for name in asked.values if name not in known
     ]
+    if not all(map(is_value, asked.values.values())):
+        batch.errors.append(f"{asked.place}: a value is too long, or has a character that no form can hold")
     if not asked.values.get(LABEL, "" if is_new else LABEL).strip():
         batch.errors.append(f"{asked.place}: the label is empty")
 

@@ -1,4 +1,7 @@
-"""What the office sees of entity lists: how many entities there are, each with its values, and what is in conflict."""
+"""What the office sees of entity lists: how many entities there are, each with its values, and what is in conflict.
+
+Who is bound to a team sees of an assigned list what is assigned to it; of a list that every tablet has, all.
+"""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -10,6 +13,7 @@ from sqlalchemy.orm import Session
 from server.db.queries import entities, entity_lists
 from server.db.queries.entities import DELETED, LIVE, PENDING, WAITING, StoredEntity
 from server.db.queries.entity_lists import StoredList
+from server.db.scope import EVERYTHING, Scope
 from server.errors import BadRequest, NotFound
 from server.export.entity_csv import entity_csv
 from server.folding.entities import EntityContent
@@ -69,69 +73,101 @@ class ShownEntity:
     conflicts: Mapping[str, Sequence[ShownClaim]]
 
 
-def list_lists(session: Session, *, projects: frozenset[int] | None = None) -> Sequence[CountedList]:
-    """Return the lists of these projects, or all, with their counts."""
+def list_lists(session: Session, scope: Scope = EVERYTHING) -> Sequence[CountedList]:
+    """Return the lists of an account's projects with their counts."""
     counts = entity_lists.counts(session)
-    found = [one for one in entity_lists.all_lists(session) if projects is None or one.project_id in projects]
     return [
         CountedList(of=one, **{name: counts.get(one.list_id, {}).get(name, 0) for name in (*STATES, "conflict")})
-        for one in found
+        for one in entity_lists.all_lists(session)
+        if scope.projects is None or one.project_id in scope.projects
     ]
 
 
-def find(session: Session, list_id: int, *, projects: frozenset[int] | None = None) -> CountedList:
-    """Return a list of these projects, or of any.
+def find(session: Session, list_id: int, scope: Scope = EVERYTHING) -> CountedList:
+    """Return a list of an account's projects.
 
     Raises:
         NotFound: there is none of this number.
     """
-    for one in list_lists(session, projects=projects):
+    for one in list_lists(session, scope):
         if one.of.list_id == list_id:
             return one
     raise NotFound(f"there is no entity list {list_id}")
 
 
 def list_entities(
-    session: Session, list_id: int, *, keystore: KeyStore, state: str = "", in_conflict: bool = False
+    session: Session,
+    list_id: int,
+    *,
+    keystore: KeyStore,
+    scope: Scope = EVERYTHING,
+    state: str = "",
+    in_conflict: bool = False,
 ) -> Sequence[ShownEntity]:
-    """Return the entities of a list, by id.
+    """Return the entities of a list that an account may see, by id.
 
     Raises:
+        NotFound: there is no such list.
         BadRequest: no such state.
         KeyStoreLocked: without the vault.
     """
     if state and state not in STATES:
         raise BadRequest(f"a state is one of {', '.join(STATES)}")
+    of = find(session, list_id, scope).of
     found = entities.entities(session, list_id, states=(state,) if state else (), in_conflict=in_conflict)
-    return [_shown(one, {}, keystore) for one in found]
+    return _visible(session, of, [_shown(one, {}, keystore) for one in found], scope)
 
 
-def show_entity(session: Session, list_id: int, entity_id: bytes, *, keystore: KeyStore) -> ShownEntity:
+def show_entity(
+    session: Session, list_id: int, entity_id: bytes, *, keystore: KeyStore, scope: Scope = EVERYTHING
+) -> ShownEntity:
     """Return one entity, with who says what where values differ.
 
     Raises:
-        NotFound: the list has no such entity.
+        NotFound: there is no such list, or no such entity in it that the account may see.
         KeyStoreLocked: without the vault.
     """
+    of = find(session, list_id, scope).of
     found = entities.entities_by_key(session, [(list_id, entity_id)]).get((list_id, entity_id))
-    if found is None:
-        raise NotFound("the list has no such entity")
-    sources = {
-        change.change_id: "office" if change.instance_id is None else change.instance_id.hex()
-        for change in entities.changes_of(session, [(list_id, entity_id)])
-    }
-    return _shown(found, sources, keystore)
+    if found is not None:
+        sources = {
+            change.change_id: "office" if change.instance_id is None else change.instance_id.hex()
+            for change in entities.changes_of(session, [(list_id, entity_id)])
+        }
+        for shown in _visible(session, of, [_shown(found, sources, keystore)], scope):
+            return shown
+    raise NotFound("the list has no such entity")
 
 
-def export_list(session: Session, list_id: int, *, keystore: KeyStore) -> bytes:
+def export_list(session: Session, list_id: int, *, keystore: KeyStore, scope: Scope = EVERYTHING) -> bytes:
     """Return a list as a CSV file, as it is now: `import` takes it back.
 
     Raises:
         NotFound: there is no such list.
         KeyStoreLocked: without the vault.
     """
-    of = find(session, list_id).of
-    return entity_csv(of.properties, live_rows(session, list_id, keystore))
+    of = find(session, list_id, scope).of
+    codes = _codes(session, of, scope)
+    rows = live_rows(session, list_id, keystore)
+    if codes is not None:
+        rows = [row for row in rows if row.values.get(of.assigned_property, "") in codes]
+    return entity_csv(of.properties, rows)
+
+
+def _visible(session: Session, of: StoredList, found: Sequence[ShownEntity], scope: Scope) -> Sequence[ShownEntity]:
+    codes = _codes(session, of, scope)
+    if codes is None:
+        return found
+    return [one for one in found if one.properties.get(of.assigned_property, "") in codes]
+
+
+def _codes(session: Session, of: StoredList, scope: Scope) -> frozenset[str] | None:
+    """Return whose entities an account sees, None for everybody's."""
+    if not of.assigned_property or (scope.team is None and scope.enumerator is None):
+        return None
+    if of.assigned_to == "team" and scope.team is not None:
+        return frozenset((scope.team,))
+    return entity_lists.enumerators(session, scope)
 
 
 def _shown(stored: StoredEntity, sources: Mapping[bytes, str], keystore: KeyStore) -> ShownEntity:

@@ -16,7 +16,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from forms.documents import DocumentError, parse_xml
-from server.db.queries import app_users, entity_lists, form_media, forms
+from server.db.queries import entity_lists, form_media, forms
 from server.db.queries.form_media import StoredMedium
 from server.db.queries.forms import DRAFT, PUBLISHED, StoredVersion
 
@@ -112,11 +112,6 @@ def read_catalogue(session: Session, sound: MutableSet[bytes]) -> Catalogue:
 def faults(session: Session) -> Mapping[bytes, str]:
     """Return why published versions are not offered to tablets though they are the newest, by their hash."""
     return read_catalogue(session, set()).faults
-
-
-def forms_given(session: Session, app_user_id: int) -> frozenset[str]:
-    """Return the form_ids that are given out to an app user that is not for every form."""
-    return app_users.forms_given(session, app_user_id)
 
 
 def read_media(session: Session, form_version_hash: bytes) -> Sequence[StoredMedium]:

@@ -8,8 +8,9 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from forms.entities import is_list_name, is_property_name
-from server.db.queries import audit, entities, entity_lists, opening
+from server.db.queries import audit, entities, entity_lists, opening, projects
 from server.db.queries.entity_lists import StoredList
+from server.db.scope import EVERYTHING, Scope
 from server.errors import BadRequest, Conflict, NotFound
 from server.folding.entities import refold
 from server.keystore import KeyStore
@@ -36,14 +37,23 @@ class ListSettings:
 
 
 def create_list(
-    session: Session, *, project_id: int, name: str, properties: Sequence[str], user: str, now: datetime
+    session: Session,
+    *,
+    project_id: int,
+    name: str,
+    properties: Sequence[str],
+    user: str,
+    now: datetime,
+    scope: Scope = EVERYTHING,
 ) -> StoredList:
     """Make a list.
 
     Raises:
-        BadRequest: a name that no list or property can have.
+        BadRequest: no project that the account sees, or a name that no list or property can have.
         Conflict: the project has a list of this name.
     """
+    if project_id not in {one.project_id for one in projects.projects(session, scope)}:
+        raise BadRequest(f"there is no project number {project_id}; `passerelle project list` shows them")
     if not is_list_name(name):
         raise BadRequest("a list is named by letters, digits, - and _, and begins with a letter")
     bad = [one for one in properties if not is_property_name(one)]

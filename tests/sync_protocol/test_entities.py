@@ -1,12 +1,15 @@
 """Entities: what a set of changes means, whatever way and order they came in."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import permutations
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync_protocol.entities import Action, Claim, EntityChange, count_changes, fold_entity
+from sync_protocol.entities import Action, Claim, EntityChange, FoldedEntity, count_changes, fold_entity
 from tests.sync_protocol.entity_world import Fold, Server, Tablet, change, folded_by_truth, named, office
 
 BRANCH = b"b" * 16
@@ -211,14 +214,10 @@ def arrival_order_wins(changes: list[EntityChange]) -> object:
 
 
 def branches_are_ignored(changes: list[EntityChange]) -> object:
-    from dataclasses import replace
-
     return fold_entity([replace(one, branch_id=b"", trunk_version=0) for one in changes])
 
 
 def conflicts_are_dropped(changes: list[EntityChange]) -> object:
-    from dataclasses import replace
-
     return replace(fold_entity(changes), conflicts={})
 
 
@@ -290,14 +289,35 @@ def test_hostile_changes_fold_the_same_in_any_order_and_lose_no_value(
     assert folded.heads
 
 
-def resurrected_by_what_comes_later(changes: list[EntityChange]) -> bool:
-    return changes[-1].action is Action.DELETE
+def resurrected_by_what_comes_later(changes: list[EntityChange]) -> FoldedEntity:
+    return replace(fold_entity(changes), is_deleted=changes[-1].action is Action.DELETE)
 
 
-@given(st.permutations([CREATED, office("gone", Action.DELETE, "create"), update("u", values={"crop": "rice"})]))
-def test_nothing_but_a_restoration_brings_back_what_was_deleted(changes: list[EntityChange]) -> None:
-    assert fold_entity(changes).is_deleted
-    assert not all(
-        resurrected_by_what_comes_later(order)
-        for order in ([changes[0], changes[1], changes[2]], [changes[2], changes[0], changes[1]], changes[::-1])
-    )
+def deletion_is_one_write_among_others(changes: list[EntityChange]) -> FoldedEntity:
+    folded = fold_entity(changes)
+    last = [one for one in changes if one.change_id in folded.heads]
+    return replace(folded, is_deleted=any(one.action is Action.DELETE for one in last))
+
+
+DELETED = [
+    CREATED,
+    office("gone", Action.DELETE, "create"),
+    update("unknowing", values={"crop": "rice"}),
+    update("knowing", values={"crop": "yam"}, base_version=2, first_version=3),
+    office("written", Action.UPDATE, "gone", crop="maize"),
+]
+DELETED[1] = replace(DELETED[1], first_version=2)
+
+
+def stays_deleted(fold: Fold, order: Sequence[EntityChange]) -> bool:
+    return fold(order).is_deleted
+
+
+@given(st.permutations(DELETED))
+def test_nothing_but_a_restoration_brings_back_what_was_deleted(order: list[EntityChange]) -> None:
+    assert stays_deleted(fold_entity, order)
+
+
+@pytest.mark.parametrize("mutant", [resurrected_by_what_comes_later, deletion_is_one_write_among_others])
+def test_the_law_of_deletion_kills(mutant: Fold) -> None:
+    assert not all(stays_deleted(mutant, order) for order in permutations(DELETED))

@@ -7,7 +7,7 @@ was cut. Only the instance is held in memory.
 import hashlib
 import os
 import re
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Final
 
 from flask import Response, request
@@ -15,7 +15,7 @@ from werkzeug.exceptions import ClientDisconnected
 
 from server.api.openrosa import texts
 from server.api.openrosa.answers import message
-from server.api.openrosa.multipart import Part, Read, boundary_of, read_parts
+from server.api.openrosa.multipart import PIECE_BYTES, Part, Read, boundary_of, read_parts
 from server.api.openrosa.visitors import Visitor, visited
 from server.blobs import Blobs
 from server.clock import utc_now
@@ -31,6 +31,7 @@ INCOMPLETE_PART: Final = "*isIncomplete*"
 UNKNOWN_TYPE: Final = "application/octet-stream"
 SEPARATOR: Final = re.compile(r"[/\\]")
 KEY_BYTES: Final = 32
+HEARD_PIECES: Final = (64 << 20) // PIECE_BYTES
 
 
 @visited
@@ -56,6 +57,16 @@ def submit(visitor: Visitor) -> Response:
     text = texts.received(visitor.app_user.language, file_count=file_count, is_part=post.is_part)
     response = message(text, 201)
     response.headers["Location"] = f"{visitor.address}/submission"
+    return response
+
+
+def hear_out(response: Response) -> Response:
+    """Read on when a submission is refused: a tablet that cannot finish speaking hears a broken line, and no reason."""
+    if request.method == "POST" and response.status_code >= 400:
+        with suppress(OSError):
+            for _ in range(HEARD_PIECES):
+                if not request.environ["wsgi.input"].read(PIECE_BYTES):
+                    break
     return response
 
 

@@ -25,6 +25,7 @@ def _blueprint(name: str, prefix: str) -> Blueprint:
         made.add_url_rule(rule, view.__name__, view, methods=[method])
     made.register_error_handler(Exception, answers.problem)
     made.after_request(answers.mark)
+    made.after_request(receiving.hear_out)
     return made
 
 

@@ -46,9 +46,9 @@ class Files:
 @served
 def form_list(visitor: Visitor) -> Response:
     """List the forms that are given out to the app user."""
-    given = _given(visitor)
-    key = ("list", visitor.mark, visitor.app_user.project_id, given, visitor.stored.is_archived, visitor.address)
-    return tell_again(visitor, conditional(current().shelf.get(key, lambda: _list(visitor, given))))
+    stored = visitor.stored
+    key = ("list", stored.mark, stored.app_user.project_id, stored.given, stored.is_archived, visitor.address)
+    return tell_again(visitor, conditional(current().shelf.get(key, lambda: _list(visitor))))
 
 
 @served
@@ -84,14 +84,6 @@ def medium(visitor: Visitor, *, digest: str, name: str) -> Response:
     return response
 
 
-def _given(visitor: Visitor) -> frozenset[str] | None:
-    app_user_id = visitor.app_user.app_user_id
-    if visitor.app_user.is_for_every_form:
-        return None
-    with current().database.read() as session:
-        return offer_forms.forms_given(session, app_user_id)
-
-
 def known(visitor: Visitor, digest: str) -> Offered:
     """Return a version that the app user may have.
 
@@ -102,7 +94,7 @@ def known(visitor: Visitor, digest: str) -> Offered:
         offered = _catalogue(visitor).known.get(bytes.fromhex(digest))
     except ValueError:
         raise NotFound("a form is named by the 64 hexadecimal digits of its SHA-256") from None
-    given = _given(visitor)
+    given = visitor.stored.given
     is_given = given is None or (offered is not None and offered.form_id in given)
     if offered is None or offered.project_id != visitor.app_user.project_id or not is_given:
         raise NotFound("no published form version has this hash, or it is not given out to this app user")
@@ -118,8 +110,10 @@ def _catalogue(visitor: Visitor) -> Catalogue:
     return found
 
 
-def _list(visitor: Visitor, given: frozenset[str] | None) -> Body:
-    listed = [] if visitor.stored.is_archived else _catalogue(visitor).listed_for(visitor.app_user.project_id, given)
+def _list(visitor: Visitor) -> Body:
+    stored, listed = visitor.stored, list[Offered]()
+    if not stored.is_archived:
+        listed = _catalogue(visitor).listed_for(stored.app_user.project_id, stored.given)
     base = escape(f"{visitor.address}/forms")
     entries = "".join(_entry(offered, base) for offered in listed)
     return Body.of(document(f'<xforms xmlns="{LIST_NAMESPACE}">{entries}</xforms>'), content_type=XML_TYPE)

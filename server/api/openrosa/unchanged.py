@@ -62,12 +62,9 @@ class Unchanged:
 
 
 def tell_again(visitor: Visitor, response: Response) -> Response:
-    """Keep a 304 whose content depends on the visitor and the mark alone; return it.
-
-    Not of those who are given some forms only: which these are stands in a table that the visitor says nothing of.
-    """
-    app_user, environ = visitor.app_user, request.environ
-    is_settled = app_user.is_for_every_form and app_user.revoked_at is None
+    """Keep a 304 whose content depends on the address and on what is stored of the visitor alone; return it."""
+    environ = request.environ
+    is_settled = visitor.app_user.revoked_at is None  # and not at some time to come
     if response.status_code == 304 and visitor.token_hash is not None and is_settled:
         told = Told(visitor.stored, visitor.token_hash, list(mark(response).get_wsgi_headers(environ)))
         current().shelf.get(_question(environ), lambda: told)

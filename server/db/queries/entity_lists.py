@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session
 from server.db.insert import insert_new
 from server.db.queries import feed
 from server.db.queries.forms import DRAFT
-from server.db.tables import Entity, EntityList, EntitySnapshot, Form, FormEntityList, FormVersion
+from server.db.queries.scoped import visible_app_users, visible_devices
+from server.db.scope import Scope
+from server.db.tables import AppUser, Device, Entity, EntityList, EntitySnapshot, Form, FormEntityList, FormVersion
 from server.db.tables.accounts import FIRST_PROJECT
 
 SURVEY: Final = "survey"
@@ -183,6 +185,13 @@ def replace_snapshots(session: Session, list_id: int, rows: Sequence[Mapping[str
     """Put new files of a list in the place of all former ones."""
     session.execute(delete(EntitySnapshot).where(EntitySnapshot.list_id == list_id))
     session.execute(insert_new(session, EntitySnapshot), [dict(row) for row in rows])
+
+
+def enumerators(session: Session, scope: Scope) -> frozenset[str]:
+    """Return the codes of the enumerators who have a tablet or an app user in a scope."""
+    tablets = select(Device.enumerator).where(visible_devices(scope))
+    app_users = select(AppUser.enumerator).where(visible_app_users(scope))
+    return frozenset(session.scalars(tablets)) | frozenset(session.scalars(app_users))
 
 
 def counts(session: Session) -> Mapping[int, Mapping[str, int]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, literal_column, or_, select, true
+from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, select, true, union_all
 from sqlalchemy.orm import Session
 
 from server.db.queries.checks import open_check_holds
@@ -25,7 +25,7 @@ from server.db.queries.scoped import (
 from server.db.scope import Scope
 from server.db.tables import AppUser, Device, Envelope, Form, FormVersion, Interview, InterviewCheck, Revision
 from server.db.tables import WantedMedium as Wanted
-from server.db.tables.envelopes import OPENED, QUARANTINED
+from server.db.tables.envelopes import OPENED, QUARANTINED, UNOPENED
 from server.db.tables.interviews import UNSETTLED
 from sync_protocol.constants import Kind
 from sync_protocol.envelope import NO_HASH
@@ -43,11 +43,18 @@ FILTERS: Final = (NEEDS, WAITING, MEDIA, HELD, CONFLICT, QUARANTINE, OPEN)
 _IS_INTERVIEW: Final = Envelope.kind == literal_column(str(int(Kind.INTERVIEW)))
 _IS_SHOWN: Final = Envelope.kind != literal_column(str(int(Kind.EPOCH)))
 """An epoch stands for nothing of its own: what it opens goes where it goes, and is released with it."""
-_IS_UNOPENED: Final = Envelope.state != literal_column(f"'{OPENED}'")
+_IS_UNOPENED: Final = and_(
+    Envelope.state != literal_column(f"'{OPENED}'"),
+    Envelope.state.in_([literal_column(f"'{state}'") for state in UNOPENED]),  # for SQLite to seek each
+)
+_NUMBER: Final = Envelope.sequence + 0
+"""Of a day, by the index of days: the least of a plain column would be looked for along all numbers."""
+_IS_MISSING: Final[ColumnElement[bool]] = literal_column("(NOT wanted_medium.is_here)")
 _IS_SET_ASIDE: Final = and_(_IS_SHOWN, Envelope.state == QUARANTINED, Envelope.reason.is_distinct_from(WIPED))
 """What was wiped is of the past: nobody can do anything with it."""
 _IS_QUARANTINED: Final = and_(_IS_UNOPENED, Envelope.state == literal_column(f"'{QUARANTINED}'"), _IS_SET_ASIDE)
 _IS_PENDING: Final = or_(and_(_IS_INTERVIEW, Envelope.state != QUARANTINED), _IS_SET_ASIDE)
+_HELD_BY_CHECKS: Final = select(InterviewCheck.revision_id).where(InterviewCheck.holds != literal_column("''"))
 _IS_UNSETTLED: Final[ColumnElement[bool]] = literal_column(f"({UNSETTLED})")
 
 
@@ -106,12 +113,14 @@ def page(
     session: Session, scope: Scope, wish: Wish, *, before: int | None = None, limit: int
 ) -> tuple[ArrivedEnvelope, ...]:
     """Return the newest arrivals below a number: interviews, and whatever else is in quarantine."""
-    shared = [visible_envelopes(scope), *_asked(session, wish)]
+    shared = _asked(session, wish)
     if before is not None:
         shared.append(Envelope.sequence < before)
+    of_day = () if wish.day is None else _numbers_of(session, wish.day)
     found: dict[int, ArrivedEnvelope] = {}
     for leading in _leading(session, scope, wish):
-        query = select(*_COLUMNS).where(*leading, *shared).order_by(Envelope.sequence.desc()).limit(limit)
+        bounds = of_day if leading[0] is _IS_INTERVIEW else ()
+        query = select(*_COLUMNS).where(*leading, *bounds, *shared).order_by(Envelope.sequence.desc()).limit(limit)
         found |= {row.sequence: ArrivedEnvelope(**row._mapping) for row in session.execute(query)}  # noqa: SLF001
     return tuple(found[sequence] for sequence in sorted(found, reverse=True)[:limit])
 
@@ -153,16 +162,15 @@ def reason_counts(session: Session, scope: Scope) -> dict[str, int]:
     unopened = select(code, func.count()).where(_IS_UNOPENED, _IS_PENDING, visible_envelopes(scope)).group_by(code)
     states = select(Interview.state, func.count()).where(_IS_UNSETTLED, _has_conflict(), visible_interviews(scope))
     holds = select(Interview.holds, func.count()).where(_IS_UNSETTLED, visible_interviews(scope))
-    checked = (
-        select(InterviewCheck.holds, func.count())
-        .join(Interview, Interview.current_revision_id == InterviewCheck.revision_id)
-        .where(InterviewCheck.holds != literal_column("''"), open_check_holds() != "", visible_interviews(scope))
+    found = open_check_holds().label("holds")
+    checked = select(found, func.count()).where(
+        Interview.current_revision_id.in_(_HELD_BY_CHECKS), found != "", visible_interviews(scope)
     )
     grouped = (
         unopened,
         states.group_by(Interview.state),
         holds.group_by(Interview.holds),
-        checked.group_by(InterviewCheck.holds),
+        checked.group_by(found),
     )
     counts: dict[str, int] = {}
     for query in grouped:
@@ -177,14 +185,14 @@ def arrived_count(session: Session, scope: Scope) -> int:
     """Count all interviews that ever arrived, from the indexes alone; for a cache, not for each request."""
     total = 0
     for leading in _by_source_or_form(session, scope, Wish()):
-        query = select(func.count()).select_from(Envelope).where(*leading, visible_envelopes(scope))
+        query = select(func.count()).select_from(Envelope).where(*leading)
         total += session.scalar(query) or 0
     return total
 
 
 def senders_since(session: Session, scope: Scope, moment: datetime) -> tuple[SenderToday, ...]:
     """Count what each sender's interviews since a moment have become."""
-    first = session.scalar(select(func.min(Envelope.sequence)).where(_IS_INTERVIEW, Envelope.received_at >= moment))
+    first = session.scalar(select(func.min(_NUMBER)).where(_IS_INTERVIEW, Envelope.received_at >= moment))
     if first is None:
         return ()
     is_opened, is_quarantined = Envelope.state == OPENED, Envelope.state == QUARANTINED
@@ -208,22 +216,27 @@ def _arrived(session: Session, query: Any) -> tuple[ArrivedEnvelope, ...]:
 
 def _leading(session: Session, scope: Scope, wish: Wish) -> list[Conditions]:
     """Return the conditions that lead to a list, each with an index that gives its newest rows at once."""
+    visible = visible_envelopes(scope)
     if wish.state == NEEDS:
-        return [(_IS_QUARANTINED,), _of_state(HELD), _of_state(CONFLICT)]
+        return [(visible, *_of_state(state)) for state in (QUARANTINE, HELD, CONFLICT)]
     if wish.state in (WAITING, QUARANTINE, MEDIA, HELD, CONFLICT):
-        return [_of_state(wish.state)]
+        return [(visible, *_of_state(wish.state))]
     leading = _by_source_or_form(session, scope, wish)
-    return leading if wish.state == OPEN else [*leading, (_IS_QUARANTINED, ~_IS_INTERVIEW)]
+    return leading if wish.state == OPEN else [*leading, (visible, _IS_QUARANTINED, ~_IS_INTERVIEW)]
 
 
 def _by_source_or_form(session: Session, scope: Scope, wish: Wish) -> list[Conditions]:
     if wish.person is not None or scope.team is not None or scope.enumerator is not None:
         return _by_source(session, scope, wish.person)
-    if wish.form_id is not None or wish.project is not None or scope.projects is not None:
-        known = [*_hashes(session, scope, wish), NO_HASH]
-        by_form = [(_IS_INTERVIEW, Envelope.form_version_hash == digest) for digest in known]
-        return [*by_form, (_IS_INTERVIEW, _IS_UNOPENED, Envelope.form_version_hash.not_in(known))]
-    return [(_IS_INTERVIEW,)]
+    if wish.form_id is None and wish.project is None and scope.projects is None:
+        return [(_IS_INTERVIEW,)]
+    known = _hashes(session, scope, wish)
+    visible = visible_envelopes(scope)
+    return [
+        *((_IS_INTERVIEW, Envelope.form_version_hash == digest) for digest in known),
+        (_IS_INTERVIEW, Envelope.form_version_hash == NO_HASH, visible),
+        (_IS_INTERVIEW, _IS_UNOPENED, Envelope.form_version_hash.not_in([*known, NO_HASH]), visible),
+    ]
 
 
 def _hashes(session: Session, scope: Scope, wish: Wish) -> Sequence[bytes]:
@@ -236,10 +249,11 @@ def _by_source(session: Session, scope: Scope, person: str | None) -> list[Condi
     if person is not None:
         app_users = app_users.where(or_(AppUser.name == person, AppUser.enumerator == person))
         tablets = tablets.where(or_(Device.device_id == person, Device.enumerator == person))
+    visible = visible_envelopes(Scope(projects=scope.projects))
     return [
-        *((_IS_INTERVIEW, Envelope.app_user_id == number) for number in session.scalars(app_users)),
+        *((_IS_INTERVIEW, Envelope.app_user_id == number, visible) for number in session.scalars(app_users)),
         *(
-            (_IS_INTERVIEW, Envelope.app_user_id.is_(None), Envelope.carrier == device_id)
+            (_IS_INTERVIEW, Envelope.app_user_id.is_(None), Envelope.carrier == device_id, visible)
             for device_id in session.scalars(tablets)
         ),
     ]
@@ -256,7 +270,7 @@ def _asked(session: Session, wish: Wish) -> list[ColumnElement[bool]]:
     if wish.form_id is not None or wish.project is not None:
         asked.append(_is_of_form(session, wish))
     if wish.day is not None:
-        asked += _on_day(session, wish.day)
+        asked.append(_is_on(wish.day))
     return asked
 
 
@@ -272,10 +286,10 @@ def _wanted_versions(wish: Wish) -> ColumnElement[bool]:
 def _is_of_form(session: Session, wish: Wish) -> ColumnElement[bool]:
     """Say of an envelope whether its form is wanted; one that came before its form was published says so inside."""
     hashes = _hashes(session, Scope(), wish)
-    opened = select(Revision.revision_id).where(
-        Revision.envelope_id == Envelope.envelope_id, Revision.form_version_hash.in_(hashes)
-    )
-    ways = [Envelope.form_version_hash.in_(hashes), and_(Envelope.form_version_hash == NO_HASH, exists(opened))]
+    # One value for each envelope, not EXISTS: PostgreSQL would read every revision once to know them all.
+    read_as = select(Revision.form_version_hash).where(Revision.envelope_id == Envelope.envelope_id).limit(1)
+    is_read = read_as.correlate(Envelope).scalar_subquery().in_(hashes)
+    ways = [Envelope.form_version_hash.in_(hashes), and_(Envelope.form_version_hash == NO_HASH, is_read)]
     if wish.form_id is not None:
         ways.append(Envelope.form_named.startswith(f"{wish.form_id} ", autoescape=True))
     elif wish.project is not None:
@@ -283,12 +297,16 @@ def _is_of_form(session: Session, wish: Wish) -> ColumnElement[bool]:
     return or_(*ways)
 
 
-def _on_day(session: Session, day: date) -> list[ColumnElement[bool]]:
+def _is_on(day: date) -> ColumnElement[bool]:
     begin = datetime.combine(day, time(), UTC)
-    is_then = and_(Envelope.received_at >= begin, Envelope.received_at < begin + timedelta(days=1))
-    ends = select(func.min(Envelope.sequence), func.max(Envelope.sequence)).where(_IS_INTERVIEW, is_then)
+    return and_(Envelope.received_at >= begin, Envelope.received_at < begin + timedelta(days=1))
+
+
+def _numbers_of(session: Session, day: date) -> Conditions:
+    """Return between which numbers the interviews of a day are, so that no list walks through other days."""
+    ends = select(func.min(_NUMBER), func.max(_NUMBER)).where(_IS_INTERVIEW, _is_on(day))
     row = session.execute(ends).first()
-    return [is_then] if row is None or row[0] is None else [is_then, Envelope.sequence.between(*row)]
+    return (Envelope.sequence < 0,) if row is None or row[0] is None else (Envelope.sequence.between(*row),)
 
 
 def _of_state(state: str) -> Conditions:
@@ -298,16 +316,13 @@ def _of_state(state: str) -> Conditions:
         return (_IS_QUARANTINED,)
     if state == MEDIA:
         incomplete = select(Revision.envelope_sequence).join(Wanted, Wanted.instance_id == Revision.instance_id)
-        return (Envelope.sequence.in_(incomplete.where(~Wanted.is_here)),)
+        return (Envelope.sequence.in_(incomplete.where(_IS_MISSING)),)
     current = select(Revision.envelope_sequence).join(Interview, Interview.current_revision_id == Revision.revision_id)
     if state == CONFLICT:
         return (Envelope.sequence.in_(current.where(_IS_UNSETTLED, _has_conflict())),)
     held = current.where(_IS_UNSETTLED, Interview.holds != "")
-    checked = (
-        current.join(InterviewCheck, InterviewCheck.revision_id == Revision.revision_id)
-        .where(InterviewCheck.holds != literal_column("''"), open_check_holds() != "")
-    )  # fmt: skip
-    return (or_(Envelope.sequence.in_(held), Envelope.sequence.in_(checked)),)
+    checked = current.where(Revision.revision_id.in_(_HELD_BY_CHECKS), open_check_holds() != "")
+    return (Envelope.sequence.in_(union_all(held, checked)),)
 
 
 def _has_conflict() -> ColumnElement[bool]:

@@ -113,7 +113,8 @@ def openable(session: Session, *, limit: int, is_locked: bool) -> tuple[StoredEn
     ]
     if not is_locked:
         wanted.append(Envelope.state == WAITING_FOR_KEY)
-    query = select(*_COLUMNS).where(IS_UNOPENED, or_(*wanted)).order_by(Envelope.sequence).limit(limit)
+    # The order is of an expression, lest the few that wait be looked for among all envelopes in their order.
+    query = select(*_COLUMNS).where(IS_UNOPENED, or_(*wanted)).order_by(Envelope.sequence + 0).limit(limit)
     return tuple(StoredEnvelope(**row._mapping) for row in session.execute(query))  # noqa: SLF001
 
 

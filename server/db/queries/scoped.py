@@ -65,7 +65,7 @@ def visible_households(scope: Scope) -> ColumnElement[bool]:
     """Say of a DrawnHousehold whether an account of this scope sees it."""
     conditions: list[ColumnElement[bool]] = []
     if scope.enumerator is not None:
-        conditions.append(DrawnHousehold.enumerator == scope.enumerator)
+        conditions.append(_is_code(DrawnHousehold.enumerator, scope.enumerator))
     if scope.projects is not None or scope.team is not None:
         conditions.append(works_for(DrawnHousehold.enumerator, scope))
     return and_(true(), *conditions)
@@ -102,7 +102,7 @@ def _of(table: type[Device] | type[AppUser], scope: Scope) -> ColumnElement[bool
     if scope.team is not None:
         conditions.append(table.team == scope.team)
     if scope.enumerator is not None:
-        conditions.append(table.enumerator == scope.enumerator)
+        conditions.append(_is_code(table.enumerator, scope.enumerator))
     return and_(*conditions)
 
 
@@ -110,3 +110,8 @@ def _of_projects(column: Any, scope: Scope) -> ColumnElement[bool]:
     if scope.projects is None:
         return true()
     return column.in_(sorted(scope.projects)) if scope.projects else false()
+
+
+def _is_code(column: Any, code: str) -> ColumnElement[bool]:
+    """Say whether a column has an enumerator's code; an account without a code is nobody's, not everybody's without."""
+    return and_(column == code, column != "")

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, fun
 from sqlalchemy.orm import Session
 
 from server.db.queries.devices import StoredAppUser
-from server.db.tables import AppUser, FailedLogin, FeedHead, FormVersion, Project
+from server.db.tables import AppUser, AppUserForm, FailedLogin, FeedHead, FormVersion, Project
 
 Mark = tuple[str, int]
 """The life of the database, and where in its feed a form version last changed."""
@@ -24,12 +24,14 @@ class StoredVisitor:
     Attributes:
         secret: what HTTP authentication needs of its password, sealed; None without a password.
         is_archived: its project is over: nothing is given out.
+        given: form_ids that are given out to it; None for every form of its project.
         mark: of the forms.
     """
 
     app_user: StoredAppUser
     secret: bytes | None
     is_archived: bool
+    given: frozenset[str] | None
     mark: Mark
 
 
@@ -55,6 +57,8 @@ def _statement(condition: ColumnElement[bool]) -> Select[Any]:
 # Made once: building them costs more than running them.
 _BY_TOKEN: Final = _statement(_app_user.token_hash == bindparam("key"))
 _BY_USERNAME: Final = _statement(_app_user.username == bindparam("key"))
+
+_GIVEN: Final = select(AppUserForm.form_id).where(AppUserForm.app_user_id == bindparam("app_user_id"))
 
 
 def by_token(connection: Connection, token_hash: bytes) -> StoredVisitor | None:
@@ -90,4 +94,9 @@ def _found(connection: Connection, statement: Select[Any], key: bytes | str) -> 
         return None
     *members, secret, archived_at, epoch, position = row
     app_user = StoredAppUser(**dict(zip(_MEMBERS, members, strict=True)))
-    return StoredVisitor(app_user, secret, is_archived=archived_at is not None, mark=(epoch, position or 0))
+    given = None
+    if not app_user.is_for_every_form:
+        given = frozenset(connection.scalars(_GIVEN, {"app_user_id": app_user.app_user_id}))
+    return StoredVisitor(
+        app_user, secret, is_archived=archived_at is not None, given=given, mark=(epoch, position or 0)
+    )

@@ -16,6 +16,16 @@ WAITING_FOR_KEY = "waiting-for-key"
 WAITING_FOR_MEDIA = "waiting-for-media"
 WAITING_FOR_ODK_KEY = "waiting-for-odk-key"
 QUARANTINED = "quarantined"
+UNOPENED = (
+    RECEIVED,
+    WAITING_FOR_EPOCH,
+    WAITING_FOR_FORM,
+    WAITING_FOR_KEY,
+    WAITING_FOR_MEDIA,
+    WAITING_FOR_ODK_KEY,
+    QUARANTINED,
+)
+"""Every state but opened."""
 
 
 class Envelope(Base):

@@ -13,13 +13,12 @@ from server.services.publish_form.preparing import Prepared
 MISSING = "media-missing"
 
 
-def with_lists(session: Session, prepared: Prepared) -> tuple[WorkbookFinding, ...]:
+def with_lists(session: Session, prepared: Prepared, *, project_id: int) -> tuple[WorkbookFinding, ...]:
     """Return the findings of a form, where lists are no missing files and their properties are compared."""
     declared = declared_lists(prepared.definition)
     missing = any(one.code == MISSING for one in prepared.findings)
     if not (declared or missing):
         return prepared.findings
-    project_id = entity_lists.project_of_form(session, prepared.definition.form_id)
     known = {one.name: one.properties for one in entity_lists.all_lists(session, project_id=project_id)}
     kept = _without_lists(prepared.findings, {*known, *declared})
     differing = (one for name in declared if name in known for one in _compare(name, declared[name], known[name]))

@@ -110,7 +110,7 @@ def examine(
         previous_hash=None if previous is None else previous.hash,
         needs_approval=form is not None and form.needs_approval,
         difference=difference,
-        findings=(*with_lists(session, prepared), *remarks),
+        findings=(*with_lists(session, prepared, project_id=placed), *remarks),
         project_id=placed,
     )
 

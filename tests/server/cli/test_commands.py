@@ -8,6 +8,7 @@ import pytest
 
 from forms import library
 from sync_protocol.enrolment import parse_link
+from tests.office import XFORM
 from tests.server.cli.conftest import Shell, frame_arguments, one_line
 from tests.server.fieldwork.frames import DRAW, FILES, KEYS
 
@@ -210,6 +211,53 @@ def test_users_are_added_and_their_secrets_shown_once(shell: Shell) -> None:
     assert "user list" in shell.refuses("user", "token", "nobody")
     assert shell.succeeds("user", "password", "amina").strip() != ""
     assert "10 to" in shell.run("user", "password", "amina", "--ask", with_input="short\nshort\n").stderr
+
+
+def test_users_are_placed_changed_shut_out_and_let_in(shell: Shell) -> None:
+    shell.succeeds("project", "add", "Returns")
+    shell.succeeds("user", "add", "sami", "--role", "supervisor", "--team", "01", "--project", "Returns")
+    assert shell.json("user", "change", "sami", "--team", "02")["team"] == "02"
+    sami = shell.json("user", "list")[1]
+    assert (sami["name"], sami["team"], sami["projects"], sami["disabled_at"]) == ("sami", "02", [2], None)
+    assert shell.json("user", "change", "sami", "--every-project")["projects"] is None
+    assert shell.run("user", "change", "sami", "--every-project", "--project", "Returns").exit_code == 2
+    shell.succeeds("user", "disable", "sami")
+    assert shell.json("user", "list")[1]["disabled_at"] is not None
+    assert "already" in shell.refuses("user", "disable", "sami")
+    shell.succeeds("user", "enable", "sami")
+    assert "last administrator" in shell.refuses("user", "disable", "admin")
+    assert "no project" in shell.refuses("user", "add", "b", "--role", "manager", "--project", "Nowhere")
+
+
+def test_tokens_are_listed_and_revoked_one_by_one(shell: Shell) -> None:
+    made = shell.json("user", "token", "admin", "--label", "R at work", "--days", "30")["token"]
+    first, second = shell.json("user", "tokens", "admin")
+    assert [first["label"], second["label"]] == ["", "R at work"]
+    assert second["expires_at"] is not None
+    assert made not in shell.succeeds("user", "tokens", "admin")
+    shell.succeeds("user", "revoke-token", "admin", second["token_id"])
+    assert shell.json("user", "tokens", "admin")[1]["revoked_at"] is not None
+    assert "no valid token" in shell.refuses("user", "revoke-token", "admin", second["token_id"])
+    assert "12 hexadecimal" in shell.refuses("user", "revoke-token", "admin", "zz")
+
+
+def test_projects_hold_forms_tablets_and_app_users(shell: Shell, write: Write) -> None:
+    shell.succeeds("project", "rename", "Survey", "Labour migration")
+    assert shell.json("project", "add", "Returns")["project_id"] == 2
+    assert "--project NAME" in shell.refuses("device", "enrol", "--enumerator", "1")
+    form = write("visit.xml", XFORM.format(form_id="visit", version="1", title="Visit"))
+    assert "say in which project" in shell.refuses("form", "publish", form)
+    shell.succeeds("form", "publish", form, "--project", "Returns")
+    assert "unique on a server" in shell.refuses("form", "publish", form, "--project", "Labour migration")
+    shell.succeeds("device", "enrol", "--enumerator", "1", "--project", "Returns")
+    shell.succeeds("app-user", "create", "Tablet 1", "--enumerator", "1", "--project", "Returns")
+    shell.succeeds("app-user", "forms", "Tablet 1", "visit")
+    assert "not in the project" in shell.refuses("app-user", "forms", "Tablet 1", "other")
+    shell.succeeds("app-user", "forms", "Tablet 1", "--every")
+    shell.succeeds("project", "archive", "Returns")
+    assert "archived" in shell.refuses("app-user", "create", "b", "--enumerator", "1", "--project", "Returns")
+    assert [one["archived_at"] is None for one in shell.json("project", "list")] == [True, False]
+    shell.succeeds("project", "archive", "Returns", "--undo")
 
 
 def test_an_empty_store_verifies_and_rebuilds(shell: Shell) -> None:

@@ -5,13 +5,16 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from server.cli.gunicorn_server import PAUSE_SECONDS, Helper
+from server.cli.gunicorn_server import PAUSE_SECONDS, Helper, Office, ServeOptions
+from tests.office import MULTIPART, multipart
 from tests.server.cli.conftest import Shell
+from tests.server.doors.submissions import Part, file_part, xml_part
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 30.0) -> bool:
@@ -43,7 +46,9 @@ class Served:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port: int = listener.getsockname()[1]
         command = (sys.executable, "-m", "server.cli", "--data", str(data), "serve", "--port", str(self.port))
-        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[3])
+        self.log = data.parent / "log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stderr=log, cwd=Path(__file__).parents[3])
 
     def answers(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
@@ -110,3 +115,75 @@ def test_a_helper_that_fails_at_once_is_not_started_all_the_time() -> None:
     helper.keep_running()
     assert helper._process is not first
     helper.stop()
+
+
+def said_to(port: int, lines: bytes) -> bytes:
+    """Send bytes as they are, and return what comes back until the server closes or waits."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+        line.sendall(lines)
+        line.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: line.recv(65536), b""))
+
+
+def posted(port: int, path: str, *parts: Part, tail: bytes = b"") -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    body = multipart(parts) + tail
+    connection.request("POST", path, body, {"Content-Type": MULTIPART, "X-OpenRosa-Version": "1.0"})
+    response = connection.getresponse()
+    found = response.status, response.read()
+    connection.close()
+    return found
+
+
+@needs_proc
+def test_the_real_server_streams_answers_with_a_message_and_writes_no_token_into_its_log(shell: Shell) -> None:
+    url = shell.json("app-user", "create", "Tablet 12", "--enumerator", "0012")["url"]
+    token = url.rpartition("/key/")[2]
+    path = f"/key/{token}/submission"
+    served = Served(shell.data)
+    try:
+        assert wait_until(served.answers)
+        assert posted(served.port, path, xml_part())[0] == 201
+        (web,) = [child for child in children(served.process.pid) if child not in workers(served.process.pid)]
+        before = resident_bytes(web)
+        photos = [file_part(f"{number}.jpg", os.urandom(1 << 20) * 8) for number in range(8)]
+        status, answer = posted(served.port, path, xml_part(), *photos)
+        assert (status, b"the form and 8 files" in answer) == (201, True)
+        assert resident_bytes(web) - before < 30 << 20
+        status, answer = posted(served.port, path, xml_part(b"x" * (3 << 20)), *photos)
+        assert (status, b"at most 1 MB of answers" in answer) == (413, True)
+        chunked = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {MULTIPART}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        body = multipart([xml_part()])
+        whole = chunked.encode() + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+        for lines, status_line in (
+            (whole, b"201"),
+            (whole[:-100], b"400"),
+            (f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {MULTIPART}\r\n\r\n".encode(), b"411"),
+            (f"GET {path} HTTP/1.1 nonsense\r\n\r\n".encode(), b"400"),
+            (f"GET {path} HTTP/1.1\r\nbad header {token}\r\n\r\n".encode(), b"400"),
+            (f"GET {path}/nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode(), b"404"),
+        ):
+            assert said_to(served.port, lines)[9:12] == status_line, lines
+    finally:
+        served.process.terminate()
+        served.process.wait(30)
+    written = served.log.read_text()
+    assert "Invalid request" in written
+    assert token[:10] not in written
+
+
+def resident_bytes(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_tablet_may_ask_about_a_thousand_entities_in_one_address() -> None:
+    from gunicorn.http.errors import LimitRequestLine
+    from gunicorn.http.parser import RequestParser
+
+    office = Office(ServeOptions(bind="127.0.0.1:0", processes=1, threads=1, worker=None))
+    ids = ",".join(str(uuid.UUID(int=number, version=4)) for number in range(1000))
+    asked = f"GET /integrity?id={ids}&deviceID=x HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    request = next(RequestParser(office.cfg, iter([asked]), ("127.0.0.1", 1)))
+    assert request.query.count(",") == 999
+    with pytest.raises(LimitRequestLine):
+        next(RequestParser(office.cfg, iter([asked.replace(b"deviceID", b"x" * 70_000)]), ("127.0.0.1", 1)))

@@ -18,12 +18,12 @@ from server.context import Context
 from server.db.engine import Database
 from server.db.queries import feed, fieldwork
 from server.db.tables import DrawnHousehold, Verdict
-from server.errors import CursorExpired, DeviceRevoked, WorkbookInvalid
+from server.errors import CursorExpired, DeviceRevoked, NotFound, WorkbookInvalid
 from server.keystore import KeyStore
 from server.microdata import Microdata
-from server.services import deliver_forms, publish_form, receive_exchange
+from server.services import deliver_forms, projects, publish_form, receive_exchange
 from sync_protocol.assignments import Household, open_assignments
-from sync_protocol.messages import AssignmentsPull, FormVersionPull, KeyringPull, PullItem, VerdictPull
+from sync_protocol.messages import AssignmentsPull, FormVersionPull, KeyringPull, PullItem, ReceiptCode, VerdictPull
 from tests.office import NOW, Tablet, envelope, publish, revoke
 
 
@@ -272,6 +272,37 @@ def test_a_revoked_device_gets_no_form_by_its_hash_either(sqlite_context: Contex
     revoke(sqlite_context, sqlite_tablet.device_id)
     with sqlite_context.database.read() as session, pytest.raises(DeviceRevoked):
         deliver_forms.read_blob_for(session, version, device_id=sqlite_tablet.device_id)
+
+
+def test_a_device_gets_the_forms_of_its_project_only(tablet: Tablet, context: Context, client: FlaskClient) -> None:
+    with context.database.transaction() as session:
+        projects.add_project(session, name="Returns", user="m", now=NOW)
+    publish(context)
+    theirs = publish(context, "returns", project_id=2)
+    abroad = Tablet(context, client, project_id=2).enrol()
+    assert [item.form_id for item in pull_all(tablet)[0] if isinstance(item, FormVersionPull)] == ["visit"]
+    assert [item.form_id for item in pull_all(abroad)[0] if isinstance(item, FormVersionPull)] == ["returns"]
+    digest = hashlib.sha256(theirs).digest()
+    with context.database.read() as session:
+        assert deliver_forms.read_blob_for(session, digest, device_id=abroad.device_id).content == theirs
+        with pytest.raises(NotFound):
+            deliver_forms.read_blob_for(session, digest, device_id=tablet.device_id)
+
+
+def test_a_device_of_an_archived_project_delivers_and_gets_nothing_until_it_is_opened_again(
+    tablet: Tablet, context: Context
+) -> None:
+    xform = publish(context)
+    with context.database.transaction() as session:
+        projects.archive_project(session, project_id=1, user="m", now=NOW)
+    reply = tablet.exchange(envelope(1))
+    assert reply.answer is not None
+    assert (reply.codes, reply.answer.pull) == ([ReceiptCode.STORED], ())
+    with context.database.read() as session, pytest.raises(NotFound, match="archived"):
+        deliver_forms.read_blob_for(session, hashlib.sha256(xform).digest(), device_id=tablet.device_id)
+    with context.database.transaction() as session:
+        projects.reopen_project(session, project_id=1, user="m", now=NOW)
+    assert [item.form_id for item in pull_all(tablet)[0] if isinstance(item, FormVersionPull)] == ["visit"]
 
 
 def test_a_form_that_no_answer_could_carry_is_not_published(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,6 +125,13 @@ def test_a_token_is_good_for_its_own_project_only(sqlite_client: FlaskClient, ap
     assert sqlite_client.get(f"/v1/key/{app_token_sqlite}/projects/1/formList").status_code == 200
 
 
+def test_no_answer_repeats_a_token(sqlite_client: FlaskClient, app_token_sqlite: str) -> None:
+    for prefix in (f"/key/{app_token_sqlite}", f"/v1/key/{app_token_sqlite}/projects/1"):
+        answer = sqlite_client.get(f"{prefix}/nothing", headers={"Accept": "text/html"})
+        assert answer.status_code == 404
+        assert app_token_sqlite not in answer.get_data(as_text=True)
+
+
 def test_the_visitor_is_looked_up_at_every_request(client: FlaskClient, context: Context, app_token: str) -> None:
     publish(context)
     first = client.get(f"/key/{app_token}/formList")

@@ -13,7 +13,7 @@ from lxml import etree
 
 from server.app import create_app
 from server.context import Context
-from server.services import enrol_device, publish_form
+from server.services import app_users, publish_form
 from tests.office import MULTIPART, NOW, multipart
 from tests.server.entities.kit import shown
 from tests.server.opening.kit import open_all
@@ -115,7 +115,7 @@ def tablets(
     made = []
     for name in ("one", "two"):
         with sqlite_context.database.transaction() as session:
-            token = enrol_device.create_app_user(session, name=name, enumerator=name, user="m", now=NOW)
+            token = app_users.create_app_user(session, name=name, enumerator=name, user="m", now=NOW)
         folder = tmp_path / name
         folder.mkdir()
         made.append(Tablet(client, f"/key/{token}", published, collect, folder))
@@ -209,7 +209,7 @@ def test_every_form_with_entities_is_published_filled_and_opened(
     prepared = publish_form.prepare(path.read_bytes(), path.name)
     with sqlite_context.database.transaction() as session:
         publish_form.publish(session, prepared, note="", user="m", now=NOW)
-        token = enrol_device.create_app_user(session, name="t", enumerator="0001", user="m", now=NOW)
+        token = app_users.create_app_user(session, name="t", enumerator="0001", user="m", now=NOW)
     result = collect(op="auto", form=str(path), seed=1, max_repeats=2)
     if not result["ok"]:
         pytest.skip("Collect's engine does not load this form either")

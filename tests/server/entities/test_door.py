@@ -12,7 +12,9 @@ from lxml import etree
 from server.app import create_app
 from server.context import Context
 from server.context.shelf import Shelf
-from server.services import change_entities, enrol_device, set_up_entity_list
+from server.db.scope import Scope
+from server.errors import NotFound
+from server.services import app_users, change_entities, list_entities, set_up_entity_list
 from server.services.set_up_entity_list import ListSettings
 from tests.office import NOW, bearer
 from tests.server.entities.kit import FOLLOW, REGISTER, entity_id, list_id, publish, shown
@@ -31,7 +33,7 @@ def door(sqlite_context: Context) -> tuple[FlaskClient, str, dict[str, bytes]]:
     context = sqlite_context
     hashes = publish(context, REGISTER, FOLLOW)
     with context.database.transaction() as session:
-        token = enrol_device.create_app_user(session, name="t", enumerator="0001", user="manager", now=NOW)
+        token = app_users.create_app_user(session, name="t", enumerator="0001", user="manager", now=NOW)
         change_entities.import_file(session, list_id(context), FILE, office=office(context))
     open_all(context)
     return create_app(context.config, context).test_client(), f"/key/{token}", hashes
@@ -160,7 +162,7 @@ def test_an_assigned_list_gives_each_tablet_its_own(door: Door, sqlite_context: 
             session, list_id(sqlite_context), ListSettings(assigned_property="enumerator", assigned_to="enumerator"),
             keystore=sqlite_context.keystore, user="a", now=NOW,
         )  # fmt: skip
-        stranger = enrol_device.create_app_user(session, name="u", enumerator="0009", user="manager", now=NOW)
+        stranger = app_users.create_app_user(session, name="u", enumerator="0009", user="manager", now=NOW)
     open_all(sqlite_context)
     ((_, one),) = media(door)
     assert [row["label"] for row in rows(door, one["downloadUrl"])] == ["House 1", "House 3"]
@@ -180,7 +182,7 @@ def test_a_form_that_brings_its_own_file_of_that_name_uses_no_list(sqlite_contex
     )
     with sqlite_context.database.transaction() as session:
         made = publish_form.publish(session, prepared, note="", user="manager", now=NOW)
-        token = enrol_device.create_app_user(session, name="t", enumerator="0001", user="manager", now=NOW)
+        token = app_users.create_app_user(session, name="t", enumerator="0001", user="manager", now=NOW)
     client = create_app(sqlite_context.config, sqlite_context).test_client()
     ((kind, one),) = media((client, f"/key/{token}", {"follow": made.hash}))
     assert (kind, one["filename"]) == (None, "households.csv")
@@ -190,7 +192,7 @@ def test_a_list_that_is_made_after_a_form_which_reads_it_is_offered_with_that_fo
     reading = FOLLOW.replace('dataset="households"', "")
     hashes = publish(sqlite_context, reading)
     with sqlite_context.database.transaction() as session:
-        token = enrol_device.create_app_user(session, name="t", enumerator="0001", user="manager", now=NOW)
+        token = app_users.create_app_user(session, name="t", enumerator="0001", user="manager", now=NOW)
     client = create_app(sqlite_context.config, sqlite_context).test_client()
     assert b"manifestUrl" not in client.get(f"/key/{token}/formList").data
     with sqlite_context.database.transaction() as session:
@@ -226,6 +228,12 @@ def test_a_program_of_the_manager_works_with_lists(door: Door, sqlite_context: C
         f"{base}/entities", json={"entities": [{"label": "", "properties": {"x": "N"}}]}, headers=manager
     )
     assert (wrong.status_code, len(wrong.json["errors"])) == (422, 2)
+    for text in ("a\0b", "\ud800", "x" * 10_001):
+        tiel = {"label": "Tiel", "properties": {"district": text}}
+        keyed = {"label": "Tiel", "properties": {text: "N"}}
+        for odd in ({"entities": [tiel]}, {"entities": [keyed]}, {"entities": [{"label": "Tiel"}], "note": text}):
+            assert client.post(f"{base}/entities", json=odd, headers=manager).status_code == 400
+        assert client.post("/api/v1/entity-lists", json={"name": text}, headers=manager).status_code == 400
     assert client.post(f"{base}/entities", json={"entities": []}, headers=manager).status_code == 400
     changed = client.patch(f"{base}/entities/{one}", json={"label": "Tiel Nord"}, headers=manager)
     assert changed.json["label"] == "Tiel Nord"
@@ -259,6 +267,28 @@ def test_who_may_not_write_only_reads(door: Door, sqlite_context: Context) -> No
         assert client.delete(one, headers=who).status_code == 403
     assert client.get("/api/v1/entity-lists").status_code == 401
     assert len(shown(sqlite_context)) == 4
+
+
+def test_who_is_bound_to_a_team_sees_of_an_assigned_list_what_is_assigned_to_it(
+    door: Door, sqlite_context: Context
+) -> None:
+    number, context = list_id(sqlite_context), sqlite_context
+    team = Scope(team="01")
+    with context.database.transaction() as session:
+        set_up_entity_list.set_list(
+            session, number, ListSettings(assigned_property="enumerator", assigned_to="enumerator"),
+            keystore=context.keystore, user="a", now=NOW,
+        )  # fmt: skip
+        app_users.create_app_user(session, name="u", enumerator="0000", team="01", user="manager", now=NOW)
+    with context.database.read() as session:
+        seen = list_entities.list_entities(session, number, keystore=context.keystore, scope=team)
+        exported = list_entities.export_list(session, number, keystore=context.keystore, scope=team)
+        with pytest.raises(NotFound):
+            list_entities.show_entity(session, number, entity_id(1).bytes, keystore=context.keystore, scope=team)
+        with pytest.raises(NotFound):
+            list_entities.find(session, number, Scope(projects=frozenset({2})))
+    assert [one.label for one in seen] == ["House 2", "House 4"]
+    assert exported.count(b"House") == 2
 
 
 def test_the_address_of_an_office_behind_a_proxy_is_kept(door: Door, sqlite_context: Context) -> None:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from server.context import Context
 from server.db.queries import devices, forms
 from server.db.queries.devices import StoredAppUser
-from server.services import enrol_device
+from server.services import app_users
 from server.services.receive_openrosa import Arrival, ArrivedFile, OpenRosaIntake
 from sync_protocol.media import MediumSealer
 from sync_protocol.plaintext import Medium
@@ -79,7 +79,7 @@ class Door:
 
     def __post_init__(self) -> None:
         with self.context.database.transaction() as session:
-            enrol_device.create_app_user(session, name=self.name, enumerator="0001", user="manager", now=NOW)
+            app_users.create_app_user(session, name=self.name, enumerator="0001", user="manager", now=NOW)
             found = devices.app_user_by_name(session, self.name)
         assert found is not None
         self.user = found

@@ -1,0 +1,54 @@
+"""Queries that run again and again touch what is to be done, however much has been done already."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from server.db.engine import Database
+from server.db.queries import checks, opening
+
+Query = Callable[[Session], object]
+
+
+@contextmanager
+def _statements(database: Database) -> Iterator[list[tuple[str, Any]]]:
+    """Give the statements that are executed meanwhile, with their parameters."""
+    seen: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        seen.append((statement, parameters))
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(database.engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        lambda session: opening.openable(session, limit=500, is_locked=False),
+        opening.quarantined,
+        opening.last_decision,
+        opening.retry_unknown_forms,
+        opening.retry_odk_keys,
+        lambda session: opening.retry_encrypted(session, [bytes(16)]),
+        lambda session: checks.pending_ids(session, bytes(32), limit=1000),
+        lambda session: checks.count_pending(session, bytes(32)),
+    ],
+    ids=lambda query: getattr(query, "__name__", "query"),
+)
+def test_what_is_to_be_done_is_found_by_an_index(sqlite_database: Database, query: Query) -> None:
+    with sqlite_database.transaction() as session, _statements(sqlite_database) as statements:
+        query(session)
+        plans = [
+            line[3]
+            for statement, parameters in list(statements)
+            for line in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+    assert plans
+    scans = [line for line in plans if line.startswith("SCAN") and "USING" not in line]
+    assert not scans
