@@ -158,10 +158,11 @@ class Database:
     def _glance(self, look: Callable[[Connection], T]) -> T:
         if self._pid != os.getpid():
             self._adopt_process()
-        glancing = self._glancing
-        if glancing is None:
-            glancing = self._glancing = _make_glancing(self.url, is_sqlite=self.is_sqlite)  # twice, at worst
-        with _translated(), glancing.connect() as connection:
+        if self._glancing is None:
+            with self._guard:
+                if self._glancing is None:
+                    self._glancing = _make_glancing(self.url, is_sqlite=self.is_sqlite)
+        with _translated(), self._glancing.connect() as connection:
             return look(connection)
 
     def _forget(self) -> None:
