@@ -136,6 +136,7 @@ ROUTES: dict[str, Listing | Naming | NoRows] = {
     "POST /intake/<instance_id>/release": Naming(),
     "POST /intake/<instance_id>/review": Naming({"verdict": "approved"}),
     "POST /intake/<instance_id>/settle": Naming({"verdict": "keep"}),
+    "POST /intake/<instance_id>/wipe": Naming({"is_sure": "yes"}),
     "POST /intake/<instance_id>/versions": Naming({"chosen": "x"}),
     "GET /people": ADMINISTRATORS,
     "POST /people": ADMINISTRATORS,
