@@ -13,6 +13,7 @@ from flask import Flask, current_app, g, redirect, request, session
 from werkzeug.wrappers import Response
 
 from server.api.bodies import is_storable
+from server.api.problems import MACHINES
 from server.clock import utc_now
 from server.context import Caller, access_of, current
 from server.context.login import caller_of, is_proof, log_in
@@ -166,5 +167,5 @@ def _refuse_unstorable() -> None:
 
 def _is_page() -> bool:
     """Say whether a person's browser asks for a page, not a program for data."""
-    is_data = request.path.startswith(("/api/", "/sync/", "/key/"))
+    is_data = request.path.startswith(MACHINES)
     return request.method == "GET" and not is_data and request.accept_mimetypes["text/html"] > 0

@@ -30,7 +30,9 @@ from sync_protocol.documents import encode_bytes
 from sync_protocol.errors import ProtocolError
 
 MEDIA_TYPE: Final = "application/problem+json"
-MACHINES: Final = ("/api/", "/sync/", "/key/")
+TOKENS: Final = ("/key/", "/v1/key/")
+"""Paths that hold a token, which no answer repeats."""
+MACHINES: Final = ("/api/", "/sync/", *TOKENS)
 """Paths whose callers are programs: they get JSON whatever they say they accept."""
 
 blueprint = Blueprint("problems", __name__)
@@ -114,7 +116,7 @@ def members(problem: Problem) -> dict[str, object]:
         "title": problem.title,
         "status": problem.status,
         "detail": problem.detail,
-        "instance": request.path if not request.path.startswith("/key/") else "/key/",
+        "instance": request.path if not request.path.startswith(TOKENS) else "/key/",
     }
     if problem.retry is not None:
         document["retry"] = problem.retry

@@ -184,20 +184,16 @@ class OpeningWorker:
         decisions = [item for item in rest if isinstance(item, OpenedDecision)]
         arrived = [item for item in rest if isinstance(item, OpenedAttachment)]
         self._store_media(session, filed, arrived)
-        refused = [item for item in rest if isinstance(item, Unopened) and not _may_go_on(session, item)]
         for decision in decisions:
             store_decision(session, decision, keystore=self._keystore, now=now)
         opened = [item.opened.envelope for item in filed]
         opened += [item.envelope for item in rest if not isinstance(item, Unopened)]
+        refused, again = _parted(session, [item for item in rest if isinstance(item, Unopened)])
         opening.set_states(
             session,
             [(item.sequence, OPENED, _lasting(item)) for item in opened]
             + [(item.envelope.sequence, item.state, _kept_reason(item)) for item in refused]
-            + [
-                (item.envelope.sequence, RECEIVED, _lasting(item.envelope))
-                for item in rest
-                if isinstance(item, Unopened) and item not in refused
-            ],
+            + [(item.envelope.sequence, RECEIVED, _lasting(item.envelope)) for item in again],
         )
         opening.retry_encrypted(session, {item.instance_id for item in arrived})
         if filed or decisions:
@@ -208,7 +204,7 @@ class OpeningWorker:
             refolded = fold.Refolded({}, {})
         media.settle(session, _with_media(filed, arrived), keystore=self._keystore)
         fold.tell_devices(session, filed, refused, refolded)
-        return _counted(len(opened), refused)
+        return _counted(len(opened), refused, again)
 
     def _store_media(self, session: Session, filed: Sequence[Filed], arrived: Sequence[OpenedAttachment]) -> None:
         """Store what has come and what interviews name; an interview without media costs nothing."""
@@ -258,15 +254,13 @@ def _with_media(filed: Sequence[Filed], arrived: Sequence[OpenedAttachment]) -> 
     return frozenset((*(one.instance_id for one in revisions), *(item.instance_id for item in arrived)))
 
 
-def _may_go_on(session: Session, item: Unopened) -> bool:
-    """Say whether what an envelope lacked has come since it was looked at; the fold lock is held now."""
-    return has_come(
-        session,
-        instance_id=item.envelope.instance_id,
-        state=item.state,
-        reason=item.reason,
-        lacks=item.lacks,
-    )
+def _parted(session: Session, unopened: Sequence[Unopened]) -> tuple[list[Unopened], list[Unopened]]:
+    """Part what was not opened: what must wait, and what lacked something that has come since it was looked at."""
+    parts: tuple[list[Unopened], list[Unopened]] = ([], [])
+    for item in unopened:
+        has = has_come(session, instance_id=item.envelope.instance_id, state=item.state, lacks=item.lacks)
+        parts[has].append(item)
+    return parts
 
 
 def _kept_reason(item: Unopened) -> str | None:
@@ -278,11 +272,11 @@ def _lasting(stored: StoredEnvelope) -> str | None:
     return stored.reason if stored.reason in (RELEASED, WIPED) else None
 
 
-def _counted(opened: int, refused: Sequence[Unopened]) -> OpenedBatch:
+def _counted(opened: int, refused: Sequence[Unopened], again: Sequence[Unopened]) -> OpenedBatch:
     quarantined = sum(1 for item in refused if item.state == QUARANTINED)
     locked = sum(1 for item in refused if item.state == WAITING_FOR_KEY)
     if locked:
         LOG.warning("%d envelopes wait for the key: start the worker with the passphrase of the key store", locked)
     if quarantined:
         LOG.warning("%d envelopes went to quarantine: see passerelle quarantine list", quarantined)
-    return OpenedBatch(opened, len(refused) - quarantined, quarantined)
+    return OpenedBatch(opened, len(refused) + len(again) - quarantined, quarantined)

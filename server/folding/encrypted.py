@@ -20,7 +20,7 @@ from server.db.queries.attachments import AttachmentRow
 from server.db.tables.envelopes import WAITING_FOR_MEDIA, WAITING_FOR_ODK_KEY
 from server.folding import media
 from server.folding.media import ENCRYPTED_SUFFIX, Wanted
-from server.folding.waiting import Waits
+from server.folding.waiting import Ended, Waits
 from server.keystore import KeyStore, odk
 from server.keystore.odk import UNDECRYPTABLE, FileKey, OdkKey
 from sync_protocol.errors import EnvelopeError
@@ -155,9 +155,8 @@ def decrypt(
     manifest = Manifest.read(instance)
     key = _key(public_key, files, keystore)
     tag = keystore.medium_tag(instance_id, manifest.xml_file)
-    candidates = sorted(
-        (row for row in files.attachments(instance_id) if row.name_tag == tag), key=lambda row: row.blob_sha256
-    )
+    came = sorted(files.attachments(instance_id), key=lambda row: row.blob_sha256)
+    candidates = [row for row in came if row.name_tag == tag]
     if not candidates:
         raise Waits(WAITING_FOR_MEDIA, lacks=tag)
     file_keys = key.file_keys(manifest.key, manifest.instance_id, len(manifest.files) + 1)
@@ -175,7 +174,7 @@ def decrypt(
         if _is_whole(manifest, clear, xml, key):
             return Decrypted(clear, xml, _wanted(manifest, file_keys), manifest, key)
         last = EnvelopeError(SIGNATURE_INVALID, "the encrypted instance is not the one that was signed")
-    raise last
+    raise Ended(last.code, last.detail, lacks=frozenset(row.envelope_id for row in came))
 
 
 def are_media_signed(found: Decrypted, instance_id: bytes, *, files: EncryptedFiles, keystore: KeyStore) -> bool | None:

@@ -19,6 +19,7 @@ from server.db.queries.opening import (
     AFTER_REVOCATION,
     FORM_RETIRED,
     RELEASED,
+    UNKNOWN_FORM_VERSION,
     StoredEnvelope,
 )
 from server.db.tables.envelopes import (
@@ -34,7 +35,7 @@ from server.folding.material import Material
 from server.folding.media import Wanted, attachment_row, wanted_names
 from server.folding.profile import Summary
 from server.folding.reasons import NO_INSTANCE_ID, PLAINTEXT, UNREADABLE_INSTANCE
-from server.folding.waiting import Lacks, UnknownFormVersion, Waits
+from server.folding.waiting import Ended, Lacks, Waits
 from server.keystore import DOOR_ID, OFFICE_ID, KeyStore
 from sync_protocol import envelope as envelopes
 from sync_protocol import epoch as epochs
@@ -176,8 +177,8 @@ class Opener:
             return Unopened(envelope=stored, state=waiting.state, reason=waiting.state, lacks=waiting.lacks)
         except KeyStoreLocked:
             return Unopened(envelope=stored, state=WAITING_FOR_KEY, reason=WAITING_FOR_KEY)
-        except UnknownFormVersion as error:
-            return Unopened(envelope=stored, state=QUARANTINED, reason=error.code, lacks=error.named)
+        except Ended as error:
+            return Unopened(envelope=stored, state=QUARANTINED, reason=error.code, lacks=error.lacks)
         except (EnvelopeError, LocalError, InstanceError) as error:
             return Unopened(envelope=stored, state=QUARANTINED, reason=error.code)
         except Exception as error:  # noqa: BLE001 -- one envelope must never stop its neighbours
@@ -287,7 +288,8 @@ class Opener:
             return header.form_version_hash
         named = self.material.names.get((instance.form_id, instance.version))
         if named is None:
-            raise UnknownFormVersion(instance.form_id, instance.version)
+            unknown = (instance.form_id, instance.version)
+            raise Ended(UNKNOWN_FORM_VERSION, "no such form version is published here", lacks=unknown)
         return named
 
     def _decision(

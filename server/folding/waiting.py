@@ -8,12 +8,11 @@ one (a publication, a key, an attachment) takes the same lock.
 from sqlalchemy.orm import Session
 
 from server.db.queries import attachments, odk_keys, opening
-from server.db.queries.opening import UNKNOWN_FORM_VERSION
 from server.db.tables.envelopes import WAITING_FOR_MEDIA, WAITING_FOR_ODK_KEY
 from sync_protocol.errors import EnvelopeError
 
-Lacks = tuple[str, str] | bytes | None
-"""form_id and version; the tag of a file name; the hash of a key."""
+Lacks = tuple[str, str] | bytes | frozenset[bytes] | None
+"""form_id and version; the tag of a file name; the hash of a key; another file than those of these envelopes."""
 
 
 class Waits(Exception):
@@ -25,18 +24,21 @@ class Waits(Exception):
         self.lacks = lacks
 
 
-class UnknownFormVersion(EnvelopeError):
-    """No such form version is published here, yet."""
+class Ended(EnvelopeError):
+    """A reason for quarantine that something which comes may end; `lacks` says what."""
 
-    def __init__(self, form_id: str, version: str) -> None:
-        super().__init__(UNKNOWN_FORM_VERSION, "no such form version is published here")
-        self.named = (form_id, version)
+    def __init__(self, code: str, message: str, lacks: Lacks) -> None:
+        super().__init__(code, message)
+        self.lacks = lacks
 
 
-def has_come(session: Session, *, instance_id: bytes | None, state: str, reason: str, lacks: Lacks) -> bool:
+def has_come(session: Session, *, instance_id: bytes | None, state: str, lacks: Lacks) -> bool:
     """Say whether what an envelope lacked is here now; the session holds the fold lock."""
     if isinstance(lacks, tuple):
-        return reason == UNKNOWN_FORM_VERSION and opening.is_published(session, *lacks)
+        return opening.is_published(session, *lacks)
+    if isinstance(lacks, frozenset):
+        here = attachments.attachments_of(session, [instance_id or b""])
+        return not lacks.issuperset(row.envelope_id for row in here)
     if lacks is None:
         return False
     if state == WAITING_FOR_ODK_KEY:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, literal_column, or_, select, true, union_all
+from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, select, true, union_all
 from sqlalchemy.orm import Session
 
 from server.db.queries.checks import open_check_holds
@@ -116,9 +116,11 @@ def page(
     shared = _asked(session, wish)
     if before is not None:
         shared.append(Envelope.sequence < before)
+    of_day = () if wish.day is None else _numbers_of(session, wish.day)
     found: dict[int, ArrivedEnvelope] = {}
     for leading in _leading(session, scope, wish):
-        query = select(*_COLUMNS).where(*leading, *shared).order_by(Envelope.sequence.desc()).limit(limit)
+        bounds = of_day if leading[0] is _IS_INTERVIEW else ()
+        query = select(*_COLUMNS).where(*leading, *bounds, *shared).order_by(Envelope.sequence.desc()).limit(limit)
         found |= {row.sequence: ArrivedEnvelope(**row._mapping) for row in session.execute(query)}  # noqa: SLF001
     return tuple(found[sequence] for sequence in sorted(found, reverse=True)[:limit])
 
@@ -268,7 +270,7 @@ def _asked(session: Session, wish: Wish) -> list[ColumnElement[bool]]:
     if wish.form_id is not None or wish.project is not None:
         asked.append(_is_of_form(session, wish))
     if wish.day is not None:
-        asked += _on_day(session, wish.day)
+        asked.append(_is_on(wish.day))
     return asked
 
 
@@ -284,10 +286,10 @@ def _wanted_versions(wish: Wish) -> ColumnElement[bool]:
 def _is_of_form(session: Session, wish: Wish) -> ColumnElement[bool]:
     """Say of an envelope whether its form is wanted; one that came before its form was published says so inside."""
     hashes = _hashes(session, Scope(), wish)
-    opened = select(Revision.revision_id).where(
-        Revision.envelope_id == Envelope.envelope_id, Revision.form_version_hash.in_(hashes)
-    )
-    ways = [Envelope.form_version_hash.in_(hashes), and_(Envelope.form_version_hash == NO_HASH, exists(opened))]
+    # One value for each envelope, not EXISTS: PostgreSQL would read every revision once to know them all.
+    read_as = select(Revision.form_version_hash).where(Revision.envelope_id == Envelope.envelope_id).limit(1)
+    is_read = read_as.correlate(Envelope).scalar_subquery().in_(hashes)
+    ways = [Envelope.form_version_hash.in_(hashes), and_(Envelope.form_version_hash == NO_HASH, is_read)]
     if wish.form_id is not None:
         ways.append(Envelope.form_named.startswith(f"{wish.form_id} ", autoescape=True))
     elif wish.project is not None:
@@ -295,12 +297,16 @@ def _is_of_form(session: Session, wish: Wish) -> ColumnElement[bool]:
     return or_(*ways)
 
 
-def _on_day(session: Session, day: date) -> list[ColumnElement[bool]]:
+def _is_on(day: date) -> ColumnElement[bool]:
     begin = datetime.combine(day, time(), UTC)
-    is_then = and_(Envelope.received_at >= begin, Envelope.received_at < begin + timedelta(days=1))
-    ends = select(func.min(_NUMBER), func.max(_NUMBER)).where(_IS_INTERVIEW, is_then)
+    return and_(Envelope.received_at >= begin, Envelope.received_at < begin + timedelta(days=1))
+
+
+def _numbers_of(session: Session, day: date) -> Conditions:
+    """Return between which numbers the interviews of a day are, so that no list walks through other days."""
+    ends = select(func.min(_NUMBER), func.max(_NUMBER)).where(_IS_INTERVIEW, _is_on(day))
     row = session.execute(ends).first()
-    return [is_then] if row is None or row[0] is None else [is_then, Envelope.sequence.between(*row)]
+    return (Envelope.sequence < 0,) if row is None or row[0] is None else (Envelope.sequence.between(*row),)
 
 
 def _of_state(state: str) -> Conditions:

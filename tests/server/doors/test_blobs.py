@@ -17,7 +17,7 @@ from server.context import Context
 from server.db.tables import Envelope
 from server.errors import StorageFull
 from server.jobs import scheduled
-from server.services import enrol_device, verify_store
+from server.services import app_users, verify_store
 from tests.office import NOW, publish, stored
 from tests.server.doors.submissions import blobs_on_disk, file_part, instance, opened, post, said, xml_part
 
@@ -28,7 +28,7 @@ PHOTO = b"\xff\xd8" + b"photo" * 20_000
 @pytest.fixture
 def token(sqlite_context: Context) -> str:
     with sqlite_context.database.transaction() as session:
-        return enrol_device.create_app_user(session, name="tablet 12", enumerator="0012", user="manager", now=NOW)
+        return app_users.create_app_user(session, name="tablet 12", enumerator="0012", user="manager", now=NOW)
 
 
 def keep(blobs: Blobs, content: bytes) -> bytes:

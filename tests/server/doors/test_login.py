@@ -118,6 +118,10 @@ def test_a_password_is_taken_over_https_only_and_offered_there(amina: Context, c
     assert "Basic" not in client.get("/api/v1/projects").headers["WWW-Authenticate"]
 
 
+def test_a_cookie_that_is_set_over_https_stays_there(amina: Context, client: FlaskClient) -> None:
+    assert "Secure" in client.get("/login", base_url=HTTPS).headers["Set-Cookie"]
+
+
 def test_a_password_sent_with_every_request_is_hashed_once(
     amina: Context, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -135,6 +135,29 @@ def test_a_key_and_a_file_that_come_between_the_look_and_the_lock_are_not_waited
     assert states(context) == {("opened", None)}
 
 
+def test_a_whole_file_that_comes_while_a_cut_one_is_looked_at_is_not_waited_for(
+    context: Context, keystore: KeyStore
+) -> None:
+    made = odk.make_key(keystore)
+    publish_xform(context, photo_form(public_key=made.public_key))
+    with context.database.transaction() as session:
+        odk_keys.keep(session, made, is_managed=True, user="manager", now=NOW)
+    door, opened = Door(context), worker(context)
+    manifest, files = encrypted(made.public_key, Photos(number=1).xml(), number=1)
+    door.post(manifest, {"submission.xml.enc": files["submission.xml.enc"][:-1]})
+    open_all(context)
+    assert states(context) == {("quarantined", "odk-undecryptable")}
+    with context.database.transaction() as session:
+        (held,) = opening.quarantined(session)
+        opening.release(session, held.envelope_id)
+    slow = _outcomes(context)
+    door.post(manifest, files)
+    assert opened.run_once(limit=1000).total
+    opened._keep(slow)  # type: ignore[arg-type]
+    open_all(context)
+    assert states(context) == {("opened", "released")}
+
+
 def _outcomes(context: Context) -> list[object]:
     from server.folding.encrypted import EncryptedFiles
 
@@ -153,9 +176,11 @@ def test_every_reason_has_a_text_in_both_languages() -> None:
         *(f"waiting-for-{what}" for what in ("epoch", "form", "key", "media", "odk-key")),
         *("wrong-form", "wrong-instance-id", "signature-invalid", "unknown-certificate", "undecryptable"),
     }
-    assert asked <= set(reasons.REASONS)
-    for code in asked:
-        reason = reasons.reason_of(code)
-        assert all(reason.text("en"))
-        assert all(reason.text("fr"))
-        assert reason.text("en") != reason.text("fr")
+    assert asked <= set(reasons.codes())
+    for code in reasons.codes():
+        english, french = reasons.reason_text(code), reasons.reason_text(code, "fr")
+        assert english.what != french.what
+        assert all((english.remedy, french.remedy))
+        assert english.ends_by_itself == french.ends_by_itself
+    assert "fresh" in reasons.reason_text("fresh", "fr").what
+    assert reasons.reason_text(None, "de").what == reasons.reason_text(None).what
