@@ -73,7 +73,7 @@ SOURCES: Final[Mapping[str, Mapping[str, str]]] = {
 """By table: the columns that are its own in each made row; all others are those of the template."""
 MATCHES: Final[Mapping[str, str]] = {
     "envelope": "source.sequence = template.sequence",
-    "microdata_part": "source.part_id = template.part_id AND (made.number % {per_part} = 0 OR made.number = {templates})",
+    "microdata_part": "source.part_id = template.part_id AND made.number IN ({templates}, made.part_number * {per_part})",
     "revision": "source.revision_id = template.revision_id",
     "interview": "source.current_revision_id = template.revision_id",
     "interview_check": "source.revision_id = template.revision_id",
@@ -220,7 +220,7 @@ def _make_names(connection: Any, base: int, start: int, end: int, templates: int
     connection.execute(
         f"CREATE TEMPORARY TABLE made AS WITH RECURSIVE numbers(number) AS (SELECT {start} UNION ALL"
         f" SELECT number + 1 FROM numbers WHERE number + 1 < {end}) SELECT number, number % {templates} AS rank,"
-        f" {base} + number AS sequence, {base} + number AS revision_id, {base} + number / {PER_PART} AS part_id,"
+        f" {base} + number AS sequence, {base} + number AS revision_id, number / {PER_PART} AS part_number, {base} + number / {PER_PART} AS part_id,"
         f" {drawn} FROM numbers"
     )
 
