@@ -107,7 +107,7 @@ def _native(task: DeviceTask) -> DeviceResult:
         rng = _generator("faults", task)
         transport = FaultyTransport(device.transport(), lambda _: _fault(rng))
         first = _sync(device, transport)
-        form = _form(device.form_versions(), task.version_name)
+        form = _form(device.form_versions(), task.version_name, first.outcome)
         keys = {household.household_key for rows in device.assignments().values() for household in rows}
         filler = _Filler(_definition(form), task)
         with device.bulk():
@@ -279,20 +279,26 @@ def _fault(rng: random.Random) -> Fault:
 
 
 def _sync(device: Device, transport: FaultyTransport | HttpTransport) -> SyncReport:
-    return device.sync(
-        transport,
-        datetime.now(UTC),
-        pauses=PAUSES,
-        wait=lambda seconds: time.sleep(min(seconds, LONGEST_WAIT_SECONDS)),
-    )
+    """Sync, and again where the device would leave it to a later time: the server is back within seconds."""
+    deadline = time.monotonic() + PAUSES * LONGEST_WAIT_SECONDS
+    while True:
+        report = device.sync(
+            transport,
+            datetime.now(UTC),
+            pauses=PAUSES,
+            wait=lambda seconds: time.sleep(min(seconds, LONGEST_WAIT_SECONDS)),
+        )
+        if report.outcome != "interrupted" or time.monotonic() > deadline:
+            return report
 
 
-def _form(versions: tuple[FormVersion, ...], name: str) -> bytes:
+def _form(versions: tuple[FormVersion, ...], name: str, outcome: str) -> bytes:
     """Return the form of the version that the tablet is told to fill, of all that the exchange brought."""
     for version in versions:
         if (version.form_id, version.version) == (FORM_ID, name) and version.xform is not None:
             return version.xform
-    raise DemoError(f"the exchange brought no version {name} of {FORM_ID}")
+    brought = ", ".join(version.version for version in versions) or "none"
+    raise DemoError(f"the exchange ({outcome}) brought no version {name} of {FORM_ID}, but {brought}")
 
 
 @lru_cache(maxsize=4)

@@ -78,6 +78,12 @@ TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
         "fr": "Le disque du serveur est plein. Le formulaire reste sur cet appareil : prévenez le bureau, et"
         " renvoyez-le plus tard.",
     },
+    "key-store-locked": {
+        "en": "The server is locked and cannot give out this list. What this device has stays as it is. Ask the office"
+        " to unlock the server.",
+        "fr": "Le serveur est verrouillé et ne peut pas donner cette liste. Cet appareil garde ce qu'il a. Demandez au"
+        " bureau de déverrouiller le serveur.",
+    },
     "maintenance": {
         "en": "The server cannot write right now. The form stays on this device: send it again in some minutes.",
         "fr": "Le serveur ne peut pas écrire en ce moment. Le formulaire reste sur cet appareil : renvoyez-le dans"
