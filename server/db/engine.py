@@ -276,11 +276,7 @@ def _run_in_savepoint(connection: Connection, call: _Call) -> None:
 
 
 def _run_bare(connection: Connection, call: _Call) -> None:
-    """Do as `_run_in_savepoint` does, on the connection itself; the savepoint's words go straight to the driver.
-
-    Raises:
-        Exception: when the database ended the whole transaction.
-    """
+    """Do as `_run_in_savepoint` does, on the connection itself; the savepoint's words go straight to the driver."""
     driver: Any = connection.connection.driver_connection
     driver.execute("SAVEPOINT bare")
     try:
