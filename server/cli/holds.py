@@ -96,7 +96,7 @@ def quarantine() -> None:
 def list_quarantine(desk: Desk, lang: str | None, as_json: bool) -> None:
     """List quarantined envelopes with the reason; each is kept byte for byte."""
     from server.db.queries import opening
-    from server.folding.reasons import reason_text
+    from server.folding.arrival_reasons import reason_of
 
     with desk.context() as context, context.database.read() as session:
         found = opening.quarantined(session)
@@ -106,8 +106,8 @@ def list_quarantine(desk: Desk, lang: str | None, as_json: bool) -> None:
     rows = [(one.sequence, one.envelope_id.hex(), one.reason, one.carrier, one.received_at) for one in found]
     print_table("Quarantine", ("number", "envelope", "reason", "brought by", "received"), rows, numbers=("number",))
     for code in sorted({one.reason or "" for one in found}):
-        text = reason_text(code, chosen_language(lang))
-        click.echo(f"{code}: {text.what} {text.remedy}")
+        what, to_do = reason_of(code).text(chosen_language(lang))
+        click.echo(f"{code}: {what} {to_do}")
 
 
 @quarantine.command(epilog="\b\nExample:\n  passerelle quarantine release 9f2c…\n")

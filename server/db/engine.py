@@ -11,7 +11,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, TypeVar
 
 import pysqlite3.dbapi2
@@ -125,15 +125,20 @@ class Database:
             Maintenance, StorageFull: when the commit fails; nothing of the call is stored.
             Exception: whatever the call raises; it alone is rolled back.
         """
+        if not self.is_sqlite:
+            return self._submit_alone(work, self.transaction)
         return self._submit(work, is_bare=False)
 
-    def submit_bare(self, work: Callable[[Connection], T]) -> T:
-        """Do as `submit` does, without a session: for few statements whose time counts."""
+    def submit_bare(self, work: Callable[[Connection], T], *, is_one_statement: bool = False) -> T:
+        """Do as `submit` does, without a session: for few statements whose time counts.
+
+        One statement is a transaction by itself: on PostgreSQL without the journeys of BEGIN and COMMIT.
+        """
+        if not self.is_sqlite:
+            return self._submit_alone(work, self._statement if is_one_statement else self.engine.begin)
         return self._submit(work, is_bare=True)
 
     def _submit(self, work: Callable[..., T], *, is_bare: bool) -> T:
-        if not self.is_sqlite:
-            return self._submit_alone(work, is_bare=is_bare)
         engine = self.engine
         call = _Call(work, is_bare=is_bare)
         self._calls.put(call)
@@ -158,10 +163,11 @@ class Database:
     def _glance(self, look: Callable[[Connection], T]) -> T:
         if self._pid != os.getpid():
             self._adopt_process()
-        glancing = self._glancing
-        if glancing is None:
-            glancing = self._glancing = _make_glancing(self.url, is_sqlite=self.is_sqlite)  # twice, at worst
-        with _translated(), glancing.connect() as connection:
+        if self._glancing is None:
+            with self._guard:
+                if self._glancing is None:
+                    self._glancing = _make_glancing(self.url, is_sqlite=self.is_sqlite)
+        with _translated(), self._glancing.connect() as connection:
             return look(connection)
 
     def _forget(self) -> None:
@@ -188,15 +194,15 @@ class Database:
                 self._writer = threading.Thread(target=self._write, args=(engine,), name="writer", daemon=True)
                 self._writer.start()
 
-    def _submit_alone(self, work: Callable[..., T], *, is_bare: bool) -> T:
+    def _statement(self) -> Connection:
+        return self.engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+
+    def _submit_alone(self, work: Callable[..., T], begin: Callable[[], AbstractContextManager[Any]]) -> T:
         """Run a call in its own transaction; again when the database chose it to break a deadlock."""
         for _ in range(RETRIES):
             try:
-                if is_bare:
-                    with _translated(), self.engine.begin() as connection:
-                        return work(connection)
-                with self.transaction() as session:
-                    return work(session)
+                with _translated(), begin() as opened:
+                    return work(opened)
             except _Again:
                 continue
         raise Maintenance("the database is too busy to take the request")

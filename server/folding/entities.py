@@ -110,7 +110,7 @@ def fold_batch(
 def fold_decision(
     session: Session, envelope_id: bytes, decision: Mapping[str, Any], *, keystore: KeyStore, now: datetime
 ) -> None:
-    """Fold a decision in the transaction that stores it, so that the next one sees it; the worker does it again."""
+    """Fold a decision in the transaction that stores it, so that the next one sees it."""
     rows = _of_decision(envelope_id, decision, _Lists(session, now), keystore)
     queries.add_changes(session, rows)
     refold(session, {(row["list_id"], row["entity_id"]) for row in rows}, keystore=keystore)
@@ -244,6 +244,10 @@ class _Lists:
             self._projects[form_id] = entity_lists.project_of_form(self._session, form_id)
         return self._projects[form_id]
 
+    def has(self, changes: Sequence[tuple[bytes, EntityChange]]) -> bool:
+        """Say whether the changes of a decision are kept already: all of them are, or none."""
+        return bool(changes) and queries.has_change(self._session, changes[0][1].change_id)
+
     def find(self, project_id: int, name: str, properties: Iterable[str]) -> tuple[int, Mapping[str, str]]:
         """Return the number of a list, and its spelling of each property by the name in lower case."""
         known = self._lists.get((project_id, name))
@@ -309,7 +313,7 @@ def _of_decision(
     envelope_id: bytes, decision: Mapping[str, Any], shelf: _Lists, keystore: KeyStore
 ) -> list[dict[str, Any]]:
     read = read_decision(envelope_id, decision)
-    if read is None:
+    if read is None or shelf.has(read.changes):
         return []
     rows = []
     for entity_id, change in read.changes:

@@ -3,7 +3,7 @@
 K1: the household key is not in the draw, or was drawn for another enumerator's unit. K2: two interviews of one mode
 under one key; both are held, and the provisional primary weighs, because a mistyped key is likelier than a second
 visit. K3: the answers say another mode than the key they were sealed to. Source: rules 2, 3 and 6 of survey practice
-in docs/how-to/holds.md.
+in docs/how-to/intake.md.
 """
 
 from collections.abc import Sequence

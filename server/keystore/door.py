@@ -59,7 +59,7 @@ class SealedSubmission:
 
 @dataclass(slots=True)
 class _OpenEpoch:
-    survey_key_id: str
+    survey_key: SurveyKey
     day: str
     suite: int
     body: bytes
@@ -69,7 +69,7 @@ class _OpenEpoch:
     is_stored: bool = False
 
     def serves(self, survey_key: SurveyKey, day: str) -> bool:
-        return (self.survey_key_id, self.day) == (survey_key.id, day) and self.index < RATCHET_STEPS
+        return (self.survey_key, self.day) == (survey_key, day) and self.index < RATCHET_STEPS
 
 
 class DoorSealer:
@@ -171,7 +171,7 @@ class DoorSealer:
             epoch_key=key,
         )
         self._previous = envelopes.envelope_id(body)
-        return _OpenEpoch(survey_key.id, day, survey_key.suite, body, self._previous, 0, key)
+        return _OpenEpoch(survey_key, day, survey_key.suite, body, self._previous, 0, key)
 
     def _header(self, kind: Kind, submission: Submission, epoch: _OpenEpoch, index: int) -> Header:
         self._sequence += 1

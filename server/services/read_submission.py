@@ -5,15 +5,14 @@ Everything is found within what an account may see; of what lies outside, it is 
 
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from forms.codebook.languages import form_language, text_in
 from forms.definition import FormDefinition
 from forms.instance import canonical_leaves, instance_id_bytes, parse_instance
 from server.blobs import Blobs
@@ -22,8 +21,10 @@ from server.db.queries.intake_rows import DecisionRow, FormName, StandingRow
 from server.db.scope import EVERYTHING, Scope
 from server.errors import BadRequest, NotFound
 from server.folding import media, reading
+from server.folding.answer_words import Answer, side_by_side
 from server.folding.arrivals import Arrival, read_arrivals
 from server.folding.media import StoredMedium
+from server.folding.submission_members import arrival_members, revision_members
 from server.folding.waiting import Waits
 from server.keystore import KeyStore
 from sync_protocol import reconcile
@@ -31,7 +32,6 @@ from sync_protocol.errors import EnvelopeError
 from sync_protocol.reconcile import Revision
 
 _HEX: Final = re.compile(r"[0-9a-fA-F]+\Z")
-_POSITION: Final = re.compile(r"\[\d+\]")
 NOT_HERE: Final = "what was sent cannot be taken out of its envelope; the envelope itself is kept as it came"
 READ_ANSWERS: Final = "read-answers"
 READ_MEDIUM: Final = "read-medium"
@@ -87,20 +87,6 @@ class Submission:
         if not found:
             raise NotFound("no answers are opened under this instanceID: its state says what it waits for")
         return next((row for row in found if row.revision_id == row.current_revision_id), found[-1])
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer for a reader; `values` has one text for each of the revisions that were asked for."""
-
-    path: str
-    label: str
-    values: tuple[str, ...]
-
-    @property
-    def differs(self) -> bool:
-        """The revisions do not agree."""
-        return len(set(self.values)) > 1
 
 
 def instance_ids_of(text: str) -> tuple[bytes, ...]:
@@ -216,52 +202,7 @@ def read_answers(
     for revision in revisions:
         xml = read_xml(session, revision, keystore=keystore, blobs=blobs)
         columns.append({path: value for path, value in canonical_leaves(parse_instance(xml)) if value})
-    words = _Words.of(definition, language)
-    paths = words.in_order(dict.fromkeys(path for column in columns for path in column))
-    return tuple(
-        Answer(path, words.label(path), tuple(words.value(path, column.get(path, "")) for column in columns))
-        for path in paths
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """The words of a form in a reader's language."""
-
-    definition: FormDefinition | None
-    language: str
-
-    @classmethod
-    def of(cls, definition: FormDefinition | None, wanted: str) -> "_Words":
-        if definition is None:
-            return cls(None, wanted)
-        return cls(definition, form_language(definition.languages, definition.default_language, wanted))
-
-    def in_order(self, paths: Iterable[str]) -> list[str]:
-        """Return paths in the order of the form; those of one question, and those unknown to it, as they came."""
-        questions = () if self.definition is None else self.definition.questions
-        order = {path: place for place, path in enumerate(questions)}
-        return sorted(paths, key=lambda path: order.get(_POSITION.sub("", path), len(order)))
-
-    def label(self, path: str) -> str:
-        question = None if self.definition is None else self.definition.questions.get(_POSITION.sub("", path))
-        if question is None or self.definition is None:
-            return ""
-        return text_in(question.labels, self.language, self.definition.default_language)
-
-    def value(self, path: str, value: str) -> str:
-        plain = _POSITION.sub("", path)
-        if self.definition is None or plain not in self.definition.questions or not value:
-            return value
-        choices = {choice.value: choice for choice in self.definition.choices_of(plain) or ()}
-        if not choices:
-            return value
-        default = self.definition.default_language
-        parts = [
-            f"{text_in(choices[code].labels, self.language, default)} ({code})" if code in choices else code
-            for code in ([value] if value in choices else value.split())
-        ]
-        return ", ".join(parts)
+    return side_by_side(columns, definition, language)
 
 
 def list_media(session: Session, instance_id: bytes, *, keystore: KeyStore) -> tuple[StoredMedium, ...]:
@@ -326,3 +267,19 @@ def head_of(submission: Submission, text: str) -> tuple[bytes, bytes]:
 def head_name(row: StandingRow) -> str:
     """Return how a form names a head."""
     return f"{row.instance_id.hex()}.{row.answers_hash.hex()}"
+
+
+def members_of(found: Submission) -> dict[str, Any]:
+    """Return the members of a submission as JSON knows them, without its files."""
+    return arrival_members(found.newest) | {
+        "arrivals": [arrival_members(one) for one in found.arrivals],
+        "revisions": [
+            revision_members(row, found.forms.get(row.form_version_hash), found.parents.get(row.instance_id, ()))
+            for row in found.history
+        ],
+        "conflict": [head_name(row) for row in found.heads] if len(found.heads) > 1 else [],
+        "household_mates": [mate.hex() for mate in found.mates],
+        "decisions": [
+            {"action": one.action, "by": one.decided_by, "at": one.decided_at.isoformat()} for one in found.decisions
+        ],
+    }

@@ -217,7 +217,7 @@ class OpenRosaIntake:
                 )
             return envelopes.store_at_door(connection, rows, carrier=DOOR_ID, received_at=delivery.now)
 
-        new = self.database.submit_bare(store)
+        new = self.database.submit_bare(store, is_one_statement=len(rows) == 1)
         return frozenset(row.blob_sha256 for row in rows if row.blob_sha256 is not None and row.envelope_id in new)
 
     def _remove(self, digests: Iterable[bytes]) -> None:

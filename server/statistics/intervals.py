@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-import scipy.special as special
-
 
 def critical_value(df: float, level: float = 0.95) -> float:
     """Return the two-sided critical value of Student's t; ``nan`` without degrees of freedom."""
+    from scipy import special  # 14 MB, which a process that only serves need not hold
+
     return float(special.stdtrit(df, 0.5 + level / 2)) if df > 0 else math.nan
 
 
@@ -30,6 +30,8 @@ def korn_graubard(share: float, variance: float, n: int, df: int, *, level: floa
         df: degrees of freedom of the design.
         level: of confidence.
     """
+    from scipy import special
+
     if not 0 < share < 1 or not variance > 0 or df <= 0 or n < 2:
         effective = float(n)
     else:

@@ -14,7 +14,7 @@ from forms.evolution.declared import EMPTY_MAP
 from forms.package import PACKAGE_BYTES, Medium
 from server.clock import utc_now
 from server.context import caller, current, roles
-from server.db.queries.forms import StoredVersion
+from server.db.queries.forms import StoredVersion, project_of
 from server.errors import BadRequest, FormChangeBreaks, NotFound, WorkbookInvalid
 from server.services import compare_versions, deliver_forms, publish_form
 from server.services.publish_form import Examined, Prepared
@@ -196,8 +196,12 @@ def _publish(upload: Upload, note: str) -> tuple[str, int] | WerkzeugResponse:
 
 
 def _examine(session: Any, prepared: Prepared) -> Examined:
-    """Compare an upload with what is there; a new form comes into the project that the console shows."""
-    return publish_form.examine(session, prepared, project_id=chosen_project(), scope=caller().scope)
+    """Compare an upload with what is there; a new form comes into the project that was chosen, a known one stays."""
+    text = request.form.get("project", "")
+    project_id = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else chosen_project()
+    if project_of(session, prepared.definition.form_id) is not None:
+        project_id = None
+    return publish_form.examine(session, prepared, project_id=project_id, scope=caller().scope)
 
 
 def _checked(examined: Examined, upload: Upload, note: str) -> str:

@@ -10,7 +10,7 @@ from server.clock import utc_now
 from server.context import caller, current, roles
 from server.errors import BadRequest, NotFound
 from server.folding.holds import REASSIGN
-from server.services import read_submission, resolve_conflict, review_interview, settle_hold
+from server.services import odk_keys, read_submission, resolve_conflict, review_interview, settle_hold
 from server.services.read_submission import Submission
 from server.web.form_tokens import is_ours
 from server.web.intake_messages import intake_word
@@ -32,6 +32,18 @@ def release(instance_id: str) -> Response:
         for one in held:
             settle_hold.release_quarantined(session, envelope_id=one.envelope_id, user=caller().name, now=utc_now())
     return _done(instance_id, "release")
+
+
+@blueprint.post("/<instance_id>/wipe")
+@roles("manager")
+def wipe(instance_id: str) -> Response:
+    """Wipe what came in clear of encrypted forms, this and all else."""
+    _found(instance_id)
+    if request.form.get("is_sure") != "yes":
+        raise BadRequest("say first that what is wiped is needed no more")
+    context = current()
+    odk_keys.wipe_plaintext(context.database, context.blobs, user=caller().name, now=utc_now())
+    return _done(instance_id, "wipe")
 
 
 @blueprint.post("/<instance_id>/settle")

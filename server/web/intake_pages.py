@@ -19,13 +19,14 @@ from server.context import caller, current, roles, rows
 from server.db.queries.intake import CONFLICT, FILTERS, HELD, MEDIA, NEEDS, QUARANTINE, WAITING, Wish
 from server.db.scope import NOTHING, Scope
 from server.errors import BadRequest, KeyStoreLocked, NotFound
+from server.folding.answer_words import Answer
 from server.folding.arrival_reasons import CODES, SETTLE, reason_of
 from server.folding.arrivals import instance_name
 from server.folding.check_texts import text_of
 from server.services import list_arrivals, list_findings, read_submission
 from server.services.list_arrivals import Pending, SenderDay
 from server.services.list_findings import InterviewFindings
-from server.services.read_submission import Answer, Submission
+from server.services.read_submission import Submission
 from server.web.charts import Share, stacked_bar
 from server.web.intake_counts import RecentCounts
 from server.web.intake_messages import intake_word

@@ -41,7 +41,7 @@ PEOPLE_MESSAGES: Final[dict[str, dict[str, str]]] = {
         "new_code_text": "A new code takes the place of the one before: a tablet that used it must scan again.", "with_password": "Name and password in the place of an address with a token", "make_code": "Make a new code",
         "back_app_users": "All app users", "given": "Forms that it is given", "given_text": "Submissions of any form are taken, whatever is chosen here.", "given_every": "Every form of the project, also later ones", "no_forms": "The project has no form yet.",
         "revoke_text": "At once: it is given nothing any more. What the tablet has finished by then is still taken.", "revoke_now": "Revoke at once",
-        "all_projects": "All projects", "show": "Show", "show_project": "Project shown",
+        "new_form_hint": "of a new form; a known one stays where it is", "all_projects": "All projects", "show": "Show", "show_project": "Project shown",
     },
     "fr": {
         "people": "Personnes", "people_lead": "Qui peut faire quoi ici, et ce que voit chaque personne.",
@@ -78,7 +78,7 @@ PEOPLE_MESSAGES: Final[dict[str, dict[str, str]]] = {
         "new_code_text": "Un nouveau code prend la place du précédent : une tablette qui s'en servait doit lire le nouveau.", "with_password": "Nom et mot de passe au lieu d'une adresse avec jeton", "make_code": "Fabriquer un code",
         "back_app_users": "Tous les utilisateurs mobiles", "given": "Formulaires qu'il reçoit", "given_text": "Les envois de tout formulaire sont pris, quel que soit le choix fait ici.", "given_every": "Tous les formulaires du projet, ceux à venir aussi", "no_forms": "Le projet n'a pas encore de formulaire.",
         "revoke_text": "Aussitôt : plus rien ne lui est distribué. Ce que la tablette a terminé d'ici là est encore pris.", "revoke_now": "Révoquer aussitôt",
-        "all_projects": "Tous les projets", "show": "Montrer", "show_project": "Projet montré",
+        "new_form_hint": "d'un nouveau formulaire ; un connu reste où il est", "all_projects": "Tous les projets", "show": "Montrer", "show_project": "Projet montré",
     },
 }  # fmt: skip
 

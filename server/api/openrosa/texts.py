@@ -42,6 +42,10 @@ TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
         "fr": "Cet accès a été révoqué, ou ne va pas jusque-là : les formulaires terminés peuvent encore être envoyés,"
         " aucun nouveau n'est remis. Demandez à votre superviseur.",
     },
+    "bad-request": {
+        "en": "The server does not understand this request. Update the app, or ask the office.",
+        "fr": "Le serveur ne comprend pas cette demande. Mettez l'application à jour, ou demandez au bureau.",
+    },
     "method-not-allowed": {
         "en": "The server does not understand this request. Check the server's address in the settings.",
         "fr": "Le serveur ne comprend pas cette demande. Vérifiez l'adresse du serveur dans les paramètres.",
@@ -73,6 +77,12 @@ TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
         "en": "The server's disk is full. The form stays on this device: tell the office, and send it again later.",
         "fr": "Le disque du serveur est plein. Le formulaire reste sur cet appareil : prévenez le bureau, et"
         " renvoyez-le plus tard.",
+    },
+    "key-store-locked": {
+        "en": "The server is locked and cannot give out this list. What this device has stays as it is. Ask the office"
+        " to unlock the server.",
+        "fr": "Le serveur est verrouillé et ne peut pas donner cette liste. Cet appareil garde ce qu'il a. Demandez au"
+        " bureau de déverrouiller le serveur.",
     },
     "maintenance": {
         "en": "The server cannot write right now. The form stays on this device: send it again in some minutes.",

@@ -79,6 +79,13 @@ def add_changes(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
         session.connection().execute(insert_new(session, EntityChange), [dict(row) for row in rows])
 
 
+def has_change(session: Session, change_id: bytes) -> bool:
+    """Say whether a change is kept already."""
+    return (
+        session.execute(select(EntityChange.change_id).where(EntityChange.change_id == change_id)).first() is not None
+    )
+
+
 def changes_of(session: Session, keys: Iterable[Key]) -> tuple[StoredChange, ...]:
     """Return all changes of these entities, with role, mode and review of their interviews."""
     found: list[StoredChange] = []

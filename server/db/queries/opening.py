@@ -237,7 +237,11 @@ def quarantined(session: Session) -> tuple[Quarantined, ...]:
 
 
 def release(session: Session, envelope_id: bytes) -> bool:
-    """Let a quarantined envelope be opened again, and its epoch, without which it cannot; say whether there was one."""
+    """Let a quarantined envelope be opened again; say whether there was one.
+
+    With it goes its epoch, without which it cannot be opened, and with an interview the files that came after the same
+    revocation: each is an envelope of its own, and nobody should have to let five photos in one by one.
+    """
     epoch = select(Envelope.epoch_hash).where(Envelope.envelope_id == envelope_id).scalar_subquery()
     released = session.scalars(
         update(Envelope)
@@ -249,6 +253,22 @@ def release(session: Session, envelope_id: bytes) -> bool:
         .values(state=RECEIVED, reason=RELEASED)
         .returning(Envelope.envelope_id)
     ).all()
+    interview = aliased(Envelope)
+    instance_id = (
+        select(interview.instance_id)
+        .where(interview.envelope_id == envelope_id, interview.kind == Kind.INTERVIEW)
+        .scalar_subquery()
+    )
+    session.execute(
+        update(Envelope)
+        .where(
+            Envelope.instance_id == instance_id,
+            Envelope.blob_sha256.is_not(None),
+            Envelope.state == QUARANTINED,
+            Envelope.reason == AFTER_REVOCATION,
+        )
+        .values(state=RECEIVED, reason=RELEASED)
+    )
     return envelope_id in released
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from forms.definition import FormDefinition
 from forms.evolution.changes import Difference
 from forms.evolution.check import check_map
 from forms.evolution.declared import EMPTY_MAP
@@ -130,7 +131,14 @@ def _is_same(session: Session, known: StoredVersion, prepared: Prepared) -> bool
         return True
     workbook = forms.workbook(session, known.hash)
     is_same_file = workbook is not None and workbook.content == prepared.workbook
-    return is_same_file and known.package_hash == prepared.package_hash_with(known.hash)
+    if not is_same_file or known.package_hash != prepared.package_hash_with(known.hash):
+        return False
+    return _public_key(definitions.definition(session, known.hash)) == _public_key(prepared.definition)
+
+
+def _public_key(definition: FormDefinition | None) -> str:
+    """Return the key to which interviews are encrypted: with it, or without, the same file is another form."""
+    return "" if definition is None else definition.metadata.submission.public_key
 
 
 def _exists(known: StoredVersion) -> FormVersionExists:

@@ -89,7 +89,7 @@ def test_the_library_s_workbook_can_be_downloaded(shell: Shell, tmp_path: Path) 
     ("source", "line"),
     [
         ("missing.xlsx", "there is no file missing.xlsx"),
-        ("no_such_form", "neither a file nor a form of the library (hh_remit, hh_remit@1"),
+        ("no_such_form", "neither a file nor a form of the library ("),
     ],
 )
 def test_a_form_that_is_not_there_is_refused(shell: Shell, source: str, line: str) -> None:

@@ -288,3 +288,23 @@ database.dispose()
     assert names(sqlite_database) == {"parent", "child", "parent again", "parent at last"}
     with sqlite_database.read() as session:
         assert session.scalar(select(func.count()).select_from(Form)) == 4
+
+
+def test_a_glance_sees_what_is_committed(database: Database) -> None:
+    def count(connection: Connection) -> int:
+        return int(connection.execute(text("SELECT count(*) FROM project")).scalar_one())
+
+    before = database.glance(count)
+    with database.transaction() as session:
+        session.execute(text("INSERT INTO project (name, created_at) VALUES ('Another', '2026-11-24 08:00:00')"))
+    assert database.glance(count) == before + 1
+
+
+@pytest.mark.postgresql
+def test_a_glance_opens_a_connection_that_died_anew(database: Database) -> None:
+    if database.is_sqlite:
+        pytest.skip("SQLite has no connection that another could end")
+    number = database.glance(lambda connection: connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+    with database.transaction() as session:
+        session.execute(text("SELECT pg_terminate_backend(:number)"), {"number": number})
+    assert database.glance(lambda connection: connection.execute(text("SELECT 1")).scalar_one()) == 1

@@ -1,5 +1,6 @@
 """Whose rows a route shows: for every route that takes or lists rows, made from the route map."""
 
+import io
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,11 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from server.context import Context, access_of
+from server.db.queries import forms, statistics
+from server.services import accounts
+from server.services.accounts import AccountChanges
+from server.statistics.hh_remit import FORM_ID
+from tests.office import NOW, XFORM
 from tests.server.doors.two_projects import ABROAD, FORM_TOKEN, OWN, TEAM, VIEWERS, make_world, viewer
 
 
@@ -130,6 +136,7 @@ ROUTES: dict[str, Listing | Naming | NoRows] = {
     "POST /intake/<instance_id>/release": Naming(),
     "POST /intake/<instance_id>/review": Naming({"verdict": "approved"}),
     "POST /intake/<instance_id>/settle": Naming({"verdict": "keep"}),
+    "POST /intake/<instance_id>/wipe": Naming({"is_sure": "yes"}),
     "POST /intake/<instance_id>/versions": Naming({"chosen": "x"}),
     "GET /people": ADMINISTRATORS,
     "POST /people": ADMINISTRATORS,
@@ -215,6 +222,39 @@ def test_one_s_own_rows_are_there_under_the_same_addresses(context: Context, app
     ):
         answer = _open(app, client, known[name], name, Naming(), names | {"app_user_id": numbers["own"]})
         assert answer.status_code == 200, name
+
+
+def test_releases_and_microdata_are_seen_by_who_sees_their_form(context: Context, app: Flask) -> None:
+    make_world(context)
+    with context.database.transaction() as session:
+        forms.lock_form(session, form_id=FORM_ID, title="", project_id=ABROAD.project_id)
+        run = statistics.RunRow(
+            due_at=NOW, started_at=NOW, finished_at=NOW, state="done", reason=None, inputs_hash=bytes(32)
+        )
+        statistics.add_draft(
+            session, run_id=statistics.add_run(session, run), now=NOW, cut_off=NOW, content=b"{}",
+            content_hash=bytes(32), open_holds=0,
+        )  # fmt: skip
+    client = viewer(context, app.test_client(), "statistician")
+    assert client.get("/api/v1/releases").get_json()["releases"] == []
+    assert client.get("/api/v1/releases/1").status_code == 404
+    assert "not in your projects" in client.get("/api/v1/microdata.csv").get_json()["detail"]
+    with context.database.transaction() as session:
+        changes = AccountChanges(is_in_every_project=False, projects=[ABROAD.project_id])
+        accounts.change_user(session, name="viewer-statistician", changes=changes, actor="root", now=NOW)
+    assert len(client.get("/api/v1/releases").get_json()["releases"]) == 1
+    assert "no survey interview" in client.get("/api/v1/microdata.csv").get_json()["detail"]
+
+
+def test_a_form_of_another_project_is_not_touched_by_an_upload(context: Context, app: Flask) -> None:
+    make_world(context)
+    client = viewer(context, app.test_client(), "manager")
+    content = XFORM.format(form_id="theirs", version="2", title="Visit").encode()
+    for url in ("/forms/check", "/forms/check?lang=fr"):
+        form = {"form_token": FORM_TOKEN, "workbook": (io.BytesIO(content), "f.xml"), "at_once": "yes"}
+        answer = client.post(url, data=form, headers={"Accept": "application/json"})
+        assert answer.status_code == 409
+        assert "unique on a server" in answer.get_json()["detail"]
 
 
 def _admits(app: Flask, rule: Rule, role: str) -> bool:

@@ -26,7 +26,7 @@ from server.db.tables import Certificate, Envelope
 from server.errors import Maintenance
 from server.keystore import KeyStore
 from server.microdata import Microdata
-from server.services import app_users
+from server.services import app_users, settle_hold
 from sync_protocol.constants import Kind
 from sync_protocol.envelope import NO_HASH
 from tests.office import BOUNDARY, MULTIPART, NOW, multipart, publish, stored
@@ -54,14 +54,10 @@ def token(sqlite_context: Context) -> str:
 
 
 def make_token(context: Context, name: str = "tablet 12", language: str = "") -> str:
-    from sqlalchemy import update
-
-    from server.db.tables import AppUser
-
     with context.database.transaction() as session:
-        made = app_users.create_app_user(session, name=name, enumerator="0012", user="manager", now=NOW)
-        session.execute(update(AppUser).where(AppUser.name == name).values(language=language))
-    return made
+        return app_users.create_app_user(
+            session, name=name, enumerator="0012", user="manager", now=NOW, language=language
+        )
 
 
 def test_every_file_becomes_an_envelope_of_its_own_beside_the_instance(
@@ -204,6 +200,11 @@ def test_a_revoked_app_user_is_noticed_at_once_and_its_files_go_to_quarantine_to
         ("quarantined", "after-revocation"),
         ("quarantined", "after-revocation"),
     ]
+    with context.database.transaction() as session:
+        settle_hold.release_quarantined(
+            session, envelope_id=hashlib.sha256(stored(context)[2][3]).digest(), user="manager", now=NOW
+        )
+    assert [(state, why) for _, state, why, _ in stored(context)][2:] == [("received", "released")] * 2
 
 
 def test_the_certificate_and_the_epoch_are_stored_with_the_first_submission(

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from server.api.bodies import MemoryRequest
 from server.api.openrosa import credentials, visitors
 from server.api.openrosa.credentials import Asked, Verdict
-from server.context import Context
+from server.context import Context, blocked
 from server.db.engine import Database
 from server.db.queries import visitors as visitor_queries
 from server.keystore import DigestSecret, KeyStore, TabletSecrets
@@ -417,3 +417,17 @@ def test_it_works_while_the_key_store_is_locked(keystore: KeyStore) -> None:
     secrets = TabletSecrets(keystore)
     keystore._vault = None
     assert secrets.open("tablet-1", TabletSecrets(keystore).seal("tablet-1", "p")) == DigestSecret.of("tablet-1", "p")
+
+
+def test_a_name_is_turned_away_for_a_minute_and_a_flood_of_names_fills_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocked, "REMEMBERED", 3)
+    now = [0.0]
+    turned_away = blocked.Blocked(lambda: now[0])
+    turned_away.add(b"a")
+    now[0] = 59.9
+    assert turned_away.holds(b"a")
+    now[0] = 60.0
+    assert not turned_away.holds(b"a")
+    for key in (b"b", b"c", b"d", b"e"):
+        turned_away.add(key)
+    assert [turned_away.holds(key) for key in (b"b", b"c", b"d", b"e")] == [False, True, True, True]

@@ -106,7 +106,9 @@ def test_a_list_that_did_not_change_is_not_sent_again_also_with_a_locked_key_sto
     assert door[0].get(one["downloadUrl"], headers=again).status_code == 304
     locked = door[0].get(one["downloadUrl"])
     assert locked.status_code == 503
-    assert etree.fromstring(locked.data)[0].text
+    said = etree.fromstring(locked.data)[0].text or ""
+    assert "cannot give out this list" in said
+    assert "ne peut pas donner cette liste" in said
 
 
 def test_a_change_gives_another_hash_and_a_higher_version(door: Door, sqlite_context: Context) -> None:

@@ -1,5 +1,6 @@
 """The pages of people, app users and one's own account, as a browser without scripts uses them."""
 
+import io
 import re
 
 import pytest
@@ -7,9 +8,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from server.context import Context
+from server.db.queries import forms
 from server.services import accounts, projects
 from server.web.people_messages import PEOPLE_MESSAGES
-from tests.office import NOW, begin_session, publish
+from tests.office import NOW, XFORM, begin_session, publish
 from tests.server.web.conftest import PASSWORD
 
 BY = {"user": "root", "now": NOW}
@@ -113,6 +115,25 @@ def test_the_switch_shows_one_project_and_all_again(root: FlaskClient, office: C
     assert "visit" not in root.get("/forms").text
     root.post("/account/project", data={"form_token": TOKEN, "project": "", "next": "//evil.example"})
     assert "visit" in root.get("/forms").text
+
+
+def test_a_new_form_comes_into_the_project_that_was_chosen(root: FlaskClient, office: Context) -> None:
+    with office.database.transaction() as session:
+        projects.add_project(session, name="Returns", **BY)
+
+    def upload(form_id: str, version: str, **more: str) -> int:
+        content = XFORM.format(form_id=form_id, version=version, title="Visit").encode()
+        form = {"form_token": TOKEN, "workbook": (io.BytesIO(content), "f.xml"), "at_once": "yes", **more}
+        return root.post("/forms/check", data=form).status_code
+
+    assert upload("returns", "1") == 400
+    assert upload("returns", "1", project="2") == 303
+    assert upload("returns", "2", project="1") == 303  # it stays where it is
+    with office.database.read() as session:
+        assert forms.project_of(session, "returns") == 2
+    content = XFORM.format(form_id="other", version="1", title="Visit").encode()
+    form = {"form_token": TOKEN, "workbook": (io.BytesIO(content), "f.xml"), "project": "2"}
+    assert '<input type="hidden" name="project" value="2">' in root.post("/forms/check", data=form).text
 
 
 def test_an_app_user_is_made_and_its_code_shown_once(amina: FlaskClient, office: Context) -> None:
