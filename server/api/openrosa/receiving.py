@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from typing import Final
 
 from flask import Response, request
-from werkzeug.exceptions import ClientDisconnected
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from server.api.openrosa import texts
 from server.api.openrosa.answers import message
@@ -63,9 +63,10 @@ def submit(visitor: Visitor) -> Response:
 def hear_out(response: Response) -> Response:
     """Read on when a submission is refused: a tablet that cannot finish speaking hears a broken line, and no reason."""
     if request.method == "POST" and response.status_code >= 400:
-        with suppress(OSError):
+        request.max_content_length = None
+        with suppress(OSError, HTTPException):
             for _ in range(HEARD_PIECES):
-                if not request.environ["wsgi.input"].read(PIECE_BYTES):
+                if not request.stream.read(PIECE_BYTES):  # which ends where the body does, on any server
                     break
     return response
 
