@@ -3,6 +3,7 @@
 Settings codes for a tablet are made beside: `tablet_settings`.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from flask import Blueprint, request
@@ -31,20 +32,10 @@ def list_all() -> dict[str, Any]:
 @roles("manager")
 def create() -> tuple[dict[str, Any], int]:
     """Make an app user: `{"name", "project_id", "enumerator", "team", "mode", "language"}`; answers its address."""
-    asked, context = json_object(), current()
-    project_id = asked.get("project_id")
-    if type(project_id) is not int:
-        raise BadRequest("`project_id` is the number of a project")
-    texts: dict[str, Any] = {
-        name: text_member(asked, name, default="") for name in ("name", "enumerator", "team", "language")
-    }
-    refuse_unseen_project(project_id)
-    mode = text_member(asked, "mode", default="survey")
+    members, context = _asked(json_object()), current()
     with context.database.transaction() as session:
-        token = app_users.create_app_user(
-            session, **texts, mode=mode, project_id=project_id, user=caller().name, now=utc_now()
-        )
-        made = app_users.find_app_user(session, texts["name"])
+        token = app_users.create_app_user(session, **members, user=caller().name, now=utc_now())
+        made = app_users.find_app_user(session, members["name"])
     base_url = context.config.base_url or request.host_url.rstrip("/")
     return _members(made) | {"url": f"{base_url}/key/{token}"}, 201
 
@@ -83,15 +74,20 @@ def revoke(app_user_id: int) -> tuple[str, int]:
     return "", 204
 
 
-def refuse_unseen_project(project_id: int) -> None:
-    """Refuse a project that the caller is not in as if it were not there.
+def _asked(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a new app user shall be.
 
     Raises:
-        NotFound: nothing was made.
+        BadRequest: a member is missing or of another kind.
+        NotFound: the caller is not in the project, which is then not there.
     """
-    seen = caller().scope.projects
+    project_id, seen = asked.get("project_id"), caller().scope.projects
+    if type(project_id) is not int:
+        raise BadRequest("`project_id` is the number of a project")
     if seen is not None and project_id not in seen:
         raise NotFound(f"there is no project number {project_id} among yours")
+    texts = {name: text_member(asked, name, default="") for name in ("name", "enumerator", "team", "language")}
+    return {**texts, "mode": text_member(asked, "mode", default="survey"), "project_id": project_id}
 
 
 def _members(app_user: StoredAppUser) -> dict[str, Any]:

@@ -163,10 +163,11 @@ class Database:
     def _glance(self, look: Callable[[Connection], T]) -> T:
         if self._pid != os.getpid():
             self._adopt_process()
-        glancing = self._glancing
-        if glancing is None:
-            glancing = self._glancing = _make_glancing(self.url, is_sqlite=self.is_sqlite)  # twice, at worst
-        with _translated(), glancing.connect() as connection:
+        if self._glancing is None:
+            with self._guard:
+                if self._glancing is None:
+                    self._glancing = _make_glancing(self.url, is_sqlite=self.is_sqlite)
+        with _translated(), self._glancing.connect() as connection:
             return look(connection)
 
     def _forget(self) -> None:
@@ -275,11 +276,7 @@ def _run_in_savepoint(connection: Connection, call: _Call) -> None:
 
 
 def _run_bare(connection: Connection, call: _Call) -> None:
-    """Do as `_run_in_savepoint` does, on the connection itself; the savepoint's words go straight to the driver.
-
-    Raises:
-        Exception: when the database ended the whole transaction.
-    """
+    """Do as `_run_in_savepoint` does, on the connection itself; the savepoint's words go straight to the driver."""
     driver: Any = connection.connection.driver_connection
     driver.execute("SAVEPOINT bare")
     try:

@@ -44,13 +44,7 @@ def create_app_user(
         BadRequest: for an unknown mode or language, or names that are too long.
         Conflict: when there is an app user of this name, or the project is archived.
     """
-    if mode not in MODES:
-        raise BadRequest(f"a mode is one of {', '.join(MODES)}, not {mode}")
-    if language not in LANGUAGES:
-        raise BadRequest(f"a language is en or fr, or empty for both, not {language}")
-    for what, text in (("name", name), ("enumerator", enumerator), ("team", team)):
-        if len(text) > LONGEST_NAME or not text.isprintable():
-            raise BadRequest(f"the {what} has at most {LONGEST_NAME} characters that can be printed")
+    _check(mode=mode, language=language, name=name, enumerator=enumerator, team=team)
     if projects.is_archived(session, project_id):
         raise Conflict("the project is archived: nobody is let in")
     if not name.strip() or devices.app_user_by_name(session, name) is not None:
@@ -130,3 +124,13 @@ def revoke_app_user(session: Session, *, name: str, user: str, now: datetime) ->
     if not devices.revoke_app_user(session, name=name, now=now):
         raise NotFound(f"no app user {name!r} has a valid token")
     audit.write(session, at=now, actor=user, action="revoke-app-user", subject=name)
+
+
+def _check(*, mode: str, language: str, **texts: str) -> None:
+    if mode not in MODES:
+        raise BadRequest(f"a mode is one of {', '.join(MODES)}, not {mode}")
+    if language not in LANGUAGES:
+        raise BadRequest(f"a language is en or fr, or empty for both, not {language}")
+    for what, text in texts.items():
+        if len(text) > LONGEST_NAME or not text.isprintable():
+            raise BadRequest(f"the {what} has at most {LONGEST_NAME} characters that can be printed")

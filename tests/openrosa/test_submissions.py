@@ -146,9 +146,15 @@ def test_the_person_reads_why_a_form_was_not_taken(door: Door) -> None:
     """S5"""
     app = door.collect(url=f"{door.base}/key/nobody")
     one = app.finalise(filled(), name="1.xml")
-    with pytest.raises(CollectError) as caught:
-        app.send(one)
-    assert caught.value.status == 404
+
+    def refusal() -> CollectError:
+        with pytest.raises(CollectError) as caught:
+            app.send(one)
+        return caught.value
+
+    # The test's own server hangs up on a refused body that comes late; gunicorn reads it to its end.
+    refusals = (refusal() for _ in range(10))
+    assert next(error.status for error in refusals if error.status is not None) == 404
     assert one.shown.startswith("Error: ")
     assert "token" in one.shown.lower()
 

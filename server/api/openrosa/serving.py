@@ -69,7 +69,8 @@ def manifest(visitor: Visitor, *, digest: str) -> Response:
     def make() -> Body:
         return _manifest((*_media_files(_files(offered).media, base), *_list_files(lists, base)))
 
-    return conditional(current().shelf.get(key, make))
+    response = conditional(current().shelf.get(key, make))
+    return response if lists else tell_again(visitor, response)
 
 
 @served

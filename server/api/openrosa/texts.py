@@ -42,6 +42,10 @@ TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
         "fr": "Cet accès a été révoqué, ou ne va pas jusque-là : les formulaires terminés peuvent encore être envoyés,"
         " aucun nouveau n'est remis. Demandez à votre superviseur.",
     },
+    "bad-request": {
+        "en": "The server does not understand this request. Update the app, or ask the office.",
+        "fr": "Le serveur ne comprend pas cette demande. Mettez l'application à jour, ou demandez au bureau.",
+    },
     "method-not-allowed": {
         "en": "The server does not understand this request. Check the server's address in the settings.",
         "fr": "Le serveur ne comprend pas cette demande. Vérifiez l'adresse du serveur dans les paramètres.",

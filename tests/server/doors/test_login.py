@@ -2,6 +2,7 @@
 
 import base64
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -190,6 +191,19 @@ def test_names_and_addresses_are_limited_each_and_by_keyed_hashes_only(context: 
     assert all(attempt(f"n{number}", f"2001:db8::{number:x}") for number in range(FAILURES_OF_AN_ADDRESS))
     assert not attempt("somebody", "2001:db8::ffff:1")
     assert attempt("somebody", "2001:db8:0:1::1")
+
+
+def test_however_many_guess_at_once_no_more_are_looked_at(context: Context) -> None:
+    def attempt(number: int) -> bool:
+        try:
+            with context.database.transaction() as session:
+                limit_logins.begin(session, name="amina", address=f"192.0.2.{number}", key=b"k", now=NOW)
+        except RateLimited:
+            return False
+        return True
+
+    with ThreadPoolExecutor(12) as pool:
+        assert sum(pool.map(attempt, range(24))) == FAILURES_OF_A_NAME
 
 
 def test_an_attempt_that_succeeds_does_not_count(context: Context) -> None:

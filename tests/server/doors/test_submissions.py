@@ -340,7 +340,7 @@ def test_a_tablet_that_the_server_does_not_know_is_spoken_to_in_both_languages(s
 def test_a_database_that_is_away_is_said_so_and_the_files_wait_for_the_sweep(
     sqlite_client: FlaskClient, sqlite_context: Context, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(_: object) -> None:
+    def away(*_: object, **__: object) -> None:
         raise Maintenance
 
     monkeypatch.setattr(sqlite_context.database, "submit_bare", away)
