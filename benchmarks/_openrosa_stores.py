@@ -73,7 +73,7 @@ SOURCES: Final[Mapping[str, Mapping[str, str]]] = {
 """By table: the columns that are its own in each made row; all others are those of the template."""
 MATCHES: Final[Mapping[str, str]] = {
     "envelope": "source.sequence = template.sequence",
-    "microdata_part": "source.part_id = template.part_id AND made.number IN ({templates}, made.part_number * {per_part})",
+    "microdata_part": "source.part_id = template.part_id AND made.number IN ({first}, made.part * {per_part})",
     "revision": "source.revision_id = template.revision_id",
     "interview": "source.current_revision_id = template.revision_id",
     "interview_check": "source.revision_id = template.revision_id",
@@ -220,7 +220,8 @@ def _make_names(connection: Any, base: int, start: int, end: int, templates: int
     connection.execute(
         f"CREATE TEMPORARY TABLE made AS WITH RECURSIVE numbers(number) AS (SELECT {start} UNION ALL"
         f" SELECT number + 1 FROM numbers WHERE number + 1 < {end}) SELECT number, number % {templates} AS rank,"
-        f" {base} + number AS sequence, {base} + number AS revision_id, number / {PER_PART} AS part_number, {base} + number / {PER_PART} AS part_id,"
+        f" {base} + number AS sequence, {base} + number AS revision_id, {base} + number / {PER_PART} AS part_id,"
+        f" number / {PER_PART} AS part,"
         f" {drawn} FROM numbers"
     )
 
@@ -230,7 +231,7 @@ def _multiplying(table: Table, templates: int) -> str:
     columns = [column.name for column in table.columns]
     sources = ", ".join(own.get(name, f'source."{name}"') for name in columns)
     named = ", ".join(f'"{name}"' for name in columns)
-    match = MATCHES[table.name].format(per_part=PER_PART, templates=templates)
+    match = MATCHES[table.name].format(per_part=PER_PART, first=templates)
     return (
         f"INSERT INTO {table.name} ({named}) SELECT {sources} FROM made"
         f" JOIN template ON template.rank = made.rank JOIN {table.name} source ON {match}"

@@ -1,7 +1,8 @@
 """Submissions of a 60-question form (2.3 kB of XML) without attachments at 1, 8 and 32 connections.
 
-`server_cpu_ms` is what the web processes (and their backends of PostgreSQL) took for each until its 201; `all_cpu_ms`
-adds the process that opens, checks the structure and folds, until its queue is empty. Both run beside the load
+`server_cpu_ms` is what the web processes took for each until its 201, `database_cpu_ms` what their backends of
+PostgreSQL took. `all_cpu_ms` is everything, also PostgreSQL's own processes and the process that opens, checks the
+structure and folds, until its queue is empty. Both run beside the load
 generator, whose own processor time is told too. Compared with a bare Flask view that stores the same bytes.
 
 The empty store is measured unless there is ``--store 100000`` or ``--store 500000`` (or BENCH_STORE); SQLite unless
@@ -65,12 +66,13 @@ def _ours(store: Store) -> dict[int, list[dict[str, Any]]]:
                 watched = {WEB: (*served.pids, *store.backends(WEB)), OPENING: (worker, *store.backends(OPENING))}
                 before = processor_seconds([*watched[WEB], *watched[OPENING], *store.processes()])
                 driven = _send(served.port, office, connections, _count(connections))
+                until_stored = taken(before, processor_seconds(served.pids))
+                of_database = taken(before, processor_seconds(store.backends(WEB)))
                 pids = (*served.pids, *store.backends(WEB))
-                until_stored = taken(before, processor_seconds(pids))
                 wait_until_opened(office)
                 everything = [*pids, worker, *store.backends(OPENING), *store.processes()]
                 in_all = taken(before, processor_seconds(dict.fromkeys(everything)))
-                found[connections].append(_line(driven, until_stored, in_all, peak_rss_mb([*served.pids, worker])))
+                found[connections].append(_line(driven, until_stored, of_database, in_all, peak_rss_mb(served.pids)))
     return found
 
 
@@ -78,7 +80,7 @@ def _count(connections: int) -> int:
     return round(SECONDS * EXPECTED_PER_SECOND[connections])
 
 
-def _line(driven: Driven, until_stored: float, in_all: float, peak: int) -> dict[str, Any]:
+def _line(driven: Driven, until_stored: float, of_database: float, in_all: float, peak: int) -> dict[str, Any]:
     count = len(driven.answers)
     return {
         "value": round(driven.per_second),
@@ -86,6 +88,7 @@ def _line(driven: Driven, until_stored: float, in_all: float, peak: int) -> dict
         "p50_ms": driven.quantile_ms(0.5),
         "p99_ms": driven.quantile_ms(0.99),
         "server_cpu_ms": round(until_stored / count * 1000, 2),
+        "database_cpu_ms": round(of_database / count * 1000, 2),
         "all_cpu_ms": round(in_all / count * 1000, 2),
         "generator_cpu_ms": round(driven.generator_seconds / count * 1000, 3),
         "peak_rss_mb": peak,
