@@ -13,9 +13,6 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final
 
-from pyxform.errors import PyXFormError
-from pyxform.xls2xform import convert as pyxform_convert
-
 from forms.definition import FormDefinition
 from forms.workbook.findings import WorkbookError, WorkbookFinding
 from forms.workbook.lint import in_order, lint
@@ -85,6 +82,9 @@ def _pass_through(xform: bytes) -> Conversion:
 
 
 def _run_pyxform(book: Workbook, stem: str, findings: tuple[WorkbookFinding, ...]) -> tuple[bytes, list[str]]:
+    from pyxform.errors import PyXFormError  # 10 MB, which a process that only serves need not hold
+    from pyxform.xls2xform import convert as pyxform_convert
+
     remarks: list[str] = []
     try:
         with warnings.catch_warnings():
