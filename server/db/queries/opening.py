@@ -9,6 +9,8 @@ from sqlalchemy import and_, bindparam, case, exists, func, or_, select, true, u
 from sqlalchemy.orm import Session, aliased
 
 from server.db.queries.forms import DRAFT, RETIRED
+from server.db.queries.scoped import visible_envelopes
+from server.db.scope import EVERYTHING, Scope
 from server.db.tables import Certificate, Device, Envelope, FormVersion
 from server.db.tables.envelopes import (
     IS_DECISION,
@@ -308,9 +310,10 @@ def wipe(session: Session, envelope_ids: Iterable[bytes]) -> tuple[bytes, ...]:
     return tuple(found)
 
 
-def wipe_quarantined(session: Session, reason: str) -> tuple[bytes, ...]:
-    """Empty the envelopes that are in quarantine for a reason; return their ids, which stay."""
-    statement = update(Envelope).where(IS_UNOPENED, Envelope.state == QUARANTINED, Envelope.reason == reason)
+def wipe_quarantined(session: Session, reason: str, scope: Scope = EVERYTHING) -> tuple[bytes, ...]:
+    """Empty the envelopes that are in quarantine for a reason, of those that an account sees; return their ids."""
+    is_held = and_(IS_UNOPENED, Envelope.state == QUARANTINED, Envelope.reason == reason)
+    statement = update(Envelope).where(is_held, visible_envelopes(scope))
     return tuple(session.scalars(statement.values(reason=WIPED, body=b"").returning(Envelope.envelope_id)))
 
 

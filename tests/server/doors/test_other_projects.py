@@ -1,0 +1,109 @@
+"""Two projects on one server: whatever the one sends, names or wipes, the other's interviews stay its own."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from server.context import Context
+from server.services import accounts, api_tokens, app_users, odk_keys, projects
+from tests.office import MULTIPART, NOW, begin_session, multipart
+from tests.server.opening.doorway import Photos, photo_form
+from tests.server.opening.kit import Answers, number_id, open_all, publish, publish_xform, raw_id
+
+BASE = "/api/v1/submissions/"
+FORM_TOKEN = "of the session"
+
+
+@dataclass
+class World:
+    """Projects 1 and 2, each with a form, an app user and a manager."""
+
+    context: Context
+    app: Flask
+    client: FlaskClient = field(init=False)
+    doors: dict[int, str] = field(default_factory=dict)
+    tokens: dict[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.client = self.app.test_client()
+        with self.context.database.transaction() as session:
+            projects.add_project(session, name="Abroad", user="root", now=NOW)
+        for number, form_id in ((1, "ours"), (2, "theirs")):
+            publish(self.context, form_id, project_id=number)
+            self.doors[number] = self.app_user(f"collect {number}", project_id=number)
+            self.tokens[number] = self.person(f"manager {number}", "manager", project_id=number)
+
+    def app_user(self, name: str, *, project_id: int, team: str = "") -> str:
+        with self.context.database.transaction() as session:
+            return app_users.create_app_user(
+                session, name=name, enumerator=name, team=team, project_id=project_id, user="root", now=NOW
+            )
+
+    def person(self, name: str, role: str, *, project_id: int, team: str = "") -> str:
+        with self.context.database.transaction() as session:
+            accounts.add_user(
+                session, name=name, role=role, password=None, actor="root", now=NOW, team=team, in_projects=[project_id]
+            )
+            return api_tokens.issue_token(session, name=name, actor="root", now=NOW)
+
+    def send(self, door: str, xml: bytes, **files: bytes) -> None:
+        """Send a submission, and open what can be opened."""
+        parts = [('name="xml_submission_file"; filename="x.xml"\r\nContent-Type: text/xml', xml)]
+        parts += [(f'name="{n}"; filename="{n}.jpg"\r\nContent-Type: image/jpeg', c) for n, c in files.items()]
+        reply = self.client.post(f"/key/{door}/submission", data=multipart(parts), content_type=MULTIPART)
+        assert reply.status_code == 201
+        open_all(self.context)
+
+    def ask(self, who: int | str, number: int, rest: str = "") -> Any:
+        """Ask for a submission, as the manager of a project or with a token."""
+        token = self.tokens[who] if isinstance(who, int) else who
+        return self.client.get(BASE + number_id(number) + rest, headers={"Authorization": f"Bearer {token}"})
+
+    def click(self, who: str, number: int, action: str, **members: str) -> int:
+        """Send a form of the page of a submission."""
+        page = self.app.test_client()
+        begin_session(page, self.context, who)
+        with page.session_transaction() as session:
+            session["form_token"] = FORM_TOKEN
+        return page.post(
+            f"/intake/{raw_id(number).hex()}/{action}", data={"form_token": FORM_TOKEN} | members
+        ).status_code
+
+
+@pytest.fixture
+def world(sqlite_context: Context, sqlite_app: Flask) -> World:
+    return World(sqlite_context, sqlite_app)
+
+
+def test_a_manager_wipes_what_came_in_clear_to_his_own_projects_only(world: World) -> None:
+    with world.context.database.transaction() as session:
+        key = odk_keys.create(session, keystore=world.context.keystore, bits=2048, user="root", now=NOW)
+    publish_xform(world.context, photo_form(public_key=key), project_id=1)
+    world.send(world.doors[1], Photos(number=9).xml())
+    world.send(world.doors[2], Answers(number=5, form_id="theirs").xml())
+    assert world.click("manager 2", 5, "wipe", is_sure="yes") == 303
+    assert b"Adjoa" in world.ask(1, 9, "/raw").data
+    assert world.click("manager 1", 9, "wipe", is_sure="yes") == 303
+    assert world.ask(1, 9, "/raw").status_code == 404
+
+
+def test_what_is_not_opened_shows_its_files_to_its_own_project_only(world: World) -> None:
+    world.send(world.doors[1], Answers(number=5, form_id="ours", version="9").xml(), face=b"PHOTO")
+    world.send(world.doors[2], Answers(number=5, form_id="nowhere").xml(), house=b"HOUSE")
+    assert world.ask(2, 5).status_code == 200
+    assert [one["name"] for one in world.ask(2, 5).json["attachments"]] == ["house.jpg"]
+    assert world.ask(2, 5, "/attachments/face.jpg").status_code == 404
+    assert world.ask(1, 5, "/attachments/face.jpg").data == b"PHOTO"
+
+
+def test_an_interview_shows_neither_files_nor_arrivals_of_another_project_under_its_id(world: World) -> None:
+    world.send(world.doors[1], Answers(number=5, form_id="ours", version="9", name="SECRET").xml(), face=b"PHOTO")
+    world.send(world.doors[2], Answers(number=5, form_id="theirs").xml(), house=b"HOUSE")
+    found = world.ask(2, 5).json
+    assert (found["state"], len(found["arrivals"])) == ("opened", 1)
+    assert [one["name"] for one in found["attachments"]] == ["house.jpg"]
+    assert world.ask(2, 5, "/raw").status_code == 404
+    assert world.ask(2, 5, "/attachments/face.jpg").status_code == 404
