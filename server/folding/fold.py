@@ -78,7 +78,9 @@ def store_revisions(session: Session, filed: Sequence[Filed], keystore: KeyStore
             wanted[key] = _merged({name: getattr(known[key], name) for name in _COLUMNS}, item, keystore)
         else:
             wanted[key] = _row(item, keystore)
-    queries.add_revisions(session, [row for key, row in wanted.items() if key not in known])
+    queries.add_revisions(
+        session, [{name: row[name] for name in _STORED} for key, row in wanted.items() if key not in known]
+    )
     for key in wanted.keys() & known.keys():
         queries.merge_revision(session, known[key].revision_id, **{name: wanted[key][name] for name in _MERGED})
     queries.add_edges(
@@ -99,6 +101,7 @@ def _row(item: Filed, keystore: KeyStore) -> dict[str, Any]:
         "interview_id": revision.instance_id,
         "form_version_hash": revision.form_version_hash,
         "mode": revision.mode,
+        "project": revision.project,
         "role": revision.role,
         "source": opened.source[:200],
         "device_time": opened.device_time[:64],
@@ -114,7 +117,8 @@ _OF_COPY = (
     *("part_id", "row", "sealed", "source", "device_time"),
 )
 _MERGED = (*_OF_COPY, "role", "received_at")
-_COLUMNS = ("instance_id", "answers_hash", *_MERGED)
+_COLUMNS = ("instance_id", "answers_hash", "project", *_MERGED)
+_STORED = ("instance_id", "answers_hash", "interview_id", *_MERGED)
 
 
 def _merged(known: Mapping[str, Any], item: Filed, keystore: KeyStore) -> dict[str, Any]:
@@ -126,7 +130,7 @@ def _merged(known: Mapping[str, Any], item: Filed, keystore: KeyStore) -> dict[s
     row = _row(item, keystore)
     taken = dict(known) | {"role": merged.role, "received_at": min(known["received_at"], row["received_at"])}
     if merged.envelope_id != known["envelope_id"]:
-        taken |= {name: row[name] for name in _OF_COPY}
+        taken |= {name: row[name] for name in (*_OF_COPY, "project")}
     return taken
 
 
@@ -135,7 +139,7 @@ def _revision(row: Any, parents: Iterable[bytes]) -> Revision:
     return Revision(**{name: members[name] for name in _REVISION}, parents=tuple(parents))
 
 
-_REVISION = ("instance_id", "answers_hash", "envelope_id", "form_version_hash", "role", "mode")
+_REVISION = ("instance_id", "answers_hash", "envelope_id", "form_version_hash", "role", "mode", "project")
 
 
 def refold(

@@ -23,6 +23,7 @@ class Material:
     retired: Mapping[bytes, datetime] = field(default_factory=dict)
     names: Mapping[tuple[str, str], bytes] = field(default_factory=dict)
     media: Mapping[bytes, Mapping[str, bytes]] = field(default_factory=dict)
+    projects: Mapping[bytes, int] = field(default_factory=dict)
 
     @classmethod
     def of_keys(cls, session: Session, batch: Sequence[StoredEnvelope]) -> "Material":
@@ -50,6 +51,7 @@ class Material:
             revoked=opening.revocations(session),
             retired=opening.retirements(session),
             names=names,
+            projects=opening.form_projects(session),
         )
 
 

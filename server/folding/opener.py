@@ -51,6 +51,7 @@ from sync_protocol.reconcile import Revision
 LOG: Final = logging.getLogger(__name__)
 KEPT_FINDINGS: Final = 100
 UNFORESEEN: Final = "unforeseen"
+NO_PROJECT: Final = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,6 +316,7 @@ class Opener:
             form_version_hash=read.definition.hash,
             role=read.certificate.role,
             mode=read.mode,
+            project=self.material.projects.get(read.definition.hash, NO_PROJECT),
         )
         entities, remarks = entity_writes(read.definition, instance)
         findings = tuple((finding.code, finding.path) for finding in (*answers.findings, *remarks)[:KEPT_FINDINGS])

@@ -149,12 +149,4 @@ class WholeFold:
 
 
 def _with_parents(revision: Revision, parents: set[bytes]) -> Revision:
-    return Revision(
-        instance_id=revision.instance_id,
-        answers_hash=revision.answers_hash,
-        parents=tuple(sorted(parents)),
-        envelope_id=revision.envelope_id,
-        form_version_hash=revision.form_version_hash,
-        role=revision.role,
-        mode=revision.mode,
-    )
+    return replace(revision, parents=tuple(sorted(parents)))

@@ -149,6 +149,7 @@ def _heads(history: Sequence[StandingRow], parents: Mapping[bytes, tuple[bytes, 
             form_version_hash=row.form_version_hash,
             role=row.role,
             mode=row.mode,
+            project=row.project,
         )
         for row in history
     )

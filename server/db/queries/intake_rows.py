@@ -12,7 +12,7 @@ from sqlalchemy import exists, func, literal_column, select
 from sqlalchemy.orm import Session, aliased
 
 from server.db.queries.checks import open_check_holds
-from server.db.queries.scoped import visible_forms, visible_interviews
+from server.db.queries.scoped import revision_project, visible_forms, visible_interviews
 from server.db.scope import Scope
 from server.db.tables import (
     AppUser,
@@ -53,6 +53,7 @@ class StandingRow:
     check_holds: str
     review: str
     is_edited: bool
+    project: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,7 @@ _STANDING: Final = (
         open_check_holds().label("check_holds"),
         Interview.review,
         _IS_EDITED.label("is_edited"),
+        revision_project().label("project"),
     )
     .join(Interview, Interview.interview_id == Revision.interview_id)
     .order_by(Revision.envelope_sequence)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new, upsert
 from server.db.queries.checks import is_held, open_check_holds
-from server.db.queries.scoped import visible_interviews
+from server.db.queries.scoped import revision_project, visible_interviews
 from server.db.scope import EVERYTHING, Scope
 from server.db.tables import (
     Attachment,
@@ -32,7 +32,7 @@ CHUNK: Final = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRevision:
-    """A revision as it is stored; `parents` come from the edges of its instanceID."""
+    """A revision as it is stored; its parents come from the edges of its instanceID, its project from its form."""
 
     revision_id: int
     instance_id: bytes
@@ -49,6 +49,7 @@ class StoredRevision:
     part_id: int
     row: int
     sealed: bytes
+    project: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +143,7 @@ _REVISION_COLUMNS: Final = (
     Revision.part_id,
     Revision.row,
     Revision.sealed,
+    revision_project().label("project"),
 )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from server.db.queries.forms import DRAFT, RETIRED
 from server.db.queries.scoped import visible_envelopes
 from server.db.scope import EVERYTHING, Scope
-from server.db.tables import Certificate, Device, Envelope, FormVersion
+from server.db.tables import Certificate, Device, Envelope, Form, FormVersion
 from server.db.tables.envelopes import (
     IS_DECISION,
     IS_UNOPENED,
@@ -197,6 +197,12 @@ def is_published(session: Session, form_id: str, version: str) -> bool:
         FormVersion.form_id == form_id, FormVersion.version == version, FormVersion.state != DRAFT
     )
     return bool(session.scalar(select(is_known)))
+
+
+def form_projects(session: Session) -> Mapping[bytes, int]:
+    """Return the project of each form version."""
+    query = select(FormVersion.hash, Form.project_id).join(Form, Form.form_id == FormVersion.form_id)
+    return {digest: project for digest, project in session.execute(query)}
 
 
 def set_states(session: Session, states: Sequence[tuple[int, str, str | None]]) -> None:

@@ -1,6 +1,7 @@
 """Two projects on one server: whatever the one sends, names or wipes, the other's interviews stay its own."""
 
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import pytest
@@ -62,6 +63,18 @@ class World:
         token = self.tokens[who] if isinstance(who, int) else who
         return self.client.get(BASE + number_id(number) + rest, headers={"Authorization": f"Bearer {token}"})
 
+    def root(self) -> str:
+        """Return the token of somebody who sees every project."""
+        with self.context.database.transaction() as session:
+            accounts.add_user(session, name="root", role="administrator", password=None, actor="root", now=NOW)
+            return api_tokens.issue_token(session, name="root", actor="root", now=NOW)
+
+    def choose(self, found: dict[str, Any], instance_id: bytes) -> None:
+        """Choose a version of an interview, as somebody of every project."""
+        (head,) = (head for head in found["conflict"] if head.startswith(instance_id.hex()))
+        assert self.click("root", 5, "versions", chosen=head) == 303
+        open_all(self.context)
+
     def click(self, who: str, number: int, action: str, **members: str) -> int:
         """Send a form of the page of a submission."""
         page = self.app.test_client()
@@ -107,3 +120,59 @@ def test_an_interview_shows_neither_files_nor_arrivals_of_another_project_under_
     assert [one["name"] for one in found["attachments"]] == ["house.jpg"]
     assert world.ask(2, 5, "/raw").status_code == 404
     assert world.ask(2, 5, "/attachments/face.jpg").status_code == 404
+
+
+def test_an_edit_through_another_project_shows_it_nothing_and_is_for_who_sees_both(world: World) -> None:
+    world.send(world.doors[1], Answers(number=5, form_id="ours", name="SECRET").xml())
+    world.send(world.doors[2], Answers(number=6, form_id="theirs", edits=5, name="forged").xml())
+    for number, rest in product((5, 6), ("", "/xml", "/attachments")):
+        assert world.ask(2, number, rest).status_code == 404
+        assert world.ask(1, number, rest).status_code == 404
+    root = world.root()
+    found = world.ask(root, 5).json
+    assert (found["state"], [one["code"] for one in found["reasons"]]) == ("conflict", ["mixed-projects"])
+    assert [one["instance_id"] for one in found["revisions"] if one["is_current"]] == [number_id(5)]
+    assert b"SECRET" in world.ask(root, 5, "/xml").data
+    world.choose(found, raw_id(5))
+    assert world.ask(root, 5).json["state"] == "opened"
+    assert world.ask(2, 5).status_code == 404
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_answers_of_another_project_under_a_known_id_show_it_nothing(world: World, order: tuple[int, int]) -> None:
+    told = {1: Answers(number=5, form_id="ours", name="SECRET"), 2: Answers(number=5, form_id="theirs", name="forged")}
+    for one in order:
+        world.send(world.doors[one], told[one].xml())
+    assert [world.ask(one, 5).status_code for one in (1, 2)] == [404, 404]
+    revisions = world.ask(world.root(), 5).json["revisions"]
+    assert [one["form_id"] for one in revisions if one["is_current"]] == ["ours"]
+
+
+def test_the_same_answers_sent_to_another_project_take_nothing_from_the_first(world: World) -> None:
+    for attempt in range(6):  # as many ciphertexts, with as many ids
+        for form_id, project in (("ours", 1), ("theirs", 2)):
+            world.send(world.doors[project], Answers(number=5 + attempt, form_id=form_id).xml())
+        assert [world.ask(one, 5 + attempt).status_code for one in (1, 2)] == [200, 404]
+
+
+def test_an_edit_by_another_team_gives_it_nothing_and_takes_nothing(world: World) -> None:
+    own, beside = (world.app_user(team, project_id=1, team=team) for team in ("own", "beside"))
+    reader = {team: world.person(team, "supervisor", project_id=1, team=team) for team in ("own", "beside")}
+    world.send(own, Answers(number=5, form_id="ours", name="SECRET").xml())
+    world.send(beside, Answers(number=6, form_id="ours", edits=5, name="forged").xml())
+    for number, rest in product((5, 6), ("", "/xml")):
+        assert world.ask(reader["beside"], number, rest).status_code == 404
+        assert world.ask(reader["own"], number, rest).status_code == 200
+
+
+def test_a_team_cannot_become_the_one_that_began_an_interview(world: World) -> None:
+    own, beside = (world.app_user(team, project_id=1, team=team) for team in ("own", "beside"))
+    reader = world.person("beside", "supervisor", project_id=1, team="beside")
+    world.send(own, Answers(number=5, form_id="ours", name="SECRET").xml())
+    world.send(beside, Answers(number=5, form_id="ours", name="forged", edits=4).xml())
+    assert world.ask(reader, 5).status_code == 404
+    world.send(beside, Answers(number=4, form_id="ours").xml())
+    assert [world.ask(reader, number).status_code for number in (4, 5)] == [404, 404]
+    world.send(own, Answers(number=8, form_id="ours", name="SECRET", edits=7).xml())
+    world.send(beside, Answers(number=9, form_id="ours", edits=7).xml())
+    assert [world.ask(reader, number).status_code for number in (8, 9)] == [404, 404]
