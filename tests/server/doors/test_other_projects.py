@@ -11,8 +11,20 @@ from flask.testing import FlaskClient
 from server.context import Context
 from server.services import accounts, api_tokens, app_users, odk_keys, projects
 from tests.office import MULTIPART, NOW, begin_session, multipart
+from tests.server.entities import kit as entities
 from tests.server.opening.doorway import Photos, photo_form
-from tests.server.opening.kit import Answers, number_id, open_all, publish, publish_xform, raw_id
+from tests.server.opening.kit import (
+    Answers,
+    Tablet,
+    deliver,
+    household,
+    number_id,
+    open_all,
+    publish,
+    publish_xform,
+    raw_id,
+)
+from tests.server.opening.test_encrypted import rebuilt, sound
 
 BASE = "/api/v1/submissions/"
 FORM_TOKEN = "of the session"
@@ -176,3 +188,61 @@ def test_a_team_cannot_become_the_one_that_began_an_interview(world: World) -> N
     world.send(own, Answers(number=8, form_id="ours", name="SECRET", edits=7).xml())
     world.send(beside, Answers(number=9, form_id="ours", edits=7).xml())
     assert [world.ask(reader, number).status_code for number in (8, 9)] == [404, 404]
+
+
+def test_a_form_of_another_project_is_set_aside_until_its_own_lets_it_in(world: World) -> None:
+    world.send(world.doors[2], Answers(number=5, form_id="ours").xml(), face=b"PHOTO")
+    assert world.ask(2, 5).status_code == 404
+    found = world.ask(1, 5).json
+    assert (found["state"], [one["code"] for one in found["reasons"]]) == ("quarantine", ["other-project"])
+    assert world.ask(1, 5, "/attachments/face.jpg").data == b"PHOTO"
+    assert rebuilt(world.context)
+    assert world.ask(1, 5).json["state"] == "quarantine"
+    assert world.click("manager 1", 5, "release") == 303
+    open_all(world.context)
+    assert world.ask(1, 5).json["state"] == "opened"
+    assert rebuilt(world.context)
+    assert world.ask(1, 5).json["state"] == "opened"
+
+
+def test_a_tablet_of_another_project_is_set_aside_whoever_carries_what_it_sealed(world: World) -> None:
+    own, foreign = (
+        Tablet(world.context.keystore, f"tablet-{number}", project_id=number).enrol(world.context) for number in (1, 2)
+    )
+    for tablet, number in ((own, 5), (foreign, 6)):
+        sealed = tablet.seal(Answers(number=number, form_id="ours"))
+        deliver(world.context, [tablet.epoch(), sealed], carrier=own.device_id)
+    open_all(world.context)
+    assert [world.ask(1, number).json["state"] for number in (5, 6)] == ["opened", "quarantine"]
+    assert [one["code"] for one in world.ask(1, 6).json["reasons"]] == ["other-project"]
+
+
+def test_a_form_of_another_project_changes_no_entity(world: World) -> None:
+    entities.publish(world.context, entities.REGISTER)
+    world.send(world.doors[2], entities.registered(1))
+    assert entities.shown(world.context) == {}
+    world.send(world.doors[1], entities.registered(2))
+    assert [one.label for one in entities.shown(world.context).values()] == ["Amina"]
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_a_household_key_of_another_project_is_of_another_household(world: World, order: tuple[int, int]) -> None:
+    told = {
+        1: Answers(number=5, form_id="ours", key=household(1)),
+        2: Answers(number=6, form_id="theirs", key=household(1)),
+    }
+    for one in order:
+        world.send(world.doors[one], told[one].xml())
+    for who in (1, 2, world.root()):
+        for number in (5, 6):
+            found = world.ask(who, number)
+            if found.status_code == 200:
+                assert (found.json["state"], found.json["household_mates"]) == ("opened", [])
+    assert sound(world.context)
+    world.send(world.doors[1], Answers(number=7, form_id="ours", key=household(1), name="Efua").xml())
+    assert [(one["state"], one["household_mates"]) for one in (world.ask(1, 5).json, world.ask(1, 7).json)] == [
+        ("held", [raw_id(7).hex()]),
+        ("held", [raw_id(5).hex()]),
+    ]
+    assert world.ask(2, 6).json["state"] == "opened"
+    assert sound(world.context)
