@@ -269,7 +269,10 @@ def _write(
     keystore: KeyStore,
     now: datetime,
 ) -> dict[bytes, Held]:
-    """Write interviews and everyone who shares a household with them, before or after."""
+    """Write interviews and everyone who shares a household with them, before or after.
+
+    Households are of a project: in another one the same key is of somebody else.
+    """
     form_ids = queries.form_ids(session, (place.current.form_version_hash for place in places))
     own = {place.folded.interview_id: place for place in places}
     tags = {
@@ -291,20 +294,20 @@ def _write(
 def _together(
     own: Mapping[bytes, Place], tags: Mapping[bytes, bytes | None], mates: Sequence[StoredInterview], keystore: KeyStore
 ) -> dict[bytes, Held]:
-    groups: dict[tuple[str, bytes], list[Held]] = {}
+    groups: dict[tuple[int, str, bytes], list[Held]] = {}
     held: dict[bytes, Held] = {}
     for name, place in own.items():
         tag = tags[name]
         if tag is None:
             held[name] = place.held
         else:
-            groups.setdefault((place.folded.mode, tag), []).append(place.held)
+            groups.setdefault((place.current.project, place.folded.mode, tag), []).append(place.held)
     for row in mates:
         standing = Standing.open(row.sealed, row.interview_id, keystore)
         mate = Held(
             interview_id=row.interview_id, standing=standing, holds=tuple(part for part in row.holds.split(",") if part)
         )
-        groups.setdefault((row.mode, row.household_tag or b""), []).append(mate)
+        groups.setdefault((row.project, row.mode, row.household_tag or b""), []).append(mate)
     for group in groups.values():
         held |= {item.interview_id: item for item in holds.stand_together(group)}
     return held

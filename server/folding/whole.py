@@ -107,14 +107,15 @@ class WholeFold:
         """
         folded = reconcile.fold(self._revisions.values(), self._decided.resolutions)
         alone = self._alone(folded, session, keystore)
-        groups: dict[tuple[str, str], list[Held]] = {}
+        groups: dict[tuple[int, str, str], list[Held]] = {}
         settled: dict[bytes, Held] = {}
         for interview in folded:
             held = alone[interview.interview_id]
             if held.standing.household_key is None:
                 settled[interview.interview_id] = held
             else:
-                groups.setdefault((interview.mode, held.standing.household_key), []).append(held)
+                project = self._revisions[interview.current].project
+                groups.setdefault((project, interview.mode, held.standing.household_key), []).append(held)
         for group in groups.values():
             settled |= {held.interview_id: held for held in holds.stand_together(group)}
         return {

@@ -146,10 +146,17 @@ def sees_interview(session: Session, scope: Scope, interview_id: bytes) -> bool:
 
 
 def household_mates(session: Session, scope: Scope, interview_id: bytes) -> tuple[bytes, ...]:
-    """Return the other interviews under the same household key that an account sees, by id."""
+    """Return the other interviews of a project under the same household key that an account sees, by id."""
     own = select(Interview.household_tag).where(Interview.interview_id == interview_id).scalar_subquery()
+    project = select(Form.project_id).join(Interview, Interview.form_id == Form.form_id)
+    forms = select(Form.form_id).where(
+        Form.project_id == project.where(Interview.interview_id == interview_id).scalar_subquery()
+    )
     query = select(Interview.interview_id).where(
-        Interview.household_tag == own, Interview.interview_id != interview_id, visible_interviews(scope)
+        Interview.household_tag == own,
+        Interview.interview_id != interview_id,
+        Interview.form_id.in_(forms),
+        visible_interviews(scope),
     )
     return tuple(session.scalars(query.order_by(Interview.interview_id)))
 

@@ -17,6 +17,7 @@ from server.db.tables import (
     CheckScore,
     Decision,
     DrawnHousehold,
+    Form,
     FormVersion,
     Interview,
     InterviewCheck,
@@ -54,7 +55,7 @@ class StoredRevision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredInterview:
-    """An interview as it is stored."""
+    """An interview as it is stored; its project is that of its form."""
 
     interview_id: bytes
     form_id: str
@@ -65,6 +66,7 @@ class StoredInterview:
     holds: str
     sealed: bytes
     review: str
+    project: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +237,11 @@ _INTERVIEW_COLUMNS: Final = (
     Interview.holds,
     Interview.sealed,
     Interview.review,
+    select(Form.project_id)
+    .where(Form.form_id == Interview.form_id)
+    .correlate(Interview)
+    .scalar_subquery()
+    .label("project"),
 )
 
 
