@@ -272,7 +272,7 @@ class Opener:
             raise EnvelopeError(queries.AFTER_REVOCATION, "sealed by a device that was revoked before it came")
 
     def _refuse_unasked(self, stored: StoredEnvelope, form_version_hash: bytes) -> None:
-        """Set aside what came after its form version was retired, or from another project, until a person lets it in."""
+        """Set aside what came after its form version was retired, or of another project, until a person lets it in."""
         retired_at = self.material.retired.get(form_version_hash)
         if retired_at is not None and stored.received_at > retired_at and stored.reason != RELEASED:
             raise EnvelopeError(queries.FORM_RETIRED, "the form version was retired before it came")

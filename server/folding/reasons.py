@@ -139,7 +139,7 @@ _CATALOGUE: Final[Mapping[str, _Text]] = {
         ),
         (
             "Release it if that project was meant to collect for yours; else ask who gave it the form.",
-            "Libérez-le si cet autre projet devait collecter pour le vôtre ; sinon, cherchez d’où il tient ce formulaire.",
+            "Libérez-le si cet autre projet devait collecter pour le vôtre ; sinon, cherchez d’où il vient.",
         ),
         may_be_released=True,
     ),

@@ -227,6 +227,7 @@ def all_interviews(session: Session) -> tuple[StoredInterview, ...]:
     return tuple(StoredInterview(**row._mapping) for row in found)  # noqa: SLF001
 
 
+_PROJECT: Final = select(Form.project_id).where(Form.form_id == Interview.form_id).correlate(Interview)
 _INTERVIEW_COLUMNS: Final = (
     Interview.interview_id,
     Interview.form_id,
@@ -237,11 +238,7 @@ _INTERVIEW_COLUMNS: Final = (
     Interview.holds,
     Interview.sealed,
     Interview.review,
-    select(Form.project_id)
-    .where(Form.form_id == Interview.form_id)
-    .correlate(Interview)
-    .scalar_subquery()
-    .label("project"),
+    _PROJECT.scalar_subquery().label("project"),
 )
 
 
