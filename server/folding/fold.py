@@ -243,18 +243,17 @@ def _places(
     }
     keys = {name: holds.household_key_of(summary, settlements[name]) for name, summary in summaries.items()}
     tags = {key: keystore.household_tag(key) for key in keys.values() if key is not None}
-    drawn = queries.drawn_places(session, tags.values())
-    has_draw = queries.has_draw(session)
+    draw = queries.drawn_places(session, tags.values())
     places: list[Place] = []
     for interview in folded:
-        key = keys[interview.interview_id]
+        key, project = keys[interview.interview_id], by_key[interview.current].project
         held = holds.stand_alone(
             interview.interview_id,
             summaries[interview.interview_id],
             settlements[interview.interview_id],
             mode=interview.mode,
-            place=None if key is None else drawn.get(tags[key]),
-            has_draw=has_draw,
+            place=None if key is None else draw.place(project, tags[key]),
+            has_draw=project == draw.project,
         )
         review = decided.review(members[interview.interview_id], interview.current)
         places.append(Place(folded=interview, current=by_key[interview.current], held=held, review=review))

@@ -134,18 +134,18 @@ class WholeFold:
         settlements = {interview.interview_id: self._decided.settlement(members_of(interview)) for interview in folded}
         keys = {name: holds.household_key_of(summary, settlements[name]) for name, summary in summaries.items()}
         tags = {key: keystore.household_tag(key) for key in keys.values() if key is not None}
-        drawn = queries.drawn_places(session, tags.values())
-        has_draw = queries.has_draw(session)
+        draw = queries.drawn_places(session, tags.values())
         return {
             interview.interview_id: holds.stand_alone(
                 interview.interview_id,
                 summaries[interview.interview_id],
                 settlements[interview.interview_id],
                 mode=interview.mode,
-                place=None if (key := keys[interview.interview_id]) is None else drawn.get(tags[key]),
-                has_draw=has_draw,
+                place=None if (key := keys[interview.interview_id]) is None else draw.place(project, tags[key]),
+                has_draw=project == draw.project,
             )
             for interview in folded
+            for project in (self._revisions[interview.current].project,)
         }
 
 

@@ -91,6 +91,18 @@ class DrawnPlace:
     enumerators: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """The draw: the project that it was made for, None before there is one, and households by their tag."""
+
+    project: int | None
+    places: Mapping[bytes, DrawnPlace]
+
+    def place(self, project: int, tag: bytes) -> DrawnPlace | None:
+        """Return the drawn household of a tag in a project; in another one the same key means another household."""
+        return self.places.get(tag) if project == self.project else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenHold:
     """An interview that waits for a person."""
@@ -278,13 +290,8 @@ def form_ids(session: Session, hashes: Iterable[bytes]) -> Mapping[bytes, str]:
     return {digest: form_id for digest, form_id in session.execute(query)}
 
 
-def has_draw(session: Session) -> bool:
-    """Say whether a draw has been imported: without one no key can be outside it."""
-    return session.execute(select(DrawnHousehold.household_key).limit(1)).first() is not None
-
-
-def drawn_places(session: Session, tags: Iterable[bytes]) -> Mapping[bytes, DrawnPlace]:
-    """Return the drawn households with these tags, by tag."""
+def drawn_places(session: Session, tags: Iterable[bytes]) -> Draw:
+    """Return the draw, as far as it is of households with these tags."""
     rows: list[Any] = []
     for chunk in _chunks(sorted(set(tags))):
         query = select(DrawnHousehold.tag, DrawnHousehold.household_key, DrawnHousehold.psu)
@@ -294,10 +301,12 @@ def drawn_places(session: Session, tags: Iterable[bytes]) -> Mapping[bytes, Draw
         pairs = select(DrawnHousehold.psu, DrawnHousehold.enumerator).where(DrawnHousehold.psu.in_(chunk)).distinct()
         for psu, enumerator in session.execute(pairs):
             teams.setdefault(psu, set()).add(enumerator)
-    return {
+    project = session.scalars(select(DrawnHousehold.project_id).limit(1)).first()
+    places = {
         row.tag: DrawnPlace(household_key=row.household_key, psu=row.psu, enumerators=frozenset(teams[row.psu]))
         for row in rows
     }
+    return Draw(project, places)
 
 
 def add_decision(session: Session, **members: Any) -> None:

@@ -4,7 +4,8 @@ A row belongs to the project of its form; of a form that nobody has published, t
 brought it is an app user of ODK Collect or an enrolled tablet: its team and its enumerator are the row's. An interview
 belongs to the team that began it, whoever edits it: anybody can send an edit, which must not be a way to read. For the
 same reason an interview with revisions of several projects is seen by those only who see all these projects.
-A drawn household is seen through who visits it: it belongs wherever its enumerator has a tablet or an app user.
+A drawn household is seen through who visits it: it belongs wherever its enumerator has a tablet or an app user of the
+project of the draw.
 """
 
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy.orm import aliased
 
 from server.db.scope import Scope
 from server.db.tables import AppUser, Device, DrawnHousehold, Envelope, Form, FormVersion, Interview, Project, Revision
+from server.db.tables.accounts import FIRST_PROJECT
 
 
 def visible_projects(scope: Scope) -> ColumnElement[bool]:
@@ -104,10 +106,20 @@ def visible_households(scope: Scope) -> ColumnElement[bool]:
 
 
 def works_for(enumerator: Any, scope: Scope) -> ColumnElement[bool]:
-    """Say of a column with codes of enumerators whether one has a tablet or an app user in this scope."""
-    tablets = select(Device.enumerator).where(visible_devices(scope))
-    app_users = select(AppUser.enumerator).where(visible_app_users(scope))
+    """Say of a column with codes of enumerators whether one has a tablet or an app user of the draw in this scope.
+
+    A code means an enumerator within the project of the draw only: elsewhere anybody may be given the same one.
+    """
+    project = draw_project()
+    tablets = select(Device.enumerator).where(visible_devices(scope), Device.project_id == project)
+    app_users = select(AppUser.enumerator).where(visible_app_users(scope), AppUser.project_id == project)
     return or_(enumerator.in_(tablets), enumerator.in_(app_users))
+
+
+def draw_project() -> ColumnElement[int]:
+    """Return the project of the draw; before there is one, the first."""
+    drawn = aliased(DrawnHousehold)
+    return func.coalesce(select(drawn.project_id).limit(1).scalar_subquery(), FIRST_PROJECT)
 
 
 def _in_projects(scope: Scope) -> ColumnElement[bool]:

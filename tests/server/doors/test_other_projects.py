@@ -9,7 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from server.context import Context
-from server.services import accounts, api_tokens, app_users, odk_keys, projects
+from server.db.queries import fieldwork, pull
+from server.db.queries.frame_rows import PsuRow
+from server.services import accounts, api_tokens, app_users, odk_keys, projects, receive_exchange
 from tests.office import MULTIPART, NOW, begin_session, multipart
 from tests.server.entities import kit as entities
 from tests.server.opening.doorway import Photos, photo_form
@@ -17,6 +19,7 @@ from tests.server.opening.kit import (
     Answers,
     Tablet,
     deliver,
+    draw,
     household,
     number_id,
     open_all,
@@ -74,6 +77,11 @@ class World:
         """Ask for a submission, as the manager of a project or with a token."""
         token = self.tokens[who] if isinstance(who, int) else who
         return self.client.get(BASE + number_id(number) + rest, headers={"Authorization": f"Bearer {token}"})
+
+    def units(self, who: int) -> list[str]:
+        """Return the units of which the manager of a project is shown the progress."""
+        headers = {"Authorization": f"Bearer {self.tokens[who]}"}
+        return [one["psu"] for one in self.client.get("/api/v1/fieldwork/progress", headers=headers).json["psus"]]
 
     def root(self) -> str:
         """Return the token of somebody who sees every project."""
@@ -246,3 +254,48 @@ def test_a_household_key_of_another_project_is_of_another_household(world: World
     ]
     assert world.ask(2, 6).json["state"] == "opened"
     assert sound(world.context)
+
+
+def test_a_code_of_an_enumerator_opens_nothing_in_another_project(world: World) -> None:
+    draw_for(world.context, project_id=1)
+    world.app_user("0001", project_id=2)
+    spy = Tablet(world.context.keystore, "tablet-spy", enumerator="0001", project_id=2).enrol(world.context)
+    own = Tablet(world.context.keystore, "tablet-own", enumerator="0001", project_id=1).enrol(world.context)
+    assert world.units(2) == []
+    assert world.units(1) == ["unit"]
+    with world.context.database.read() as session:
+        found = {
+            tablet.device_id: pull.assigned_psus(
+                session, project_id=tablet.project_id, enumerator="0001", after=receive_exchange.START
+            )
+            for tablet in (spy, own)
+        }
+        assert pull.assigned_households(session, project_id=2, enumerator="0001", psu="unit") == []
+    assert found["tablet-spy"] == []
+    assert [psu for _, psu in found["tablet-own"]] == ["unit"]
+
+
+def test_a_draw_is_of_one_project_and_holds_no_interview_of_another(world: World) -> None:
+    draw_for(world.context, project_id=2)
+    Tablet(world.context.keystore, "tablet-theirs", enumerator="0001", project_id=2).enrol(world.context)
+    for number, form_id in ((5, "ours"), (6, "theirs")):
+        door = world.doors[1 if form_id == "ours" else 2]
+        world.send(door, Answers(number=number, form_id=form_id, key=household(9)).xml())
+    assert (world.ask(1, 5).json["state"], world.ask(2, 6).json["state"]) == ("opened", "held")
+    assert (world.units(1), world.units(2)) == ([], ["unit"])
+    assert sound(world.context)
+
+
+def draw_for(context: Context, *, project_id: int) -> None:
+    """Draw one household of one unit for a project."""
+    with context.database.transaction() as session:
+        fieldwork.replace_frame(
+            session,
+            [
+                PsuRow(
+                    psu="unit", stratum="s", province="p", area="1", frame_households=10, stratum_frame_households=30,
+                    drawn=True, drawn_in_stratum=3, certainty=False, segments=1, replicate=None,
+                )
+            ],
+        )  # fmt: skip
+    draw(context, [(household(1), "unit", "0001")], project_id=project_id)
