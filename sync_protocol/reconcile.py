@@ -2,8 +2,9 @@
 
 A revision is one instanceID with one set of canonical answers. An interview is a connected graph of revisions by
 their parents, named by its root. Clocks and arrival are not looked at. Nothing is dropped: every revision is the
-current one, in a conflict, or superseded by a descendant of its own mode (training never hides a survey's answers) or
-by a person's resolution, which holds until a head comes that was not there when it was made.
+current one, in a conflict, or superseded by a descendant of its own mode and project (training never hides a survey's
+answers, nor one project another's) or by a person's resolution, which holds until a head comes that was not there when
+it was made.
 """
 
 import hashlib
@@ -29,10 +30,15 @@ MODE_RANK: Final[Mapping[str, int]] = {"survey": 2, "pilot": 1, "training": 0}
 """Which mode is shown where one interview has several, which only a mistake or malice makes."""
 
 
+Kind = tuple[str, int]
+"""Mode and project."""
+
+
 class State(StrEnum):
     """What the history of an interview looks like; the first that holds, in this order."""
 
     CYCLE = "cycle"
+    MIXED_PROJECTS = "mixed-projects"
     MIXED_MODES = "mixed-modes"
     ID_COLLISION = "id-collision"
     CONFLICT = "conflict"
@@ -51,6 +57,7 @@ class Revision:
         envelope_id: (32,) of an envelope that holds it; which one where several do, `unique` says.
         role: of the device that sealed it.
         mode: of the survey key that it was sealed to.
+        project: of its form.
     """
 
     instance_id: bytes
@@ -60,11 +67,17 @@ class Revision:
     form_version_hash: bytes
     role: str
     mode: str
+    project: int = 0
 
     @property
     def key(self) -> tuple[bytes, bytes]:
         """What makes it one revision, whatever the ciphertext."""
         return (self.instance_id, self.answers_hash)
+
+    @property
+    def kind(self) -> "Kind":
+        """What a later revision must share to supersede it."""
+        return (self.mode, self.project)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +107,7 @@ class FoldedInterview:
         interview_id: (16,) instanceID of the root, which may not have arrived yet.
         current: key of the revision whose answers count, provisionally where `conflicts` names others.
         conflicts: keys of the other revisions that no descendant supersedes, sorted.
-        superseded: keys of the revisions with a descendant of their mode, or that a resolution set aside, sorted.
+        superseded: keys of the revisions with a descendant of their kind, or that a resolution set aside, sorted.
         missing: instanceIDs of parents that have not arrived, sorted.
     """
 
@@ -112,7 +125,8 @@ def unique(revisions: Iterable[Revision]) -> tuple[Revision, ...]:
     """Make one of the revisions that are the same; sorted by key.
 
     Copies may differ in what surrounds the answers: the union of their parents counts, the highest role, and the mode,
-    envelope id and form version of one copy, that of the highest mode and the lowest envelope id.
+    envelope id, project and form version of one copy, that of the highest mode, the first project and the lowest
+    envelope id.
     """
     merged: dict[tuple[bytes, bytes], Revision] = {}
     for revision in revisions:
@@ -127,7 +141,7 @@ def _merge(first: Revision, second: Revision) -> Revision:
     if first.mode != second.mode:
         leader = max(first, second, key=lambda copy: _mode_rank(copy.mode))
     else:
-        leader = min(first, second, key=lambda copy: (copy.envelope_id, copy.form_version_hash))
+        leader = min(first, second, key=lambda copy: (copy.project, copy.envelope_id, copy.form_version_hash))
     return replace(
         leader,
         parents=tuple(sorted({*first.parents, *second.parents})),
@@ -168,11 +182,12 @@ def fold_component(revisions: Iterable[Revision], resolutions: Iterable[Resoluti
     """
     known = unique(revisions)
     history = _History.of(known)
-    heads = [revision for revision in known if revision.mode not in history.modes_below[revision.instance_id]]
+    heads = [revision for revision in known if revision.kind not in history.kinds_below[revision.instance_id]]
     chosen = _chosen({head.key for head in heads}, resolutions)
     if chosen is not None:
         heads = [head for head in heads if head.key == chosen]
-    current = max(heads, key=lambda head: _precedence(head, history.depth[head.instance_id]))
+    home = _home(known, history.root)
+    current = max(heads, key=lambda head: (head.project == home, _precedence(head, history.depth[head.instance_id])))
     keys = {head.key for head in heads}
     return FoldedInterview(
         interview_id=history.root,
@@ -184,6 +199,12 @@ def fold_component(revisions: Iterable[Revision], resolutions: Iterable[Resoluti
         mode=current.mode,
         form_version_hash=current.form_version_hash,
     )
+
+
+def _home(known: Sequence[Revision], root: bytes) -> int:
+    """Return the project in which an interview was begun; of several, or before its root has come, the first."""
+    begun = [revision.project for revision in known if revision.instance_id == root]
+    return min(begun or [revision.project for revision in known])
 
 
 def _chosen(heads: Set[tuple[bytes, bytes]], resolutions: Iterable[Resolution]) -> tuple[bytes, bytes] | None:
@@ -235,6 +256,8 @@ def _line(interview: FoldedInterview) -> list[object]:
 def _state(known: Sequence[Revision], history: "_History", heads: Sequence[Revision]) -> State:
     if history.has_cycle:
         return State.CYCLE
+    if len({revision.project for revision in known}) > 1:
+        return State.MIXED_PROJECTS
     if len({revision.mode for revision in known}) > 1:
         return State.MIXED_MODES
     if len({revision.instance_id for revision in known}) < len(known):
@@ -256,12 +279,12 @@ class _History:
     member of a last cycle is a head, and the fold still ends and is still the same for everyone.
 
     Attributes:
-        modes_below: by instanceID, the modes of its descendants: each supersedes what is of its own mode.
+        kinds_below: by instanceID, the kinds of its descendants: each supersedes what is of its own kind.
         depth: by instanceID, places on the longest way from a root; 0 for a root.
     """
 
     root: bytes
-    modes_below: Mapping[bytes, Set[str]]
+    kinds_below: Mapping[bytes, Set[Kind]]
     depth: Mapping[bytes, int]
     missing: frozenset[bytes]
     has_cycle: bool
@@ -269,10 +292,10 @@ class _History:
     @classmethod
     def of(cls, known: Sequence[Revision]) -> "_History":
         parents: dict[bytes, set[bytes]] = {}
-        modes: defaultdict[bytes, set[str]] = defaultdict(set)
+        kinds: defaultdict[bytes, set[Kind]] = defaultdict(set)
         for revision in known:
             parents.setdefault(revision.instance_id, set()).update(revision.parents)
-            modes[revision.instance_id].add(revision.mode)
+            kinds[revision.instance_id].add(revision.kind)
         missing = frozenset(parent for found in parents.values() for parent in found if parent not in parents)
         parents |= {node: set() for node in missing}
         places = strong_components(parents)
@@ -281,14 +304,14 @@ class _History:
         depth: list[int] = []
         for ups in above:  # ancestors come first
             depth.append(1 + max((depth[up] for up in ups), default=-1))
-        below: list[set[str]] = [set() for _ in places]
+        below: list[set[Kind]] = [set() for _ in places]
         for place in reversed(range(len(places))):  # descendants come first
-            here = below[place].union(*(modes[node] for node in places[place]))
+            here = below[place].union(*(kinds[node] for node in places[place]))
             for up in above[place]:
                 below[up] |= here
         return cls(
             root=min(node for place, nodes in enumerate(places) if not above[place] for node in nodes),
-            modes_below={node: below[member[node]] for node in parents},
+            kinds_below={node: below[member[node]] for node in parents},
             depth={node: depth[member[node]] for node in parents},
             missing=missing,
             has_cycle=any(len(nodes) > 1 or nodes[0] in parents[nodes[0]] for nodes in places),

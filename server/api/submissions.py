@@ -101,7 +101,7 @@ def attachment(instance_id: str, name: str) -> Response:
     found, context = find(instance_id), current()
     _unlocked()
     with context.database.read() as session:
-        media = read_submission.list_media(session, found.instance_id or b"", keystore=context.keystore)
+        media = read_submission.list_media(session, rows(), found, keystore=context.keystore)
     medium = read_submission.pick_medium(media, name, request.args.get("sha256"))
     _note(read_submission.READ_MEDIUM, found, detail=medium.blob_sha256.hex())
     return _streamed(medium)
@@ -123,7 +123,7 @@ def _attachments(found: Submission) -> list[dict[str, Any]]:
     if found.instance_id is None:
         return []
     with context.database.read() as session:
-        media = read_submission.list_media(session, found.instance_id, keystore=context.keystore)
+        media = read_submission.list_media(session, rows(), found, keystore=context.keystore)
         missing = read_submission.missing_names(session, found, keystore=context.keystore)
     return [*map(medium_members, media), *map(missing_members, missing)]
 

@@ -9,6 +9,7 @@ import click
 
 from server.cli.desk import Desk, actor, json_option, pass_desk, print_json, print_table, working
 from server.cli.edge import Refusal
+from server.cli.projects import chosen_project
 
 if TYPE_CHECKING:
     from server.services.progress import Counts
@@ -46,6 +47,7 @@ Examples:
 @click.option("--draw", type=CSV, metavar="FILE", help="The drawn households.")
 @click.option("--rates", type=CSV, metavar="FILE", help="Exchange rates by month.")
 @click.option("--totals", type=CSV, metavar="FILE", help="Known households by province and area.")
+@click.option("--project", metavar="NAME", help="Whose the draw is; without it whose it was, or the first project's.")
 @click.option("--replace", is_flag=True, help="Change the design although interviews have arrived.")
 @json_option
 @pass_desk
@@ -56,6 +58,7 @@ def import_files(
     draw: Path | None,
     rates: Path | None,
     totals: Path | None,
+    project: str | None,
     replace: bool,
     as_json: bool,
 ) -> None:
@@ -85,6 +88,7 @@ def import_files(
                 user=actor(),
                 now=utc_now(),
                 replace=replace,
+                project_id=None if project is None else chosen_project(session, project),
             )
     except FrameInvalid as problem:
         for error in problem.members.get("errors", ()):

@@ -118,12 +118,13 @@ def xml(desk: Desk, instance_id: str, out: Path | None) -> None:
 @pass_desk
 def attachment(desk: Desk, instance_id: str, name: str, out: Path | None) -> None:
     """Write one file of a submission. The look is written into the audit trail first."""
+    from server.db.scope import EVERYTHING
     from server.services import read_submission
 
     with desk.context() as context:
         found = _find(context, instance_id)
         with context.database.read() as session:
-            media = read_submission.list_media(session, found.instance_id or b"", keystore=context.keystore)
+            media = read_submission.list_media(session, EVERYTHING, found, keystore=context.keystore)
         medium = read_submission.pick_medium(media, name)
         _note(context, read_submission.READ_MEDIUM, found)
         _write(out, read_submission.medium_chunks(medium, keystore=context.keystore, blobs=context.blobs))
@@ -138,13 +139,14 @@ def _find(context: "Context", instance_id: str) -> "Submission":
 
 
 def _files(context: "Context", found: "Submission") -> list[dict[str, Any]] | None:
+    from server.db.scope import EVERYTHING
     from server.folding.submission_members import medium_members, missing_members
     from server.services import read_submission
 
     if context.keystore.is_locked or found.instance_id is None:
         return None
     with context.database.read() as session:
-        media = read_submission.list_media(session, found.instance_id, keystore=context.keystore)
+        media = read_submission.list_media(session, EVERYTHING, found, keystore=context.keystore)
         missing = read_submission.missing_names(session, found, keystore=context.keystore)
     return [*map(medium_members, media), *map(missing_members, missing)]
 

@@ -113,6 +113,11 @@ _OWN: Final[dict[str, ArrivalReason]] = {
         ("Two different interviews came under one instanceID.", "Look at both and choose the one that counts."),
         ("Deux entretiens différents sont arrivés sous un même instanceID.", "Regardez les deux et choisissez celui qui compte."),
     ),
+    "mixed-projects": ArrivalReason(
+        RESOLVE,
+        ("Versions of one interview are of forms of different projects. Only somebody of all these projects sees it.", "Look at both and choose the one that counts; then ask who sent the other."),
+        ("Les versions d'un même entretien relèvent de formulaires de projets différents. Seul un membre de tous ces projets le voit.", "Regardez-les et choisissez celle qui compte ; puis demandez qui a envoyé l'autre."),
+    ),
     "mixed-modes": ArrivalReason(
         RESOLVE,
         ("Versions of one interview were sealed in different modes.", "Look at both and choose the one that counts."),

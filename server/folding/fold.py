@@ -78,7 +78,9 @@ def store_revisions(session: Session, filed: Sequence[Filed], keystore: KeyStore
             wanted[key] = _merged({name: getattr(known[key], name) for name in _COLUMNS}, item, keystore)
         else:
             wanted[key] = _row(item, keystore)
-    queries.add_revisions(session, [row for key, row in wanted.items() if key not in known])
+    queries.add_revisions(
+        session, [{name: row[name] for name in _STORED} for key, row in wanted.items() if key not in known]
+    )
     for key in wanted.keys() & known.keys():
         queries.merge_revision(session, known[key].revision_id, **{name: wanted[key][name] for name in _MERGED})
     queries.add_edges(
@@ -99,6 +101,7 @@ def _row(item: Filed, keystore: KeyStore) -> dict[str, Any]:
         "interview_id": revision.instance_id,
         "form_version_hash": revision.form_version_hash,
         "mode": revision.mode,
+        "project": revision.project,
         "role": revision.role,
         "source": opened.source[:200],
         "device_time": opened.device_time[:64],
@@ -114,7 +117,8 @@ _OF_COPY = (
     *("part_id", "row", "sealed", "source", "device_time"),
 )
 _MERGED = (*_OF_COPY, "role", "received_at")
-_COLUMNS = ("instance_id", "answers_hash", *_MERGED)
+_COLUMNS = ("instance_id", "answers_hash", "project", *_MERGED)
+_STORED = ("instance_id", "answers_hash", "interview_id", *_MERGED)
 
 
 def _merged(known: Mapping[str, Any], item: Filed, keystore: KeyStore) -> dict[str, Any]:
@@ -126,7 +130,7 @@ def _merged(known: Mapping[str, Any], item: Filed, keystore: KeyStore) -> dict[s
     row = _row(item, keystore)
     taken = dict(known) | {"role": merged.role, "received_at": min(known["received_at"], row["received_at"])}
     if merged.envelope_id != known["envelope_id"]:
-        taken |= {name: row[name] for name in _OF_COPY}
+        taken |= {name: row[name] for name in (*_OF_COPY, "project")}
     return taken
 
 
@@ -135,7 +139,7 @@ def _revision(row: Any, parents: Iterable[bytes]) -> Revision:
     return Revision(**{name: members[name] for name in _REVISION}, parents=tuple(parents))
 
 
-_REVISION = ("instance_id", "answers_hash", "envelope_id", "form_version_hash", "role", "mode")
+_REVISION = ("instance_id", "answers_hash", "envelope_id", "form_version_hash", "role", "mode", "project")
 
 
 def refold(
@@ -239,18 +243,17 @@ def _places(
     }
     keys = {name: holds.household_key_of(summary, settlements[name]) for name, summary in summaries.items()}
     tags = {key: keystore.household_tag(key) for key in keys.values() if key is not None}
-    drawn = queries.drawn_places(session, tags.values())
-    has_draw = queries.has_draw(session)
+    draw = queries.drawn_places(session, tags.values())
     places: list[Place] = []
     for interview in folded:
-        key = keys[interview.interview_id]
+        key, project = keys[interview.interview_id], by_key[interview.current].project
         held = holds.stand_alone(
             interview.interview_id,
             summaries[interview.interview_id],
             settlements[interview.interview_id],
             mode=interview.mode,
-            place=None if key is None else drawn.get(tags[key]),
-            has_draw=has_draw,
+            place=None if key is None else draw.place(project, tags[key]),
+            has_draw=project == draw.project,
         )
         review = decided.review(members[interview.interview_id], interview.current)
         places.append(Place(folded=interview, current=by_key[interview.current], held=held, review=review))
@@ -265,7 +268,10 @@ def _write(
     keystore: KeyStore,
     now: datetime,
 ) -> dict[bytes, Held]:
-    """Write interviews and everyone who shares a household with them, before or after."""
+    """Write interviews and everyone who shares a household with them, before or after.
+
+    Households are of a project: in another one the same key is of somebody else.
+    """
     form_ids = queries.form_ids(session, (place.current.form_version_hash for place in places))
     own = {place.folded.interview_id: place for place in places}
     tags = {
@@ -287,20 +293,20 @@ def _write(
 def _together(
     own: Mapping[bytes, Place], tags: Mapping[bytes, bytes | None], mates: Sequence[StoredInterview], keystore: KeyStore
 ) -> dict[bytes, Held]:
-    groups: dict[tuple[str, bytes], list[Held]] = {}
+    groups: dict[tuple[int, str, bytes], list[Held]] = {}
     held: dict[bytes, Held] = {}
     for name, place in own.items():
         tag = tags[name]
         if tag is None:
             held[name] = place.held
         else:
-            groups.setdefault((place.folded.mode, tag), []).append(place.held)
+            groups.setdefault((place.current.project, place.folded.mode, tag), []).append(place.held)
     for row in mates:
         standing = Standing.open(row.sealed, row.interview_id, keystore)
         mate = Held(
             interview_id=row.interview_id, standing=standing, holds=tuple(part for part in row.holds.split(",") if part)
         )
-        groups.setdefault((row.mode, row.household_tag or b""), []).append(mate)
+        groups.setdefault((row.project, row.mode, row.household_tag or b""), []).append(mate)
     for group in groups.values():
         held |= {item.interview_id: item for item in holds.stand_together(group)}
     return held

@@ -19,6 +19,7 @@ from server.blobs import Blobs
 from server.db.queries import attachments as queries
 from server.db.queries import checks, interviews
 from server.db.queries.attachments import AttachmentRow, WantedRow
+from server.db.scope import EVERYTHING, Scope
 from server.keystore import KeyStore, odk
 from server.keystore.odk import FileKey
 from sync_protocol.documents import canonical_json
@@ -221,16 +222,19 @@ def _encrypted(wanted: Iterable[WantedRow], keystore: KeyStore) -> frozenset[byt
     return frozenset(one for one in instances if (one, keystore.medium_tag(one, ENCRYPTED_XML)) in named)
 
 
-def media_of(session: Session, instance_id: bytes, *, keystore: KeyStore) -> tuple[StoredMedium, ...]:
-    """Return the media of an instance, those included that it takes over from what it edits; by name.
+def media_of(
+    session: Session, instance_id: bytes, *, keystore: KeyStore, scope: Scope = EVERYTHING
+) -> tuple[StoredMedium, ...]:
+    """Return the media of an instance that an account sees, those included that it takes over from what it edits.
 
-    Of several under one name, the first counts. What came in clear beside encrypted files is not among them.
+    They are sorted by name; of several under one name, the first counts. What came in clear beside encrypted files is
+    not among them.
 
     Raises:
         KeyStoreLocked: without the vault.
     """
     nodes, edges = interviews.connected(session, [instance_id])
-    came = [row for row in queries.attachments_of(session, nodes) if not row.is_beside_ciphertext]
+    came = [row for row in queries.attachments_of(session, nodes, scope) if not row.is_beside_ciphertext]
     wanted = queries.wanted_of(session, [instance_id])
     named = {
         place: row

@@ -14,14 +14,9 @@ from forms.definition import FormDefinition
 from forms.entities import EntityWrite, entity_writes
 from forms.instance import Instance, InstanceError, answers_hash, canonical_leaves, instance_id_bytes, parse_instance
 from forms.structure import OpenedAnswers, read_answers
+from server.db.queries import opening as queries
 from server.db.queries.attachments import AttachmentRow
-from server.db.queries.opening import (
-    AFTER_REVOCATION,
-    FORM_RETIRED,
-    RELEASED,
-    UNKNOWN_FORM_VERSION,
-    StoredEnvelope,
-)
+from server.db.queries.opening import RELEASED, StoredEnvelope
 from server.db.tables.envelopes import (
     QUARANTINED,
     WAITING_FOR_EPOCH,
@@ -243,7 +238,7 @@ class Opener:
         manifest, xml = envelopes.open_interview(stored.body, opened.keys.content_key(header.index))
         instance = _parsed(xml, is_from_door=is_from_door)
         definition = self._definition(self._form_version(header, instance))
-        self._refuse_retired(stored, definition.hash)
+        self._refuse_unasked(stored, definition.hash)
         public_key = definition.metadata.submission.public_key
         encrypted: Decrypted | None = None
         if is_from_door and is_encrypted(instance):
@@ -274,13 +269,15 @@ class Opener:
         """Set aside what came after its device was revoked, whoever carried it: no clock but ours is trusted."""
         revoked_at = self.material.revoked.get(certificate_hash)
         if revoked_at is not None and stored.received_at > revoked_at and stored.reason != RELEASED:
-            raise EnvelopeError(AFTER_REVOCATION, "sealed by a device that was revoked before it came")
+            raise EnvelopeError(queries.AFTER_REVOCATION, "sealed by a device that was revoked before it came")
 
-    def _refuse_retired(self, stored: StoredEnvelope, form_version_hash: bytes) -> None:
-        """Set aside what came after its form version was retired, until a person lets it in."""
+    def _refuse_unasked(self, stored: StoredEnvelope, form_version_hash: bytes) -> None:
+        """Set aside what came after its form version was retired, or of another project, until a person lets it in."""
         retired_at = self.material.retired.get(form_version_hash)
         if retired_at is not None and stored.received_at > retired_at and stored.reason != RELEASED:
-            raise EnvelopeError(FORM_RETIRED, "the form version was retired before it came")
+            raise EnvelopeError(queries.FORM_RETIRED, "the form version was retired before it came")
+        if self.material.is_from_elsewhere(stored, form_version_hash) and stored.reason != RELEASED:
+            raise EnvelopeError(queries.OTHER_PROJECT, "its sender is of another project than its form")
 
     def _form_version(self, header: Header, instance: Instance) -> bytes:
         """Return which form version an interview is of; what came before its form was published says it inside."""
@@ -289,7 +286,7 @@ class Opener:
         named = self.material.names.get((instance.form_id, instance.version))
         if named is None:
             unknown = (instance.form_id, instance.version)
-            raise Ended(UNKNOWN_FORM_VERSION, "no such form version is published here", lacks=unknown)
+            raise Ended(queries.UNKNOWN_FORM_VERSION, "no such form version is published here", lacks=unknown)
         return named
 
     def _decision(
@@ -315,6 +312,7 @@ class Opener:
             form_version_hash=read.definition.hash,
             role=read.certificate.role,
             mode=read.mode,
+            project=self.material.projects.get(read.definition.hash, 0),
         )
         entities, remarks = entity_writes(read.definition, instance)
         findings = tuple((finding.code, finding.path) for finding in (*answers.findings, *remarks)[:KEPT_FINDINGS])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from server.db.queries.opening import WIPED
+from server.db.queries.opening import OTHER_PROJECT, WIPED
 
 UNREADABLE_INSTANCE: Final = "unreadable-instance"
 NO_INSTANCE_ID: Final = "no-instance-id"
@@ -130,6 +130,17 @@ _CATALOGUE: Final[Mapping[str, _Text]] = {
     "form-retired": _Text(
         ("It came after its form version was retired.", "Il est arrivé après le retrait de sa version de formulaire."),
         ("Release it if it is an interview of the survey.", "Libérez-le s’il s’agit d’un entretien de l’enquête."),
+        may_be_released=True,
+    ),
+    OTHER_PROJECT: _Text(
+        (
+            "Its tablet or app user belongs to another project than its form.",
+            "Sa tablette ou son utilisateur appartient à un autre projet que son formulaire.",
+        ),
+        (
+            "Release it if that project was meant to collect for yours; else ask who gave it the form.",
+            "Libérez-le si cet autre projet devait collecter pour le vôtre ; sinon, cherchez d’où il vient.",
+        ),
         may_be_released=True,
     ),
     "after-revocation": _Text(

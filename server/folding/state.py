@@ -79,6 +79,7 @@ def stored_revisions(session: Session, keystore: KeyStore) -> Lines:
             form_version_hash=row.form_version_hash,
             role=row.role,
             mode=row.mode,
+            project=row.project,
         )
         summary = Summary.open(row.sealed, row.answers_hash, keystore)
         lines[row.instance_id + row.answers_hash] = revision_line(revision, summary)

@@ -107,14 +107,15 @@ class WholeFold:
         """
         folded = reconcile.fold(self._revisions.values(), self._decided.resolutions)
         alone = self._alone(folded, session, keystore)
-        groups: dict[tuple[str, str], list[Held]] = {}
+        groups: dict[tuple[int, str, str], list[Held]] = {}
         settled: dict[bytes, Held] = {}
         for interview in folded:
             held = alone[interview.interview_id]
             if held.standing.household_key is None:
                 settled[interview.interview_id] = held
             else:
-                groups.setdefault((interview.mode, held.standing.household_key), []).append(held)
+                project = self._revisions[interview.current].project
+                groups.setdefault((project, interview.mode, held.standing.household_key), []).append(held)
         for group in groups.values():
             settled |= {held.interview_id: held for held in holds.stand_together(group)}
         return {
@@ -133,28 +134,20 @@ class WholeFold:
         settlements = {interview.interview_id: self._decided.settlement(members_of(interview)) for interview in folded}
         keys = {name: holds.household_key_of(summary, settlements[name]) for name, summary in summaries.items()}
         tags = {key: keystore.household_tag(key) for key in keys.values() if key is not None}
-        drawn = queries.drawn_places(session, tags.values())
-        has_draw = queries.has_draw(session)
+        draw = queries.drawn_places(session, tags.values())
         return {
             interview.interview_id: holds.stand_alone(
                 interview.interview_id,
                 summaries[interview.interview_id],
                 settlements[interview.interview_id],
                 mode=interview.mode,
-                place=None if (key := keys[interview.interview_id]) is None else drawn.get(tags[key]),
-                has_draw=has_draw,
+                place=None if (key := keys[interview.interview_id]) is None else draw.place(project, tags[key]),
+                has_draw=project == draw.project,
             )
             for interview in folded
+            for project in (self._revisions[interview.current].project,)
         }
 
 
 def _with_parents(revision: Revision, parents: set[bytes]) -> Revision:
-    return Revision(
-        instance_id=revision.instance_id,
-        answers_hash=revision.answers_hash,
-        parents=tuple(sorted(parents)),
-        envelope_id=revision.envelope_id,
-        form_version_hash=revision.form_version_hash,
-        role=revision.role,
-        mode=revision.mode,
-    )
+    return replace(revision, parents=tuple(sorted(parents)))

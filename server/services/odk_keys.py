@@ -9,6 +9,7 @@ from server.blobs import Blobs
 from server.db.engine import Database
 from server.db.queries import attachments, audit, opening
 from server.db.queries import odk_keys as queries
+from server.db.scope import EVERYTHING, Scope
 from server.errors import BadRequest
 from server.folding.reasons import PLAINTEXT
 from server.keystore import KeyStore, KeyStoreError, odk
@@ -65,16 +66,17 @@ def keep(session: Session, key: SealedOdkKey, *, is_managed: bool, user: str, no
         audit.write(session, at=now, actor=user, action=action, subject=key.key_hash.hex())
 
 
-def wipe_plaintext(database: Database, blobs: Blobs, *, user: str, now: datetime) -> int:
+def wipe_plaintext(database: Database, blobs: Blobs, *, user: str, now: datetime, scope: Scope = EVERYTHING) -> int:
     """Wipe what came in clear of encrypted forms: files beside encrypted ones, and answers in quarantine.
 
+    Only what an account of this scope sees: nobody wipes what is another project's to look at.
     Blobs are removed and sealed answers emptied; a row stays of each, with its number and id. Return how many.
     """
     with database.transaction() as session:
         opening.lock_fold(session)
-        beside = attachments.beside_ciphertext(session)
+        beside = attachments.beside_ciphertext(session, scope)
         gone = opening.wipe(session, (row.envelope_id for row in beside))
-        answers = opening.wipe_quarantined(session, PLAINTEXT)
+        answers = opening.wipe_quarantined(session, PLAINTEXT, scope)
         for envelope_id in (*gone, *answers):
             audit.write(session, at=now, actor=user, action="wipe-plaintext", subject=envelope_id.hex())
     for row in beside:

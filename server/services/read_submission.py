@@ -18,7 +18,7 @@ from forms.instance import canonical_leaves, instance_id_bytes, parse_instance
 from server.blobs import Blobs
 from server.db.queries import audit, intake, intake_rows, interviews, opening
 from server.db.queries.intake_rows import DecisionRow, FormName, StandingRow
-from server.db.scope import EVERYTHING, Scope
+from server.db.scope import Scope
 from server.errors import BadRequest, NotFound
 from server.folding import media, reading
 from server.folding.answer_words import Answer, side_by_side
@@ -120,7 +120,7 @@ def _of_instance(session: Session, scope: Scope, instance_id: bytes) -> Submissi
     standing = intake_rows.standings(session, [instance_id])
     if standing and not intake_rows.sees_interview(session, scope, standing[0].interview_id):
         return None
-    envelopes = intake.arrivals_of(session, EVERYTHING if standing else scope, instance_id)
+    envelopes = intake.arrivals_of(session, scope, instance_id)
     if not envelopes:
         return None
     history = intake_rows.history(session, standing[0].interview_id) if standing else ()
@@ -149,6 +149,7 @@ def _heads(history: Sequence[StandingRow], parents: Mapping[bytes, tuple[bytes, 
             form_version_hash=row.form_version_hash,
             role=row.role,
             mode=row.mode,
+            project=row.project,
         )
         for row in history
     )
@@ -205,13 +206,19 @@ def read_answers(
     return side_by_side(columns, definition, language)
 
 
-def list_media(session: Session, instance_id: bytes, *, keystore: KeyStore) -> tuple[StoredMedium, ...]:
-    """Return the files of an instance that are here.
+def list_media(
+    session: Session, scope: Scope, submission: Submission, *, keystore: KeyStore
+) -> tuple[StoredMedium, ...]:
+    """Return the files of a submission that are here and that an account sees.
+
+    Whoever sees an interview sees its files, whichever team brought them, but for those of another project, which came
+    to the same instanceID by a mistake or malice.
 
     Raises:
         KeyStoreLocked: without the vault.
     """
-    return media.media_of(session, instance_id, keystore=keystore)
+    within = Scope(projects=scope.projects) if submission.history else scope
+    return media.media_of(session, submission.instance_id or b"", keystore=keystore, scope=within)
 
 
 def missing_names(session: Session, submission: Submission, *, keystore: KeyStore) -> tuple[str, ...]:

@@ -156,7 +156,9 @@ def _news(session: Session, carrier: Carrier, after: Place, keystore: Identities
         place = Place(version.feed_position or 0, FORM_VERSION, version.hash)
         if place > after:
             yield place, partial(_form_version, session, version)
-    for place, psu in pull.assigned_psus(session, enumerator=carrier.enumerator, after=after):
+    for place, psu in pull.assigned_psus(
+        session, project_id=carrier.project_id, enumerator=carrier.enumerator, after=after
+    ):
         yield place, partial(_assignments, session, carrier, psu, keystore)
     # One more than fit, so that a cut answer is seen to be cut.
     for verdict in pull.verdicts(session, device_id=carrier.device_id, after=after, limit=PULL_ITEMS + 1):
@@ -179,7 +181,9 @@ def _assignments(session: Session, carrier: Carrier, psu: str, keystore: Identit
     if keystore.is_locked:
         return None
     households = []
-    for identity in pull.assigned_households(session, enumerator=carrier.enumerator, psu=psu):
+    for identity in pull.assigned_households(
+        session, project_id=carrier.project_id, enumerator=carrier.enumerator, psu=psu
+    ):
         context = fieldwork.identity_context(identity.household_key)
         members = json.loads(keystore.open_projection(identity.sealed, context))
         households.append(Household(identity.household_key, members["head"], members["position"]))

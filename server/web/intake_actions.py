@@ -37,12 +37,13 @@ def release(instance_id: str) -> Response:
 @blueprint.post("/<instance_id>/wipe")
 @roles("manager")
 def wipe(instance_id: str) -> Response:
-    """Wipe what came in clear of encrypted forms, this and all else."""
+    """Wipe what came in clear of encrypted forms, this and all else that this account sees."""
     _found(instance_id)
     if request.form.get("is_sure") != "yes":
         raise BadRequest("say first that what is wiped is needed no more")
     context = current()
-    odk_keys.wipe_plaintext(context.database, context.blobs, user=caller().name, now=utc_now())
+    scope, user = shown_rows(), caller().name
+    odk_keys.wipe_plaintext(context.database, context.blobs, user=user, now=utc_now(), scope=scope)
     return _done(instance_id, "wipe")
 
 

@@ -65,7 +65,7 @@ def submission(instance_id: str) -> str:
         found = read_submission.find(session, shown_rows(), instance_id)
         media = missing = None
         if not context.keystore.is_locked and found.instance_id is not None:
-            media = read_submission.list_media(session, found.instance_id, keystore=context.keystore)
+            media = read_submission.list_media(session, shown_rows(), found, keystore=context.keystore)
             missing = read_submission.missing_names(session, found, keystore=context.keystore)
     return page_of("submission.html", found=found, media=media, missing=missing, findings=_findings(found))
 

@@ -18,6 +18,7 @@ def revision(
     envelope: str = "",
     mode: str = "survey",
     form: int = 0,
+    project: int = 0,
 ) -> Revision:
     """Make a revision whose parts read as the names they were given."""
     return Revision(
@@ -28,13 +29,14 @@ def revision(
         form_version_hash=bytes([form]) * 32,
         role=role,
         mode=mode,
+        project=project,
     )
 
 
 names = st.sampled_from("abcdefgh")
 revisions = st.builds(
-    lambda name, parents, answers, role, envelope, mode, form: revision(
-        name, *parents, answers=answers, role=role, envelope=envelope, mode=mode, form=form
+    lambda name, parents, answers, role, envelope, mode, form, project: revision(
+        name, *parents, answers=answers, role=role, envelope=envelope, mode=mode, form=form, project=project
     ),
     names,
     st.lists(names, max_size=3),
@@ -43,5 +45,6 @@ revisions = st.builds(
     st.text("0123456789", min_size=1, max_size=4),
     st.sampled_from(["survey", "survey", "survey", "pilot", "training", "rehearsal"]),
     st.integers(0, 2),
+    st.sampled_from([1, 1, 1, 2, 3]),
 )
 histories = st.lists(revisions, min_size=1, max_size=12)

@@ -30,14 +30,14 @@ def test_every_revision_is_current_in_a_conflict_or_superseded(history: list[Rev
 
 
 @given(histories)
-def test_a_revision_is_superseded_by_a_descendant_of_its_own_mode_outside_its_cycle_and_else_a_head(
+def test_a_revision_is_superseded_by_a_descendant_of_its_own_kind_outside_its_cycle_and_else_a_head(
     history: list[Revision],
 ) -> None:
     children: dict[bytes, set[bytes]] = {}
-    modes: dict[bytes, set[str]] = {}
-    mode_of = {revision.key: revision.mode for revision in unique(history)}
-    for (instance_id, _), mode in mode_of.items():
-        modes.setdefault(instance_id, set()).add(mode)
+    kinds: dict[bytes, set[tuple[str, int]]] = {}
+    kind_of = {revision.key: (revision.mode, revision.project) for revision in unique(history)}
+    for (instance_id, _), kind in kind_of.items():
+        kinds.setdefault(instance_id, set()).add(kind)
     for revision in history:
         for parent in revision.parents:
             children.setdefault(parent, set()).add(revision.instance_id)
@@ -54,7 +54,7 @@ def test_a_revision_is_superseded_by_a_descendant_of_its_own_mode_outside_its_cy
 
     def is_superseded(key: tuple[bytes, bytes]) -> bool:
         below = {node for node in descendants(key[0]) if key[0] not in descendants(node)}
-        return any(mode_of[key] in modes.get(node, ()) for node in below)
+        return any(kind_of[key] in kinds.get(node, ()) for node in below)
 
     for interview in fold(history):
         assert all(is_superseded(key) for key in interview.superseded)
@@ -192,6 +192,31 @@ def test_an_edit_in_the_mode_of_an_older_ancestor_supersedes_that_ancestor() -> 
     assert [key[0] for key in interview.superseded] == [_id("a")]
 
 
+def test_another_project_never_hides_what_it_edits_nor_is_shown_for_it() -> None:
+    for history in (
+        [_revision("b", project=1), _revision("c", "b", project=2, role="manager")],
+        [_revision("b", project=2), _revision("c", "b", project=1, role="manager")],
+    ):
+        (interview,) = fold(history)
+        assert (interview.state, interview.current[0]) == (State.MIXED_PROJECTS, _id("b"))
+        assert [key[0] for key in interview.conflicts] == [_id("c")]
+
+
+def test_of_several_projects_under_one_root_or_before_it_comes_the_first_is_shown() -> None:
+    under_one_root = [_revision("b", answers="x", project=2, role="manager"), _revision("b", answers="y", project=1)]
+    before_it_comes = [_revision("b", "a", project=2, role="manager"), _revision("c", "a", project=1)]
+    for history in (under_one_root, before_it_comes):
+        (interview,) = fold(history)
+        assert interview.state is State.MIXED_PROJECTS
+        assert interview.current == history[1].key
+
+
+def test_the_same_answers_sent_to_two_projects_count_in_the_first() -> None:
+    copies = [_revision("a", project=2, envelope="1"), _revision("a", project=1, envelope="2", form=1)]
+    for order in (copies, copies[::-1]):
+        assert unique(order) == (copies[1],)
+
+
 def test_the_same_answers_sealed_in_two_modes_count_in_the_survey() -> None:
     (interview,) = fold([_revision("a", mode="training", envelope="1"), _revision("a", envelope="2")])
     assert (interview.state, interview.mode) == (State.CURRENT, "survey")
@@ -209,13 +234,19 @@ def test_of_copies_one_gives_mode_envelope_and_form_together() -> None:
 
 
 @given(histories)
-def test_an_interview_of_one_mode_never_shows_another(history: list[Revision]) -> None:
-    mode_of = {revision.key: revision.mode for revision in unique(history)}
+def test_an_interview_shows_the_project_that_began_it_and_of_that_never_another_mode(history: list[Revision]) -> None:
+    known = {revision.key: revision for revision in unique(history)}
     for interview in fold(history):
-        told = {mode_of[key] for key in (interview.current, *interview.conflicts, *interview.superseded)}
-        assert interview.mode in told
-        assert "survey" not in told or interview.mode == "survey"
-        if len(told) > 1:
+        told = [known[key] for key in (interview.current, *interview.conflicts, *interview.superseded)]
+        begun = [one.project for one in told if one.instance_id == interview.interview_id]
+        shown = known[interview.current].project
+        assert shown == min(begun or [one.project for one in told])
+        modes = {one.mode for one in told if one.project == shown}
+        assert interview.mode in modes
+        assert "survey" not in modes or interview.mode == "survey"
+        if len({one.project for one in told}) > 1:
+            assert interview.state in (State.MIXED_PROJECTS, State.CYCLE)
+        elif len(modes) > 1:
             assert interview.state in (State.MIXED_MODES, State.CYCLE)
 
 

@@ -1,6 +1,6 @@
 """The laws of the fold kill folds that are wrong on purpose: a law that lets one live would prove nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -22,12 +22,22 @@ def arrivals(draw: st.DrawFn) -> Arrivals:
 
 
 def obeys_the_laws(folding: Fold, told: Arrivals) -> bool:
-    """Check order, repetition and completeness of one fold on one history."""
+    """Check order, repetition, completeness and projects of one fold on one history."""
     first, second = (folding(history) for history in told)
     if first != second or state_hash(first) != state_hash(second):
         return False
     seen = [key for item in first for key in (item.current, *item.conflicts, *item.superseded)]
-    return sorted(seen) == sorted({revision.key for revision in told[0]})
+    projects = {revision.key: revision.project for revision in unique(told[0])}
+    return sorted(seen) == sorted(projects) and all(_keeps_projects_apart(item, projects) for item in first)
+
+
+def _keeps_projects_apart(item: FoldedInterview, projects: Mapping[tuple[bytes, bytes], int]) -> bool:
+    """Check that it is shown as the project has it that began it, and that each project has a head."""
+    heads = (item.current, *item.conflicts)
+    every = (*heads, *item.superseded)
+    begun = [projects[key] for key in every if key[0] == item.interview_id]
+    home = min(begun or [projects[key] for key in every])
+    return projects[item.current] == home and {projects[key] for key in heads} == {projects[key] for key in every}
 
 
 def arrival_order_wins(history: Sequence[Revision]) -> tuple[FoldedInterview, ...]:
@@ -80,9 +90,26 @@ def root_is_what_came_first(history: Sequence[Revision]) -> tuple[FoldedIntervie
     return tuple(named(item) for item in fold(history))
 
 
+def projects_are_not_looked_at(history: Sequence[Revision]) -> tuple[FoldedInterview, ...]:
+    """Let one project's edit set another's aside."""
+    return fold([replace(revision, project=1) for revision in unique(history)])
+
+
+def the_highest_of_any_project_is_shown(history: Sequence[Revision]) -> tuple[FoldedInterview, ...]:
+    """Show whatever head the order of keys puts last."""
+
+    def last(item: FoldedInterview) -> FoldedInterview:
+        *others, current = sorted({item.current, *item.conflicts})
+        return replace(item, current=current, conflicts=tuple(others))
+
+    return tuple(last(item) for item in fold(history))
+
+
 @pytest.mark.parametrize(
     "mutant",
     [
+        projects_are_not_looked_at,
+        the_highest_of_any_project_is_shown,
         arrival_order_wins,
         instance_id_is_the_whole_identity,
         lowest_answers_are_the_whole_identity,

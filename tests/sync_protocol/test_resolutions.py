@@ -79,7 +79,7 @@ def test_the_last_resolution_that_holds_counts() -> None:
     assert interview.current == B.key  # the later one did not see B
 
 
-def test_a_collision_a_cycle_and_mixed_modes_are_settled_too() -> None:
+def test_a_collision_a_cycle_mixed_modes_and_mixed_projects_are_settled_too() -> None:
     x, y = revision("a", answers="x"), revision("a", answers="y")
     (interview,) = fold([x, y], [decided(x, y, chosen=x)])
     assert (interview.state, interview.current) == (State.CURRENT, x.key)
@@ -89,6 +89,9 @@ def test_a_collision_a_cycle_and_mixed_modes_are_settled_too() -> None:
     practice = revision("b", "a", mode="training")
     (interview,) = fold([A, practice], [decided(A, practice, chosen=practice)])
     assert (interview.state, interview.mode) == (State.CURRENT, "training")
+    foreign = revision("b", "a", project=2)
+    (interview,) = fold([A, foreign], [decided(A, foreign, chosen=foreign)])
+    assert (interview.state, interview.current) == (State.CURRENT, foreign.key)
 
 
 def test_a_history_with_a_hole_stays_incomplete() -> None:

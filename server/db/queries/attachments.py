@@ -5,11 +5,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
-from sqlalchemy import bindparam, exists, func, select, update
+from sqlalchemy import ColumnElement, bindparam, exists, func, select, true, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new, upsert
-from server.db.tables import Attachment, Interview, Revision, WantedMedium
+from server.db.queries.scoped import visible_envelopes
+from server.db.scope import EVERYTHING, Scope
+from server.db.tables import Attachment, Envelope, Interview, Revision, WantedMedium
 
 T = TypeVar("T")
 CHUNK: Final = 400
@@ -65,11 +67,13 @@ def has(session: Session, instance_id: bytes, name_tag: bytes) -> bool:
     return bool(session.scalar(select(is_here)))
 
 
-def attachments_of(session: Session, instance_ids: Iterable[bytes]) -> tuple[AttachmentRow, ...]:
-    """Return the media that have come to these instances."""
+def attachments_of(
+    session: Session, instance_ids: Iterable[bytes], scope: Scope = EVERYTHING
+) -> tuple[AttachmentRow, ...]:
+    """Return the media that have come to these instances, of those that an account sees."""
     found: list[AttachmentRow] = []
     for chunk in _chunks(sorted(set(instance_ids))):
-        rows = session.execute(select(*_ATTACHMENT).where(Attachment.instance_id.in_(chunk)))
+        rows = session.execute(select(*_ATTACHMENT).where(Attachment.instance_id.in_(chunk), _is_seen(scope)))
         found += [AttachmentRow(**row._mapping) for row in rows]  # noqa: SLF001 -- a public thing of SQLAlchemy
     return tuple(found)
 
@@ -114,9 +118,9 @@ def set_beside_ciphertext(session: Session, envelope_ids: Iterable[bytes], *, is
         )
 
 
-def beside_ciphertext(session: Session) -> tuple[AttachmentRow, ...]:
+def beside_ciphertext(session: Session, scope: Scope = EVERYTHING) -> tuple[AttachmentRow, ...]:
     """Return media that came in clear to an instance whose files are all encrypted, the oldest first."""
-    query = select(*_ATTACHMENT).where(Attachment.is_beside_ciphertext)
+    query = select(*_ATTACHMENT).where(Attachment.is_beside_ciphertext, _is_seen(scope))
     rows = session.execute(query.order_by(Attachment.received_at, Attachment.envelope_id))
     return tuple(AttachmentRow(**row._mapping) for row in rows)  # noqa: SLF001
 
@@ -138,6 +142,13 @@ def without_interview(session: Session, *, limit: int = 1000) -> tuple[Attachmen
     has_come = exists().where(Revision.instance_id == Attachment.instance_id)
     query = select(*_ATTACHMENT).where(~has_come).order_by(Attachment.received_at, Attachment.envelope_id)
     return tuple(AttachmentRow(**row._mapping) for row in session.execute(query.limit(limit)))  # noqa: SLF001
+
+
+def _is_seen(scope: Scope) -> ColumnElement[bool]:
+    """Say of an Attachment whether an account sees the envelope that brought it."""
+    if scope == EVERYTHING:
+        return true()
+    return Attachment.envelope_id.in_(select(Envelope.envelope_id).where(visible_envelopes(scope)))
 
 
 def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:

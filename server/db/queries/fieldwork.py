@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Select, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from server.db.queries.checks import is_held
 from server.db.queries.frame_rows import HouseholdRow, ListingRow, PsuRow, RateRow, TotalRow
-from server.db.queries.scoped import visible_households, visible_interviews
+from server.db.queries.scoped import draw_project, visible_households, visible_interviews
 from server.db.scope import EVERYTHING, Scope
 from server.db.tables import (
     CalibrationTotal,
@@ -18,10 +18,12 @@ from server.db.tables import (
     DrawnHousehold,
     Envelope,
     ExchangeRate,
+    Form,
     FramePsu,
     Interview,
     ListingClass,
 )
+from server.db.tables.accounts import FIRST_PROJECT
 from sync_protocol.constants import Kind
 
 OPEN: Final = "open"
@@ -152,7 +154,14 @@ def replace_listing(session: Session, rows: Iterable[ListingRow]) -> None:
     _insert(session, ListingClass, [asdict(row) for row in rows])
 
 
-def replace_draw(session: Session, households: Iterable[SealedHousehold], *, feed_position: int) -> None:
+def drawn_for(session: Session) -> int | None:
+    """Return the project of the draw, None before there is one."""
+    return session.scalars(select(DrawnHousehold.project_id).limit(1)).first()
+
+
+def replace_draw(
+    session: Session, households: Iterable[SealedHousehold], *, feed_position: int, project_id: int = FIRST_PROJECT
+) -> None:
     """Store the drawn households in place of those before; tablets pull them from this position of the feed on."""
     session.execute(delete(DrawnHousehold))
     values = [
@@ -164,6 +173,7 @@ def replace_draw(session: Session, households: Iterable[SealedHousehold], *, fee
             "tag": household.tag,
             "sealed": household.sealed,
             "feed_position": feed_position,
+            "project_id": project_id,
         }
         for household in households
     ]
@@ -203,7 +213,7 @@ def interviews_in(session: Session, psu: str) -> int:
     count = session.scalar(
         select(func.count(func.distinct(DrawnHousehold.household_key)))
         .join(Interview, Interview.household_tag == DrawnHousehold.tag)
-        .where(DrawnHousehold.psu == psu, Interview.mode == SURVEY)
+        .where(DrawnHousehold.psu == psu, Interview.mode == SURVEY, _is_of_draw())
     )  # fmt: skip
     return int(count or 0)
 
@@ -223,7 +233,7 @@ def assigned_households(session: Session, scope: Scope = EVERYTHING) -> list[Ass
 
 
 def survey_interviews(session: Session, scope: Scope = EVERYTHING) -> list[FoldedInterview]:
-    """Return the interviews of a scope that are of mode survey and name a household, by interview id."""
+    """Return the interviews of a scope, of the draw's project, that are of mode survey and name a household, by id."""
     query = (
         select(
             Interview.interview_id,
@@ -231,10 +241,15 @@ def survey_interviews(session: Session, scope: Scope = EVERYTHING) -> list[Folde
             is_held().label("is_held"),
             Interview.sealed,
         )
-        .where(Interview.mode == SURVEY, Interview.household_tag.is_not(None), visible_interviews(scope))
+        .where(Interview.mode == SURVEY, Interview.household_tag.is_not(None), _is_of_draw(), visible_interviews(scope))
         .order_by(Interview.interview_id)
     )
     return [FoldedInterview(**row) for row in session.execute(query).mappings()]
+
+
+def _is_of_draw() -> ColumnElement[bool]:
+    """Say of an Interview that it is of no other project than the draw."""
+    return Interview.form_id.not_in(select(Form.form_id).where(Form.project_id != draw_project()))
 
 
 def _psu_statuses() -> Select[*tuple[object, ...]]:

@@ -126,12 +126,16 @@ def page(
 
 
 def arrivals_of(session: Session, scope: Scope, instance_id: bytes) -> tuple[ArrivedEnvelope, ...]:
-    """Return the interview envelopes of an instance: those that became revisions, and those that are not opened."""
+    """Return the interview envelopes of an instance: those that became revisions, and those that are not opened.
+
+    Of the latter those that an account sees: they need not be of the same interview, for anybody can write any
+    instanceID. Whoever asks has seen first whether the account sees the interview of the former.
+    """
     revisions = select(Revision.envelope_sequence).where(Revision.instance_id == instance_id)
-    unopened = select(Envelope.sequence).where(_IS_UNOPENED, Envelope.instance_id == instance_id, _IS_INTERVIEW)
-    query = select(*_COLUMNS).where(
-        or_(Envelope.sequence.in_(revisions), Envelope.sequence.in_(unopened)), visible_envelopes(scope)
+    unopened = select(Envelope.sequence).where(
+        _IS_UNOPENED, Envelope.instance_id == instance_id, _IS_INTERVIEW, visible_envelopes(scope)
     )
+    query = select(*_COLUMNS).where(or_(Envelope.sequence.in_(revisions), Envelope.sequence.in_(unopened)))
     return _arrived(session, query.order_by(Envelope.sequence))
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import exists, func, literal_column, select
 from sqlalchemy.orm import Session, aliased
 
 from server.db.queries.checks import open_check_holds
-from server.db.queries.scoped import visible_forms, visible_interviews
+from server.db.queries.scoped import revision_project, visible_forms, visible_interviews
 from server.db.scope import Scope
 from server.db.tables import (
     AppUser,
@@ -53,6 +53,7 @@ class StandingRow:
     check_holds: str
     review: str
     is_edited: bool
+    project: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,7 @@ _STANDING: Final = (
         open_check_holds().label("check_holds"),
         Interview.review,
         _IS_EDITED.label("is_edited"),
+        revision_project().label("project"),
     )
     .join(Interview, Interview.interview_id == Revision.interview_id)
     .order_by(Revision.envelope_sequence)
@@ -144,10 +146,17 @@ def sees_interview(session: Session, scope: Scope, interview_id: bytes) -> bool:
 
 
 def household_mates(session: Session, scope: Scope, interview_id: bytes) -> tuple[bytes, ...]:
-    """Return the other interviews under the same household key that an account sees, by id."""
+    """Return the other interviews of a project under the same household key that an account sees, by id."""
     own = select(Interview.household_tag).where(Interview.interview_id == interview_id).scalar_subquery()
+    project = select(Form.project_id).join(Interview, Interview.form_id == Form.form_id)
+    forms = select(Form.form_id).where(
+        Form.project_id == project.where(Interview.interview_id == interview_id).scalar_subquery()
+    )
     query = select(Interview.interview_id).where(
-        Interview.household_tag == own, Interview.interview_id != interview_id, visible_interviews(scope)
+        Interview.household_tag == own,
+        Interview.interview_id != interview_id,
+        Interview.form_id.in_(forms),
+        visible_interviews(scope),
     )
     return tuple(session.scalars(query.order_by(Interview.interview_id)))
 

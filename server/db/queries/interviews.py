@@ -10,13 +10,14 @@ from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new, upsert
 from server.db.queries.checks import is_held, open_check_holds
-from server.db.queries.scoped import visible_interviews
+from server.db.queries.scoped import revision_project, visible_interviews
 from server.db.scope import EVERYTHING, Scope
 from server.db.tables import (
     Attachment,
     CheckScore,
     Decision,
     DrawnHousehold,
+    Form,
     FormVersion,
     Interview,
     InterviewCheck,
@@ -32,7 +33,7 @@ CHUNK: Final = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRevision:
-    """A revision as it is stored; `parents` come from the edges of its instanceID."""
+    """A revision as it is stored; its parents come from the edges of its instanceID, its project from its form."""
 
     revision_id: int
     instance_id: bytes
@@ -49,11 +50,12 @@ class StoredRevision:
     part_id: int
     row: int
     sealed: bytes
+    project: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredInterview:
-    """An interview as it is stored."""
+    """An interview as it is stored; its project is that of its form."""
 
     interview_id: bytes
     form_id: str
@@ -64,6 +66,7 @@ class StoredInterview:
     holds: str
     sealed: bytes
     review: str
+    project: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +89,18 @@ class DrawnPlace:
     household_key: str
     psu: str
     enumerators: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """The draw: the project that it was made for, None before there is one, and households by their tag."""
+
+    project: int | None
+    places: Mapping[bytes, DrawnPlace]
+
+    def place(self, project: int, tag: bytes) -> DrawnPlace | None:
+        """Return the drawn household of a tag in a project; in another one the same key means another household."""
+        return self.places.get(tag) if project == self.project else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +157,7 @@ _REVISION_COLUMNS: Final = (
     Revision.part_id,
     Revision.row,
     Revision.sealed,
+    revision_project().label("project"),
 )
 
 
@@ -223,6 +239,7 @@ def all_interviews(session: Session) -> tuple[StoredInterview, ...]:
     return tuple(StoredInterview(**row._mapping) for row in found)  # noqa: SLF001
 
 
+_PROJECT: Final = select(Form.project_id).where(Form.form_id == Interview.form_id).correlate(Interview)
 _INTERVIEW_COLUMNS: Final = (
     Interview.interview_id,
     Interview.form_id,
@@ -233,6 +250,7 @@ _INTERVIEW_COLUMNS: Final = (
     Interview.holds,
     Interview.sealed,
     Interview.review,
+    _PROJECT.scalar_subquery().label("project"),
 )
 
 
@@ -272,13 +290,8 @@ def form_ids(session: Session, hashes: Iterable[bytes]) -> Mapping[bytes, str]:
     return {digest: form_id for digest, form_id in session.execute(query)}
 
 
-def has_draw(session: Session) -> bool:
-    """Say whether a draw has been imported: without one no key can be outside it."""
-    return session.execute(select(DrawnHousehold.household_key).limit(1)).first() is not None
-
-
-def drawn_places(session: Session, tags: Iterable[bytes]) -> Mapping[bytes, DrawnPlace]:
-    """Return the drawn households with these tags, by tag."""
+def drawn_places(session: Session, tags: Iterable[bytes]) -> Draw:
+    """Return the draw, as far as it is of households with these tags."""
     rows: list[Any] = []
     for chunk in _chunks(sorted(set(tags))):
         query = select(DrawnHousehold.tag, DrawnHousehold.household_key, DrawnHousehold.psu)
@@ -288,10 +301,12 @@ def drawn_places(session: Session, tags: Iterable[bytes]) -> Mapping[bytes, Draw
         pairs = select(DrawnHousehold.psu, DrawnHousehold.enumerator).where(DrawnHousehold.psu.in_(chunk)).distinct()
         for psu, enumerator in session.execute(pairs):
             teams.setdefault(psu, set()).add(enumerator)
-    return {
+    project = session.scalars(select(DrawnHousehold.project_id).limit(1)).first()
+    places = {
         row.tag: DrawnPlace(household_key=row.household_key, psu=row.psu, enumerators=frozenset(teams[row.psu]))
         for row in rows
     }
+    return Draw(project, places)
 
 
 def add_decision(session: Session, **members: Any) -> None:

@@ -9,7 +9,9 @@ from sqlalchemy import and_, bindparam, case, exists, func, or_, select, true, u
 from sqlalchemy.orm import Session, aliased
 
 from server.db.queries.forms import DRAFT, RETIRED
-from server.db.tables import Certificate, Device, Envelope, FormVersion
+from server.db.queries.scoped import visible_envelopes
+from server.db.scope import EVERYTHING, Scope
+from server.db.tables import AppUser, Certificate, Device, Envelope, Form, FormVersion
 from server.db.tables.envelopes import (
     IS_DECISION,
     IS_UNOPENED,
@@ -29,6 +31,7 @@ T = TypeVar("T")
 CHUNK: Final = 500
 AFTER_REVOCATION: Final = "after-revocation"
 FORM_RETIRED: Final = "form-retired"
+OTHER_PROJECT: Final = "other-project"
 UNKNOWN_FORM_VERSION: Final = "unknown-form-version"
 """At the OpenRosa door, where a submission names its form by words: it is looked up again whenever one is published."""
 RELEASED: Final = "released"
@@ -60,6 +63,7 @@ class StoredEnvelope:
     epoch_hash: bytes | None
     certificate_hash: bytes | None
     form_version_hash: bytes | None
+    app_user_id: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,7 @@ _COLUMNS: Final = (
     Envelope.epoch_hash,
     Envelope.certificate_hash,
     Envelope.form_version_hash,
+    Envelope.app_user_id,
 )
 
 
@@ -195,6 +200,25 @@ def is_published(session: Session, form_id: str, version: str) -> bool:
         FormVersion.form_id == form_id, FormVersion.version == version, FormVersion.state != DRAFT
     )
     return bool(session.scalar(select(is_known)))
+
+
+def form_projects(session: Session) -> Mapping[bytes, int]:
+    """Return the project of each form version."""
+    query = select(FormVersion.hash, Form.project_id).join(Form, Form.form_id == FormVersion.form_id)
+    return {digest: project for digest, project in session.execute(query)}
+
+
+def app_user_projects(session: Session, app_user_ids: Iterable[int]) -> Mapping[int, int]:
+    """Return the project of each of these app users."""
+    query = select(AppUser.app_user_id, AppUser.project_id).where(AppUser.app_user_id.in_(sorted(set(app_user_ids))))
+    return {number: project for number, project in session.execute(query)}
+
+
+def device_projects(session: Session, hashes: Iterable[bytes]) -> Mapping[bytes, int]:
+    """Return the project of the devices to which these certificates were given, by hash."""
+    query = select(Certificate.hash, Device.project_id).join(Device, Device.device_id == Certificate.device_id)
+    rows = session.execute(query.where(Certificate.hash.in_(sorted(set(hashes)))))
+    return {digest: project for digest, project in rows}
 
 
 def set_states(session: Session, states: Sequence[tuple[int, str, str | None]]) -> None:
@@ -308,9 +332,10 @@ def wipe(session: Session, envelope_ids: Iterable[bytes]) -> tuple[bytes, ...]:
     return tuple(found)
 
 
-def wipe_quarantined(session: Session, reason: str) -> tuple[bytes, ...]:
-    """Empty the envelopes that are in quarantine for a reason; return their ids, which stay."""
-    statement = update(Envelope).where(IS_UNOPENED, Envelope.state == QUARANTINED, Envelope.reason == reason)
+def wipe_quarantined(session: Session, reason: str, scope: Scope = EVERYTHING) -> tuple[bytes, ...]:
+    """Empty the envelopes that are in quarantine for a reason, of those that an account sees; return their ids."""
+    is_held = and_(IS_UNOPENED, Envelope.state == QUARANTINED, Envelope.reason == reason)
+    statement = update(Envelope).where(is_held, visible_envelopes(scope))
     return tuple(session.scalars(statement.values(reason=WIPED, body=b"").returning(Envelope.envelope_id)))
 
 

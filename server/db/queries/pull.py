@@ -48,19 +48,21 @@ class PulledVerdict:
     reason: str | None
 
 
-def assigned_psus(session: Session, *, enumerator: str, after: Place) -> list[tuple[Place, str]]:
-    """Return the primary sampling units of an enumerator whose households changed after a place."""
+def assigned_psus(session: Session, *, project_id: int, enumerator: str, after: Place) -> list[tuple[Place, str]]:
+    """Return the primary sampling units of an enumerator of a project whose households changed after a place."""
     position = func.max(DrawnHousehold.feed_position)
-    query = select(DrawnHousehold.psu, position).where(DrawnHousehold.enumerator == enumerator)
+    query = select(DrawnHousehold.psu, position).where(
+        DrawnHousehold.project_id == project_id, DrawnHousehold.enumerator == enumerator
+    )
     rows = session.execute(query.group_by(DrawnHousehold.psu).having(position >= after.position))
     found = [(Place(at, ASSIGNMENTS, psu.encode("utf-8")), psu) for psu, at in rows]
     return [(place, psu) for place, psu in found if place > after]
 
 
-def assigned_households(session: Session, *, enumerator: str, psu: str) -> list[SealedIdentity]:
-    """Return the households of an enumerator in one unit, by key."""
+def assigned_households(session: Session, *, project_id: int, enumerator: str, psu: str) -> list[SealedIdentity]:
+    """Return the households of an enumerator of a project in one unit, by key."""
     query = select(DrawnHousehold.household_key, DrawnHousehold.sealed).where(
-        DrawnHousehold.enumerator == enumerator, DrawnHousehold.psu == psu
+        DrawnHousehold.project_id == project_id, DrawnHousehold.enumerator == enumerator, DrawnHousehold.psu == psu
     )
     return [
         SealedIdentity(key, sealed) for key, sealed in session.execute(query.order_by(DrawnHousehold.household_key))

@@ -6,6 +6,7 @@ from decimal import Decimal
 from sqlalchemy import BigInteger, Index, LargeBinary, Numeric, String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from server.db.tables.accounts import FIRST_PROJECT
 from server.db.tables.base import Base, Instant
 
 
@@ -56,7 +57,10 @@ class ListingClass(Base):
 
 
 class DrawnHousehold(Base):
-    """A household to visit; `sealed` holds who and where it is, `tag` is the HMAC of its key."""
+    """A household to visit; `sealed` holds who and where it is, `tag` is the HMAC of its key.
+
+    There is one draw, and all of it is of one project: enumerators' codes and household keys mean something there only.
+    """
 
     __tablename__ = "drawn_household"
 
@@ -67,6 +71,7 @@ class DrawnHousehold(Base):
     tag: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     feed_position: Mapped[int] = mapped_column(BigInteger)
+    project_id: Mapped[int] = mapped_column(default=FIRST_PROJECT, server_default=str(FIRST_PROJECT))
 
     __table_args__ = (Index(None, "enumerator", "feed_position"),)
 

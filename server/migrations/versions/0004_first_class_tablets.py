@@ -33,7 +33,7 @@ def _add_projects() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_project_name")),
     )
     op.bulk_insert(project, [{"name": "Survey", "created_at": datetime.now(UTC), "archived_at": None}])
-    for table in ("form", "device", "enrolment_token"):
+    for table in ("form", "device", "enrolment_token", "drawn_household"):
         # No foreign key: SQLite cannot add one with a default, nor remake a table that others refer to.
         op.add_column(table, sa.Column("project_id", sa.Integer(), server_default=str(FIRST_PROJECT), nullable=False))
 

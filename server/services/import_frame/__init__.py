@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from server.db.queries import audit, feed, fieldwork, schedule
 from server.db.queries.fieldwork import SealedHousehold, StoredDocument
 from server.db.queries.frame_rows import HouseholdRow
+from server.db.tables.accounts import FIRST_PROJECT
 from server.errors import FrameInUse, FrameInvalid
 from server.services.import_frame import agreement
 from server.services.import_frame.columns import KINDS, Kind
@@ -67,6 +68,7 @@ def import_frame(
     user: str,
     now: datetime,
     replace: bool = False,
+    project_id: int | None = None,
 ) -> tuple[ImportedDocument, ...]:
     """Check and store a set of frame files.
 
@@ -76,6 +78,7 @@ def import_frame(
         user: who imports.
         now: UTC.
         replace: change the design although interviews have arrived.
+        project_id: of the draw; None for that of the draw before, or the first.
 
     Raises:
         FrameInvalid: with every error of every file; nothing was stored.
@@ -84,7 +87,13 @@ def import_frame(
     _check_sizes(documents)
     stored = fieldwork.documents(session)
     in_force = {document.kind: document.hash for document in reversed(stored)}
-    changed = [document for document in documents if in_force.get(document.kind) != _hash(document)]
+    drawn_for = fieldwork.drawn_for(session)
+    project = project_id or drawn_for or FIRST_PROJECT
+    changed = [
+        document
+        for document in documents
+        if in_force.get(document.kind) != _hash(document) or (document.kind == "draw" and drawn_for != project)
+    ]
     changed.sort(key=lambda document: KINDS.index(document.kind))
     if not replace:
         _refuse_a_change_in_use(session, [document for document in changed if document.kind in in_force])
@@ -92,7 +101,7 @@ def import_frame(
     _check_agreement(session, tables)
     if tables.errors.found:
         raise _invalid(tables)
-    counts = _store(session, tables, keystore)
+    counts = _store(session, tables, keystore, project)
     if "draw" in counts:  # what is outside the draw is held, also what came before it
         schedule.make_due(session, name=schedule.FOLD_AGAIN, now=now)
     for document in changed:
@@ -158,7 +167,7 @@ def _invalid(tables: Tables) -> FrameInvalid:
     )
 
 
-def _store(session: Session, tables: Tables, keystore: Sealer) -> dict[Kind, int]:
+def _store(session: Session, tables: Tables, keystore: Sealer, project: int) -> dict[Kind, int]:
     counts: dict[Kind, int] = {}
     if tables.frame is not None:
         fieldwork.replace_frame(session, (row for _, row in tables.frame.values()))
@@ -175,7 +184,8 @@ def _store(session: Session, tables: Tables, keystore: Sealer) -> dict[Kind, int
     if tables.draw is not None:
         households = [_sealed(row, keystore) for _, row in tables.draw.values()]
         # The head of the feed moves last in a transaction: see feed.next_position.
-        fieldwork.replace_draw(session, households, feed_position=feed.next_position(session))
+        position = feed.next_position(session)
+        fieldwork.replace_draw(session, households, feed_position=position, project_id=project)
         counts["draw"] = len(tables.draw)
     return counts
 

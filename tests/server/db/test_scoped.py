@@ -25,6 +25,7 @@ from tests.office import NOW
 TEAMS = ("red", "blue")
 CODES = ("0001", "")
 PROJECTS = (1, 2)
+DRAWN_FOR = 1
 UNKNOWN = b"\x00" * 32
 
 
@@ -71,7 +72,7 @@ def sees_household(scope: Scope, code: str) -> bool:
         return False
     if scope.projects is None and scope.team is None:
         return True
-    return any(sees_bringer(scope, one) for one in BRINGERS if one.code == code)
+    return any(sees_bringer(scope, one) for one in BRINGERS if one.code == code and one.project == DRAWN_FOR)
 
 
 def test_every_condition_is_a_plain_reading_of_the_rules(database: Database) -> None:

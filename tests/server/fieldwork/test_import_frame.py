@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from server.context import Context
-from server.db.queries import audit, feed, fieldwork, pull
+from server.db.queries import audit, feed, fieldwork, projects, pull
 from server.db.queries.envelopes import NewEnvelope, store
 from server.db.tables import DrawnHousehold, ExchangeRate
 from server.errors import FrameInUse, FrameInvalid
@@ -105,9 +105,11 @@ def test_tablets_pull_the_households_of_their_enumerator_from_the_new_position(c
     imported(context)
     with context.database.read() as session:
         position = feed.head(session).position
-        units = pull.assigned_psus(session, enumerator="0001", after=pull.Place(position - 1, pull.END, b""))
+        units = pull.assigned_psus(
+            session, project_id=1, enumerator="0001", after=pull.Place(position - 1, pull.END, b"")
+        )
         assert [psu for _, psu in units] == ["011001", "011002", "012001"]
-        found = pull.assigned_households(session, enumerator="0001", psu="012001")
+        found = pull.assigned_households(session, project_id=1, enumerator="0001", psu="012001")
         assert [one.household_key for one in found] == [KEYS[4], KEYS[5]]
 
 
@@ -207,3 +209,23 @@ def test_no_bytes_make_the_reading_fail(content: bytes) -> None:
     errors = Errors()
     lines = list(read_lines("totals", content, errors))
     assert lines == [] or errors.found == [] or all(error.file == "totals" for error in errors.found)
+
+
+def test_a_draw_stays_its_projects_until_it_is_imported_for_another(context: Context) -> None:
+    with context.database.transaction() as session:
+        other = projects.add(session, name="Abroad", now=NOW)
+    are_new: list[bool] = []
+    owners: list[int | None] = []
+    for project_id in (None, other, None):
+        with context.database.transaction() as session:
+            found = import_frame(
+                session,
+                documents=documents(),
+                keystore=context.keystore,
+                user="office",
+                now=NOW,
+                project_id=project_id,
+            )
+            are_new.append(next(one.is_new for one in found if one.kind == "draw"))
+            owners.append(fieldwork.drawn_for(session))
+    assert (owners, are_new) == ([1, other, other], [True, True, False])

@@ -349,7 +349,7 @@ def open_all(context: Context) -> OpenedBatch:
     return worker(context).run_until_idle()
 
 
-def draw(context: Context, households: Iterable[tuple[str, str, str]]) -> None:
+def draw(context: Context, households: Iterable[tuple[str, str, str]], *, project_id: int = 1) -> None:
     """Put (household key, unit, enumerator) into the draw."""
     with context.database.transaction() as session:
         fieldwork.replace_draw(
@@ -366,4 +366,5 @@ def draw(context: Context, households: Iterable[tuple[str, str, str]]) -> None:
                 for key, psu, enumerator in households
             ],
             feed_position=feed.next_position(session),
+            project_id=project_id,
         )  # fmt: skip
