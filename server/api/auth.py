@@ -32,8 +32,16 @@ HIGHEST: Final = 2**31 - 1
 
 
 def register(app: Flask) -> None:
-    """Check every request of an app."""
+    """Check every request of an app, and keep what somebody sees who is logged in out of every cache."""
     app.before_request(check)
+    app.after_request(keep_out_of_caches)
+
+
+def keep_out_of_caches(response: Response) -> Response:
+    """Say that what only some may see is not to be stored on the way, whichever way they came in."""
+    if g.get("caller") is not None:
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
 
 
 def check() -> Response | None:

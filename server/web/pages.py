@@ -138,8 +138,9 @@ def protect(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     if request.endpoint != "web.static":
-        response.headers.setdefault("Cache-Control", "no-store" if "user_id" in session else "no-cache")
-        response.vary.update(("Accept-Language", "Cookie"))
+        is_personal = g.get("caller") is not None or "user_id" in session
+        response.headers.setdefault("Cache-Control", "no-store" if is_personal else "no-cache")
+        response.vary.update(("Accept-Language", "Authorization", "Cookie"))
     return response
 
 

@@ -89,8 +89,11 @@ def known(visitor: Visitor, digest: str) -> Offered:
     """Return a version that the app user may have.
 
     Raises:
-        NotFound: when there is none of this hash in its project and among the forms that it is given.
+        NotFound: when there is none of this hash in its project and among the forms that it is given, or when the
+            project is over.
     """
+    if visitor.stored.is_archived:
+        raise NotFound("the project is archived: finished forms can still be sent, new ones are not given out")
     try:
         offered = _catalogue(visitor).known.get(bytes.fromhex(digest))
     except ValueError:

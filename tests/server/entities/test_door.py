@@ -14,9 +14,10 @@ from server.context import Context
 from server.context.shelf import Shelf
 from server.db.scope import Scope
 from server.errors import NotFound
-from server.services import app_users, change_entities, list_entities, set_up_entity_list
+from server.services import app_users, change_entities, list_entities, projects, set_up_entity_list
 from server.services.set_up_entity_list import ListSettings
-from tests.office import NOW, bearer
+from tests.office import MULTIPART, NOW, bearer, multipart
+from tests.server.doors.submissions import xml_part
 from tests.server.entities.kit import FOLLOW, REGISTER, entity_id, list_id, publish, shown
 from tests.server.entities.test_folding import office
 from tests.server.opening.kit import open_all
@@ -213,6 +214,21 @@ def test_a_list_that_no_form_uses_is_not_to_be_had(door: Door, sqlite_context: C
     for path in ("secrets.csv", "secrets/integrity?id=a"):
         assert client.get(f"{address}/forms/{hashes['follow'].hex()}/entities/{path}").status_code == 404
     assert client.get(f"{address}/forms/{'0' * 64}/entities/households.csv").status_code == 404
+
+
+def test_an_archived_project_gives_nothing_out_by_address_and_takes_what_is_sent(
+    door: Door, sqlite_context: Context
+) -> None:
+    client, address, hashes = door
+    ((_, one),) = media(door)
+    form = f"{address}/forms/{hashes['follow'].hex()}"
+    known = {"If-None-Match": client.get(f"{form}.xml").headers["ETag"]}
+    assert client.get(f"{form}.xml", headers=known).status_code == 304
+    with sqlite_context.database.transaction() as session:
+        projects.archive_project(session, project_id=1, user="manager", now=NOW)
+    for url in (f"{form}.xml", f"{form}/manifest", f"{form}/media/a.png", one["downloadUrl"], one["integrityUrl"]):
+        assert client.get(url, headers=known).status_code == 404, url
+    assert client.post(f"{address}/submission", data=multipart([xml_part()]), content_type=MULTIPART).status_code == 201
 
 
 def test_a_program_of_the_manager_works_with_lists(door: Door, sqlite_context: Context) -> None:
