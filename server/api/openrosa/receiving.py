@@ -21,6 +21,7 @@ from server.blobs import Blobs
 from server.clock import utc_now
 from server.context import Context, current
 from server.errors import LengthRequired, Malformed, Problem, SubmissionUnreadable, TooLarge
+from server.file_names import without_controls
 from server.services.receive_openrosa import Arrival, ArrivedFile, OpenRosaIntake
 from sync_protocol.constants import MEDIUM_CHARACTERS
 from sync_protocol.media import MediumSealer
@@ -121,7 +122,7 @@ class _Post:
         blob.close()
         medium = Medium(
             name=_file_name(part),
-            type=part.media_type[:MEDIUM_CHARACTERS].replace("\x00", "") or UNKNOWN_TYPE,
+            type=without_controls(part.media_type[:MEDIUM_CHARACTERS]) or UNKNOWN_TYPE,
             length_bytes=sealer.length_bytes,
             sha256=sealer.digest.hex(),
             key=key.hex(),
@@ -187,7 +188,7 @@ def _whole(part: Part) -> bytes:
 
 def _file_name(part: Part) -> str:
     """Return the base name, of a length that file systems have; the ending says what a file is, so it stays."""
-    name = SEPARATOR.split((part.filename or part.name).replace("\x00", ""))[-1] or "unnamed"
+    name = SEPARATOR.split(without_controls(part.filename or part.name))[-1] or "unnamed"
     if len(name) > MEDIUM_CHARACTERS:
         stem, dot, ending = name.rpartition(".")
         name = stem[: max(0, MEDIUM_CHARACTERS - len(dot + ending))] + dot + ending
