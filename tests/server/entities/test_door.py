@@ -12,6 +12,7 @@ from lxml import etree
 from server.app import create_app
 from server.context import Context
 from server.context.shelf import Shelf
+from server.db.queries import audit
 from server.db.scope import Scope
 from server.errors import NotFound
 from server.services import app_users, change_entities, list_entities, projects, set_up_entity_list
@@ -279,12 +280,26 @@ def test_who_may_not_write_only_reads(door: Door, sqlite_context: Context) -> No
     for role, reads in (("supervisor", 200), ("statistician", 200), ("enumerator", 403)):
         who = bearer(sqlite_context, role)
         assert client.get(f"/api/v1/entity-lists/{number}/entities", headers=who).status_code == reads
+        assert client.get(f"/api/v1/entity-lists/{number}/export.csv", headers=who).status_code == 403
         assert client.post("/api/v1/entity-lists", json={"name": "x"}, headers=who).status_code == 403
         one = f"/api/v1/entity-lists/{number}/entities/{entity_id(1)}"
         assert client.patch(one, json={"label": "x"}, headers=who).status_code == 403
         assert client.delete(one, headers=who).status_code == 403
     assert client.get("/api/v1/entity-lists").status_code == 401
     assert len(shown(sqlite_context)) == 4
+
+
+def test_every_look_at_entities_is_written_down_before_it_is_granted(door: Door, sqlite_context: Context) -> None:
+    client, manager = door[0], bearer(sqlite_context, "manager")
+    base, one = f"/api/v1/entity-lists/{list_id(sqlite_context)}", str(entity_id(1))
+    for path in ("entities", f"entities/{one}", "export.csv"):
+        assert client.get(f"{base}/{path}", headers=manager).status_code == 200
+    assert client.get("/api/v1/entity-lists/99/entities", headers=manager).status_code == 404
+    with sqlite_context.database.read() as session:
+        looks = [look for look in audit.latest(session) if look.action == list_entities.READ_ENTITIES]
+    assert [(look.actor, look.subject, look.detail) for look in reversed(looks)] == [
+        ("manager", "1/households", ""), ("manager", "1/households", one), ("manager", "1/households", "export"),
+    ]  # fmt: skip
 
 
 def test_who_is_bound_to_a_team_sees_of_an_assigned_list_what_is_assigned_to_it(
