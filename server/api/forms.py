@@ -13,7 +13,7 @@ from server.clock import utc_now
 from server.context import caller, current, roles
 from server.db.queries.forms import DRAFT, StoredVersion
 from server.errors import BadRequest, NotFound
-from server.file_names import without_controls
+from server.file_names import disposition
 from server.services import compare_versions, deliver_forms, publish_form
 from server.services.publish_form import Prepared
 
@@ -238,7 +238,7 @@ def _json(document: dict[str, Any], status: int = 200) -> Response:
 
 def _file(content: bytes, name: str, media_type: str) -> Response:
     response = Response(content, mimetype=media_type)
-    response.headers.set("Content-Disposition", "attachment", filename=without_controls(name))
+    response.headers["Content-Disposition"] = disposition("attachment", name)
     response.headers["Content-Security-Policy"] = SANDBOX
     response.headers["X-Content-Type-Options"] = "nosniff"
     return if_changed(response)

@@ -17,7 +17,7 @@ from server.clock import utc_now
 from server.context import caller, current, roles, rows
 from server.db.queries.intake import Wish
 from server.errors import BadRequest, KeyStoreLocked, NotFound
-from server.file_names import without_controls
+from server.file_names import disposition
 from server.folding.media import StoredMedium
 from server.folding.submission_members import (
     arrival_members,
@@ -143,7 +143,7 @@ def _streamed(medium: StoredMedium) -> Response:
 
 def _saved(response: Response, name: str, *, is_shown: bool = False) -> Response:
     """Let a browser save it, or show it where nothing in it can run; keep it out of every cache."""
-    response.headers.set("Content-Disposition", "inline" if is_shown else "attachment", filename=without_controls(name))
+    response.headers["Content-Disposition"] = disposition("inline" if is_shown else "attachment", name)
     response.headers["Content-Security-Policy"] = SANDBOX
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cache-Control"] = "no-store"
