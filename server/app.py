@@ -1,7 +1,6 @@
 """The app factory: puts doors, console and context together; no IO beyond opening the key store."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 from flask import Flask, Request
@@ -34,6 +33,7 @@ from server.api.openrosa.unchanged import Unchanged
 from server.config import Config
 from server.context import Context
 from server.context.instance import EXTENSION
+from server.context.login import LONGEST_SESSION
 from server.web import (
     account_pages,
     app_user_pages,
@@ -69,7 +69,6 @@ DOORS = (
     submissions,
     submission_decisions,
 )
-SESSION_HOURS = 12
 
 
 class ConsoleSessions(SecureCookieSessionInterface):
@@ -115,7 +114,7 @@ def create_app(config: Config, context: Context | None = None) -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Strict",
         SESSION_COOKIE_SECURE=(config.base_url or "").startswith("https://"),
-        PERMANENT_SESSION_LIFETIME=timedelta(hours=SESSION_HOURS),
+        PERMANENT_SESSION_LIFETIME=LONGEST_SESSION,
     )
     app.wsgi_app = Unchanged(app.wsgi_app, opened)  # type: ignore[method-assign]
     if config.proxies:

@@ -79,8 +79,10 @@ def begin_session(client: FlaskClient, context: Context, name: str) -> None:
     with context.database.read() as database_session:
         user = accounts.user_by_name(database_session, name)
     assert user is not None
+    begun_at = int(datetime.now(UTC).timestamp())
     with client.session_transaction() as session:
-        session["user_id"], session["proof"] = user.user_id, session_proof(context, user)
+        session["user_id"], session["begun_at"] = user.user_id, begun_at
+        session["proof"] = session_proof(context, user, begun_at=begun_at)
 
 
 def revoke(context: Context, device_id: str, *, at: datetime = NOW + timedelta(hours=1)) -> None:

@@ -18,11 +18,13 @@ from server.clock import utc_now
 from server.context import Caller, access_of, current
 from server.context.login import caller_of, is_proof, log_in
 from server.db.queries import accounts, forms
+from server.db.queries.accounts import StoredUser
 from server.db.scope import Scope
 from server.errors import BadRequest, Forbidden, Internal, LoginInvalid, NotAuthenticated, NotFound
 
 SESSION_USER: Final = "user_id"
 SESSION_PROOF: Final = "proof"
+SESSION_BEGUN: Final = "begun_at"
 LOGIN_PATH: Final = "/login"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 BEARER: Final = "bearer"
@@ -32,8 +34,16 @@ HIGHEST: Final = 2**31 - 1
 
 
 def register(app: Flask) -> None:
-    """Check every request of an app."""
+    """Check every request of an app, and keep what somebody sees who is logged in out of every cache."""
     app.before_request(check)
+    app.after_request(keep_out_of_caches)
+
+
+def keep_out_of_caches(response: Response) -> Response:
+    """Say that what only some may see is not to be stored on the way, whichever way they came in."""
+    if g.get("caller") is not None:
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
 
 
 def check() -> Response | None:
@@ -98,7 +108,9 @@ def _by_session(user_id: int) -> Caller | None:
     context = current()
     with context.database.read() as database_session:
         user = accounts.user_by_id(database_session, user_id)
-    return caller_of(user) if user is not None and is_proof(context, user, session.get(SESSION_PROOF)) else None
+    if user is None or not is_proof(context, user, session.get(SESSION_PROOF), begun_at=session.get(SESSION_BEGUN)):
+        return None
+    return caller_of(user)
 
 
 def _by_password() -> Caller:
@@ -112,23 +124,34 @@ def _by_password() -> Caller:
         raise NotAuthenticated("a password is taken over https only; behind a proxy, set PASSERELLE_PROXIES")
     sent = request.authorization
     name, password = ("", "") if sent is None else (sent.username or "", sent.password or "")
-    context = current()
-    with context.database.read() as database_session:
-        user = accounts.user_by_name(database_session, name.strip()) if name.isprintable() else None
-    if (
-        user is None
-        or user.password_hash is None
-        or not context.verified.is_known(user.user_id, password, user.password_hash)
-    ):
-        try:
-            user = log_in(context, name=name, password=password, address=request.remote_addr or "")
-        except LoginInvalid:
-            raise NotAuthenticated("name or password is wrong") from None
-        context.verified.keep(user.user_id, password, user.password_hash or "")
+    user = _verified(name, password)
+    if user is None:
+        with current().verified.turn(name):
+            user = _verified(name, password) or _log_in(name, password)
     caller = caller_of(user)
     if caller is None:
         raise NotAuthenticated("name or password is wrong")
     return caller
+
+
+def _verified(name: str, password: str) -> StoredUser | None:
+    """Return whose password this is, if it was found right lately."""
+    context = current()
+    with context.database.read() as database_session:
+        user = accounts.user_by_name(database_session, name.strip()) if name.isprintable() else None
+    if user is None or user.password_hash is None:
+        return None
+    return user if context.verified.is_known(user.user_id, password, user.password_hash) else None
+
+
+def _log_in(name: str, password: str) -> StoredUser:
+    context = current()
+    try:
+        user = log_in(context, name=name, password=password, address=request.remote_addr or "")
+    except LoginInvalid:
+        raise NotAuthenticated("name or password is wrong") from None
+    context.verified.keep(user.user_id, password, user.password_hash or "")
+    return user
 
 
 def _refuse_other_sites() -> None:

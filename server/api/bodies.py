@@ -13,6 +13,8 @@ from server.errors import BadRequest, Malformed, TooLarge, UnsupportedMedia
 
 DEFAULT_BYTES: Final = 1 << 20
 OBJECT_BYTES: Final = 64 << 10
+SANDBOX: Final = "sandbox; default-src 'none'"
+"""Policy of a file that came from anywhere: a picture may be a document, and nothing in it may run."""
 
 
 class MemoryRequest(Request):

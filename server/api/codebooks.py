@@ -9,6 +9,7 @@ from server.api.bodies import if_changed
 from server.api.forms import READERS
 from server.context import caller, current, roles
 from server.errors import NotFound
+from server.file_names import disposition
 from server.services import document_form
 from server.services.document_form import FormDocument
 
@@ -68,7 +69,7 @@ def _wanted_language() -> str:
 def _response(document: FormDocument) -> Response:
     response = Response(document.content, mimetype=document.media_type)
     how = "inline" if document.media_type == "text/html" else "attachment"
-    response.headers.set("Content-Disposition", how, filename=document.name)
+    response.headers["Content-Disposition"] = disposition(how, document.name)
     # Labels are text of whoever wrote the form: the page may style itself and do nothing else.
     response.headers["Content-Security-Policy"] = _STRICT
     return if_changed(response)

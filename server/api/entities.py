@@ -13,6 +13,7 @@ from server.api.bodies import if_changed, read_body
 from server.api.entity_schemas import loaded
 from server.clock import utc_now
 from server.context import caller, current, roles
+from server.db.queries.entity_lists import StoredList
 from server.errors import BadRequest
 from server.export.entity_file import AskedEntity
 from server.services import change_entities, list_entities, set_up_entity_list
@@ -76,6 +77,7 @@ def list_of_entities(list_id: int) -> Response:
     """List entities by id: `?state= &conflict=true &offset= &limit=`."""
     offset, limit = _number("offset", 0), min(_number("limit", PAGE), PAGE)
     context, wants = current(), request.args.get("conflict") in ("1", "true")
+    _note_look(list_id)
     with context.database.read() as session:
         found = list_entities.list_entities(
             session, list_id, keystore=context.keystore, scope=caller().scope,
@@ -102,6 +104,7 @@ def create_entities(list_id: int) -> Response:
 def show_entity(list_id: int, entity_id: uuid.UUID) -> Response:
     """Return an entity, with who says what where values differ."""
     context = current()
+    _note_look(list_id, str(entity_id))
     with context.database.read() as session:
         found = list_entities.show_entity(
             session, list_id, entity_id.bytes, keystore=context.keystore, scope=caller().scope
@@ -155,16 +158,23 @@ def import_file(list_id: int) -> Response:
 
 
 @blueprint.get("/<int:list_id>/export.csv")
-@roles("manager", "statistician")
+@roles("manager")
 def export_file(list_id: int) -> Response:
     """Return a list as a CSV file, as tablets get it."""
     context = current()
+    found = _note_look(list_id, "export")
     with context.database.read() as session:
-        found = list_entities.find(session, list_id, caller().scope)
         content = list_entities.export_list(session, list_id, keystore=context.keystore, scope=caller().scope)
     response = Response(content, mimetype="text/csv")
-    response.headers["Content-Disposition"] = f'attachment; filename="entities-{found.of.list_id}.csv"'
+    response.headers["Content-Disposition"] = f'attachment; filename="entities-{found.list_id}.csv"'
     return if_changed(response)
+
+
+def _note_look(list_id: int, detail: str = "") -> StoredList:
+    """Write down who looks at a list that the caller sees, before anything is shown."""
+    who = caller()
+    with current().database.transaction() as session:
+        return list_entities.note_look(session, list_id, user=who.name, now=utc_now(), scope=who.scope, detail=detail)
 
 
 def _office(note: str = "") -> Office:

@@ -7,12 +7,13 @@ from flask import Blueprint, Response, request
 
 from forms.evolution.declared import EMPTY_MAP
 from forms.package import PACKAGE_BYTES, Medium
-from server.api.bodies import if_changed, json_object, limit, read_body, text_member
+from server.api.bodies import SANDBOX, if_changed, json_object, limit, read_body, text_member
 from server.api.form_members import event_members, form_members, manifest_members, version_members
 from server.clock import utc_now
 from server.context import caller, current, roles
 from server.db.queries.forms import DRAFT, StoredVersion
 from server.errors import BadRequest, NotFound
+from server.file_names import disposition
 from server.services import compare_versions, deliver_forms, publish_form
 from server.services.publish_form import Prepared
 
@@ -237,5 +238,7 @@ def _json(document: dict[str, Any], status: int = 200) -> Response:
 
 def _file(content: bytes, name: str, media_type: str) -> Response:
     response = Response(content, mimetype=media_type)
-    response.headers.set("Content-Disposition", "attachment", filename=name)
+    response.headers["Content-Disposition"] = disposition("attachment", name)
+    response.headers["Content-Security-Policy"] = SANDBOX
+    response.headers["X-Content-Type-Options"] = "nosniff"
     return if_changed(response)

@@ -12,10 +12,12 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
 
+from server.api.bodies import SANDBOX
 from server.clock import utc_now
 from server.context import caller, current, roles, rows
 from server.db.queries.intake import Wish
 from server.errors import BadRequest, KeyStoreLocked, NotFound
+from server.file_names import disposition
 from server.folding.media import StoredMedium
 from server.folding.submission_members import (
     arrival_members,
@@ -29,7 +31,6 @@ from sync_protocol.errors import EnvelopeError
 PAGE: Final = 100
 LONGEST_PAGE: Final = 1000
 READERS: Final = ("supervisor", "manager")
-SANDBOX: Final = "sandbox; default-src 'none'"
 SHOWN: Final = re.compile(r"(image/(jpeg|png|gif|webp)|audio/[\w.+-]+|video/[\w.+-]+)\Z")
 """What a browser may show; all else is saved, whatever the tablet says it is."""
 SAFE_TYPE: Final = re.compile(r"(image|audio|video|application|text)/[\w.+-]{1,100}\Z")
@@ -142,7 +143,7 @@ def _streamed(medium: StoredMedium) -> Response:
 
 def _saved(response: Response, name: str, *, is_shown: bool = False) -> Response:
     """Let a browser save it, or show it where nothing in it can run; keep it out of every cache."""
-    response.headers.set("Content-Disposition", "inline" if is_shown else "attachment", filename=name)
+    response.headers["Content-Disposition"] = disposition("inline" if is_shown else "attachment", name)
     response.headers["Content-Security-Policy"] = SANDBOX
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cache-Control"] = "no-store"

@@ -8,6 +8,7 @@ import click
 
 from server.cli.desk import Desk, actor, json_option, pass_desk, print_json, print_table
 from server.cli.devices import tablets_url
+from server.cli.private_files import write_privately
 from server.cli.projects import chosen_project, project_option
 
 if TYPE_CHECKING:
@@ -232,7 +233,7 @@ def _show(
     pictures = {options["png"]: collect_settings.png, options["svg"]: collect_settings.svg}
     files = {file: draw for file, draw in pictures.items() if file is not None}
     for file, draw in files.items():
-        file.write_bytes(draw(written))
+        write_privately(file, [draw(written)])
     if as_json:
         login = {"username": reach.username, "password": reach.password} if reach.username else {}
         payload = collect_settings.payload(written)

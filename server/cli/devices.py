@@ -1,5 +1,6 @@
 """``passerelle device``: what lets tablets in, and the reference device."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,7 @@ import click
 
 from server.cli.desk import Desk, actor, counting, json_option, pass_desk, print_json, print_table
 from server.cli.edge import Refusal
+from server.cli.private_files import write_privately
 from server.cli.projects import chosen_project, project_option
 
 if TYPE_CHECKING:
@@ -58,7 +60,9 @@ def enrol(
     """
     link = _enrolment_link(desk, server, project, enumerator=enumerator, team=team, role=role)
     if png is not None:
-        _qr(link).save(str(png), kind="png", scale=8, border=4)
+        picture = BytesIO()
+        _qr(link).save(picture, kind="png", scale=8, border=4)
+        write_privately(png, [picture.getvalue()])
     if as_json:
         print_json({"link": link, "enumerator": enumerator, "team": team, "role": role})
         return

@@ -7,6 +7,7 @@ import click
 
 from server.cli.desk import Command, Desk, actor, json_option, pass_desk, print_json, print_table, working
 from server.cli.edge import Refusal
+from server.cli.private_files import write_privately
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -147,11 +148,14 @@ Examples:
 @json_option
 @pass_desk
 def show(desk: Desk, name: str, id: str | None, state: str, conflicts: bool, project: int, as_json: bool) -> None:
-    """Show the entities of a list, or one of them with who says what where values differ."""
+    """Show the entities of a list, or one of them with who says what where values differ.
+
+    The look is written into the audit trail.
+    """
     from server.services import list_entities
 
-    with desk.context() as context, context.database.read() as session:
-        found = _list(session, project, name)
+    with desk.context() as context, context.database.transaction() as session:
+        found = _looked_at(session, project, name, detail=id or "")
         if id is None:
             shown = list_entities.list_entities(
                 session, found.list_id, keystore=context.keystore, state=state, in_conflict=conflicts
@@ -222,13 +226,13 @@ def delete(desk: Desk, name: str, id: str, restore: bool, note: str, project: in
 @project_option
 @pass_desk
 def export(desk: Desk, name: str, file: Path, project: int) -> None:
-    """Write a list to a CSV file, as tablets get it; `import` takes it back."""
+    """Write a list to a CSV file, as tablets get it; `import` takes it back. The audit trail says so."""
     from server.services import list_entities
 
-    with desk.context() as context, context.database.read() as session:
-        found = _list(session, project, name)
+    with desk.context() as context, context.database.transaction() as session:
+        found = _looked_at(session, project, name, detail="export")
         content = list_entities.export_list(session, found.list_id, keystore=context.keystore)
-    file.write_bytes(content)
+    write_privately(file, [content])
     click.echo(f"Wrote {file}.")
 
 
@@ -239,6 +243,15 @@ def _list(session: "Session", project: int, name: str) -> "StoredList":
     if found is None:
         raise Refusal(f"project {project} has no entity list {name}: `passerelle entity list` shows what there is.")
     return found
+
+
+def _looked_at(session: "Session", project: int, name: str, *, detail: str) -> "StoredList":
+    """Return a list whose entities are shown once this is on disk: who looks is written down."""
+    from server.clock import utc_now
+    from server.services import list_entities
+
+    found = _list(session, project, name)
+    return list_entities.note_look(session, found.list_id, user=actor(), now=utc_now(), detail=detail)
 
 
 def _office(context: "Context", note: str) -> "Office":

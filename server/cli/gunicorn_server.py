@@ -2,9 +2,12 @@
 
 import logging
 import re
+import socket
+import struct
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,11 +17,17 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.http import message
 from gunicorn.util import import_app
+from gunicorn.workers import gthread
 
 APP: Final = "wsgi:app"
 TOKEN: Final = re.compile(r"key/[^/?\s]+")
 QUOTED: Final = re.compile(r"(?<=Invalid request from ip=)(\S+ [^:'\"]*).*", re.DOTALL)
 SILENCE_SECONDS: Final = 120
+"""After which the arbiter takes a web process for dead."""
+UNHEARD_SECONDS: Final = 30
+"""How long a thread waits for the next byte of a request."""
+UNWANTED_SECONDS: Final = 0.5
+"""How long a thread waits for a first byte, and for a body that nobody took."""
 GRACE_SECONDS: Final = 20
 STOP_SECONDS: Final = 15.0
 REQUEST_LINE_BYTES: Final = 65_536
@@ -53,6 +62,19 @@ def hide_tokens(record: logging.LogRecord) -> bool:
         text += f" ({record.exc_info[0].__name__})"
     record.msg, record.args, record.exc_info = QUOTED.sub(r"\1", TOKEN.sub("key/…", text)), (), None
     return True
+
+
+class PatientWorker(gthread.ThreadWorker):  # type: ignore[misc] # gunicorn has no types
+    """A web process whose threads wait for bytes some seconds only: whoever stays silent holds none of them."""
+
+    def handle(self, conn: Any) -> Any:
+        """Answer one request of a connection."""
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", UNHEARD_SECONDS, 0))
+        goes_on = super().handle(conn)
+        if goes_on is False:
+            with suppress(OSError):
+                conn.sock.shutdown(socket.SHUT_RD)  # else the thread that accepts would wait for more of it
+        return goes_on
 
 
 class Helper:
@@ -115,9 +137,10 @@ class Office(BaseApplication):  # type: ignore[misc] # gunicorn has no types
     def load_config(self) -> None:
         """Set gunicorn's settings."""
         message.MAX_REQUEST_LINE = REQUEST_LINE_BYTES  # the setting alone goes no further than 8190
+        gthread.DEFAULT_WORKER_DATA_TIMEOUT = UNWANTED_SECONDS  # five seconds of a thread are too many for nothing
         settings: dict[str, Any] = {
             "bind": [self.options.bind],
-            "worker_class": "gthread",
+            "worker_class": PatientWorker,
             "workers": self.options.processes,
             "threads": self.options.threads,
             "timeout": SILENCE_SECONDS,

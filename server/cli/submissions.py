@@ -8,6 +8,7 @@ import click
 from server.cli.desk import Desk, actor, json_option, pass_desk, print_json, print_table
 from server.cli.edge import Refusal
 from server.cli.form_report import chosen_language, language_option
+from server.cli.private_files import write_privately
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -184,7 +185,6 @@ def _explain(codes: Any, language: str) -> None:
 
 def _write(out: Path | None, chunks: "Iterable[bytes]") -> None:
     """Write to a file that only its owner reads, or to what comes after a pipe; never onto a terminal."""
-    import os
     import sys
 
     if out is None:
@@ -193,6 +193,4 @@ def _write(out: Path | None, chunks: "Iterable[bytes]") -> None:
         for chunk in chunks:
             sys.stdout.buffer.write(chunk)
         return
-    with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        for chunk in chunks:
-            file.write(chunk)
+    write_privately(out, chunks)

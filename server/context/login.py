@@ -1,11 +1,12 @@
 """Logging in, at the console and by HTTP Basic alike: the limit first, then the password.
 
 A session's cookie names an account and proves by a keyed digest that it was begun under its present password and
-session epoch, so that it ends when either changes.
+session epoch, so that it ends when either changes, and when it began, so that it ends in any case.
 """
 
 import hashlib
 import hmac
+from datetime import timedelta
 from typing import Final
 
 from server.clock import utc_now
@@ -15,6 +16,8 @@ from server.db.queries.accounts import StoredUser
 from server.services import accounts, limit_logins
 
 PROOF_HEX: Final = 32
+LONGEST_SESSION: Final = timedelta(hours=12)
+"""From the login, however much is done meanwhile."""
 
 
 def log_in(context: Context, *, name: str, password: str, address: str) -> StoredUser:
@@ -41,15 +44,25 @@ def caller_of(user: StoredUser | None) -> Caller | None:
     return Caller(user_id=user.user_id, name=user.name, role=user.role, scope=accounts.scope_of(user))
 
 
-def session_proof(context: Context, user: StoredUser) -> str:
-    """Return what the cookie of a session that begins now must hold."""
-    text = f"session:{user.user_id}:{user.session_epoch}:{user.password_hash or ''}"
+def log_out(context: Context, person: Caller) -> None:
+    """End every session of a person: a copy of the cookie that was taken is worth nothing afterwards."""
+    with context.database.transaction() as session:
+        accounts.end_sessions(session, person.user_id)
+
+
+def session_proof(context: Context, user: StoredUser, *, begun_at: int) -> str:
+    """Return what the cookie of a session must hold that began at a time, in seconds since 1970."""
+    text = f"session:{user.user_id}:{user.session_epoch}:{begun_at}:{user.password_hash or ''}"
     return hmac.new(context.keystore.session_secret, text.encode(), hashlib.sha256).hexdigest()[:PROOF_HEX]
 
 
-def is_proof(context: Context, user: StoredUser, proof: object) -> bool:
-    """Say whether a session's cookie was begun under the present password and epoch."""
-    return isinstance(proof, str) and hmac.compare_digest(proof.encode(), session_proof(context, user).encode())
+def is_proof(context: Context, user: StoredUser, proof: object, *, begun_at: object) -> bool:
+    """Say whether a session's cookie was begun under the present password and epoch, and not too long ago."""
+    if not (isinstance(proof, str) and isinstance(begun_at, int)):
+        return False
+    if not begun_at <= utc_now().timestamp() < begun_at + LONGEST_SESSION.total_seconds():
+        return False
+    return hmac.compare_digest(proof.encode(), session_proof(context, user, begun_at=begun_at).encode())
 
 
 def own_password(context: Context, person: Caller, *, present: str, chosen: str, address: str) -> None:

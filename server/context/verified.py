@@ -16,6 +16,7 @@ from typing import Final
 
 KEPT_SECONDS: Final = 300.0
 KEPT: Final = 500
+TURNS: Final = 64
 
 
 class VerifiedPasswords:
@@ -25,7 +26,16 @@ class VerifiedPasswords:
         self._clock = clock
         self._key = secrets.token_bytes(32)
         self._guard = threading.Lock()
+        self._turns = tuple(threading.Lock() for _ in range(TURNS))
         self._verified: OrderedDict[bytes, tuple[str, float]] = OrderedDict()
+
+    def turn(self, name: str) -> threading.Lock:
+        """Return what those hold one after the other who look at a password of this name.
+
+        Of many right ones that come at once one is looked at, and the others are known by then: an attempt counts as
+        failed while it is looked at.
+        """
+        return self._turns[hash(name) % TURNS]
 
     def is_known(self, user_id: int, password: str, password_hash: str) -> bool:
         """Say whether this password was found right lately under the hash that is stored now."""

@@ -95,7 +95,10 @@ class TabletSecrets:
         return int(now - made)
 
     def attempt_key(self, username: str, address: str) -> bytes:
-        """Return the name under which failures of one user at one address are counted, (32,): shows neither."""
+        """Return the name under which failures of one user at one address are counted, (32,): shows neither.
+
+        Nobody's name is empty: under it count those of an address.
+        """
         return hmac.digest(self._attempt_key, f"{username}\x00{address}".encode("utf-8", "replace"), hashlib.sha256)
 
     def _tag(self, head: bytes) -> bytes:

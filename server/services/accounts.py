@@ -213,6 +213,11 @@ def renew_password_hash(session: Session, user: StoredUser, *, password: str) ->
     return accounts.user_by_id(session, user.user_id) or user
 
 
+def end_sessions(session: Session, user_id: int) -> None:
+    """End every session that a person has begun."""
+    accounts.change_user(session, user_id, {}, ends_sessions=True)
+
+
 def scope_of(user: StoredUser) -> Scope:
     """Return the rows that a person sees; an administrator, who could see to it anyway, sees all."""
     if user.role == ADMINISTRATOR:

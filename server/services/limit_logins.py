@@ -1,11 +1,13 @@
-"""Slow guessing of passwords down: some failures a minute for each name and each address, in all processes together.
+"""Slow guessing of passwords down: some failures a minute of a name at an address, in all processes together.
+
+What is wrong at one address shuts nobody out who comes from another; only a guesser with many addresses meets the
+limit of the name, and only a guesser of many names that of the address.
 
 Names and addresses are kept as keyed hashes only, for a minute.
 """
 
 import hashlib
 import hmac
-import ipaddress
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,13 +16,14 @@ from sqlalchemy.orm import Session
 
 from server.db.queries import failed_logins
 from server.errors import RateLimited
+from server.networks import network_of
 
 WINDOW: Final = timedelta(minutes=1)
-FAILURES_OF_A_NAME: Final = 5
+FAILURES: Final = 5
+"""Of one name at one address."""
+FAILURES_OF_A_NAME: Final = 50
 FAILURES_OF_AN_ADDRESS: Final = 30
-"""More than of a name: a whole office may stand behind one address."""
-IPV6_PREFIX: Final = 64
-"""What one subscriber is given, who may take any address of it."""
+"""More than of one name: a whole office may stand behind one address."""
 
 
 def begin(session: Session, *, name: str, address: str, key: bytes, now: datetime) -> Sequence[int]:
@@ -29,9 +32,11 @@ def begin(session: Session, *, name: str, address: str, key: bytes, now: datetim
     Raises:
         RateLimited: too many failed lately; the password is not to be looked at.
     """
+    known, network = name.strip().casefold(), network_of(address)
     limits = {
-        _hash(key, "name", name.strip().casefold()): FAILURES_OF_A_NAME,
-        _hash(key, "address", _network(address)): FAILURES_OF_AN_ADDRESS,
+        _hash(key, "name-and-address", f"{network} {known}"): FAILURES,
+        _hash(key, "name", known): FAILURES_OF_A_NAME,
+        _hash(key, "address", network): FAILURES_OF_AN_ADDRESS,
     }
     attempt = failed_logins.begin(session, limits, now=now, since=now - WINDOW)
     if attempt is None:
@@ -46,11 +51,3 @@ def succeed(session: Session, attempt: Sequence[int]) -> None:
 
 def _hash(key: bytes, kind: str, text: str) -> bytes:
     return hmac.digest(key, f"failed-login:{kind}:{text}".encode("utf-8", "surrogatepass"), hashlib.sha256)
-
-
-def _network(address: str) -> str:
-    try:
-        known = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    return address if known.version == 4 else str(ipaddress.ip_network((known, IPV6_PREFIX), strict=False))

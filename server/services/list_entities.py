@@ -6,11 +6,12 @@ Who is bound to a team sees of an assigned list what is assigned to it; of a lis
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import entities, entity_lists
+from server.db.queries import audit, entities, entity_lists
 from server.db.queries.entities import DELETED, LIVE, PENDING, WAITING, StoredEntity
 from server.db.queries.entity_lists import StoredList
 from server.db.scope import EVERYTHING, Scope
@@ -21,6 +22,7 @@ from server.folding.entity_files import live_rows
 from server.keystore import KeyStore
 from sync_protocol.entities import LABEL
 
+READ_ENTITIES: Final = "read-entities"
 STATES = (LIVE, DELETED, WAITING, PENDING)
 
 
@@ -137,6 +139,19 @@ def show_entity(
         for shown in _visible(session, of, [_shown(found, sources, keystore)], scope):
             return shown
     raise NotFound("the list has no such entity")
+
+
+def note_look(
+    session: Session, list_id: int, *, user: str, now: datetime, scope: Scope = EVERYTHING, detail: str = ""
+) -> StoredList:
+    """Record that somebody reads what is known of entities, before it is shown; return the list.
+
+    Raises:
+        NotFound: there is no such list.
+    """
+    of = find(session, list_id, scope).of
+    audit.write(session, at=now, actor=user, action=READ_ENTITIES, subject=f"{of.project_id}/{of.name}", detail=detail)
+    return of
 
 
 def export_list(session: Session, list_id: int, *, keystore: KeyStore, scope: Scope = EVERYTHING) -> bytes:

@@ -16,6 +16,7 @@ from server.clock import utc_now
 from server.context import caller, current, roles
 from server.db.queries.forms import StoredVersion, project_of
 from server.errors import BadRequest, FormChangeBreaks, NotFound, WorkbookInvalid
+from server.file_names import disposition
 from server.services import compare_versions, deliver_forms, publish_form
 from server.services.publish_form import Examined, Prepared
 from server.web.form_messages import form_word
@@ -147,7 +148,7 @@ def form_file(form_id: str, version: str, kind: str) -> Response:
         found = deliver_forms.find_version(session, form_id=form_id, version=version)
         content, name, media_type = _file(session, found, kind)
     response = Response(content, mimetype=media_type)
-    response.headers.set("Content-Disposition", "attachment", filename=name)
+    response.headers["Content-Disposition"] = disposition("attachment", name)
     return response
 
 

@@ -13,8 +13,10 @@ from flask import Blueprint, Response, current_app, g, redirect, render_template
 from markupsafe import Markup
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from server.clock import utc_now
 from server.context import current, public, roles
 from server.context.login import log_in as log_in_as
+from server.context.login import log_out as end_sessions
 from server.context.login import session_proof
 from server.db.queries.accounts import StoredUser
 from server.db.queries.projects import StoredProject
@@ -126,8 +128,10 @@ def log_in() -> WerkzeugResponse | tuple[str, int]:
 @blueprint.post("/logout")
 @public
 def log_out() -> WerkzeugResponse:
-    """End the session; an old page's button does nothing."""
+    """End this session and every other of the account; an old page's button does nothing."""
     if is_ours(request.form.get("form_token", "")):
+        if g.caller is not None:
+            end_sessions(current(), g.caller)
         session.clear()
     return redirect(url_for("web.results"), 303)
 
@@ -138,8 +142,9 @@ def protect(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     if request.endpoint != "web.static":
-        response.headers.setdefault("Cache-Control", "no-store" if "user_id" in session else "no-cache")
-        response.vary.update(("Accept-Language", "Cookie"))
+        is_personal = g.get("caller") is not None or "user_id" in session
+        response.headers.setdefault("Cache-Control", "no-store" if is_personal else "no-cache")
+        response.vary.update(("Accept-Language", "Authorization", "Cookie"))
     return response
 
 
@@ -158,9 +163,11 @@ def _try(name: str, password: str) -> StoredUser | tuple[str, int]:
 
 
 def begin_session(user: StoredUser) -> None:
-    """Let the browser in from now on, until the password, the role or the account changes."""
+    """Let the browser in from now on, for some hours, until the password, the role or the account changes."""
     session.clear()  # what was set before the login, by whomever, ends with it
-    session["user_id"], session["proof"] = user.user_id, session_proof(current(), user)
+    begun_at = int(utc_now().timestamp())
+    session["user_id"], session["begun_at"] = user.user_id, begun_at
+    session["proof"] = session_proof(current(), user, begun_at=begun_at)
     session.permanent = True
 
 

@@ -10,8 +10,8 @@ import re
 from contextlib import ExitStack, suppress
 from typing import Final
 
-from flask import Response, request
-from werkzeug.exceptions import ClientDisconnected, HTTPException
+from flask import Response, g, request
+from werkzeug.exceptions import ClientDisconnected
 
 from server.api.openrosa import texts
 from server.api.openrosa.answers import message
@@ -20,7 +20,8 @@ from server.api.openrosa.visitors import Visitor, visited
 from server.blobs import Blobs
 from server.clock import utc_now
 from server.context import Context, current
-from server.errors import LengthRequired, Malformed, SubmissionUnreadable, TooLarge
+from server.errors import LengthRequired, Malformed, Problem, SubmissionUnreadable, TooLarge
+from server.file_names import without_controls
 from server.services.receive_openrosa import Arrival, ArrivedFile, OpenRosaIntake
 from sync_protocol.constants import MEDIUM_CHARACTERS
 from sync_protocol.media import MediumSealer
@@ -31,7 +32,6 @@ INCOMPLETE_PART: Final = "*isIncomplete*"
 UNKNOWN_TYPE: Final = "application/octet-stream"
 SEPARATOR: Final = re.compile(r"[/\\]")
 KEY_BYTES: Final = 32
-HEARD_PIECES: Final = (64 << 20) // PIECE_BYTES
 
 
 @visited
@@ -61,12 +61,16 @@ def submit(visitor: Visitor) -> Response:
 
 
 def hear_out(response: Response) -> Response:
-    """Read on when a submission is refused: a tablet that cannot finish speaking hears a broken line, and no reason."""
-    if request.method == "POST" and response.status_code >= 400:
-        request.max_content_length = None
-        with suppress(OSError, HTTPException):
-            for _ in range(HEARD_PIECES):
-                if not request.stream.read(PIECE_BYTES):  # which ends where the body does, on any server
+    """Read on when a submission is refused: a tablet that cannot finish speaking hears a broken line, and no reason.
+
+    Only whom the door knows has a body that is read, and none is heard for longer than a submission may be: anybody
+    can hold a line.
+    """
+    read: Read | None = g.pop("unheard", None)
+    if read is not None and response.status_code >= 400:
+        with suppress(Problem):
+            for _ in range(texts.POST_BYTES // PIECE_BYTES):
+                if not read(PIECE_BYTES):
                     break
     return response
 
@@ -118,7 +122,7 @@ class _Post:
         blob.close()
         medium = Medium(
             name=_file_name(part),
-            type=part.media_type[:MEDIUM_CHARACTERS].replace("\x00", "") or UNKNOWN_TYPE,
+            type=without_controls(part.media_type[:MEDIUM_CHARACTERS]) or UNKNOWN_TYPE,
             length_bytes=sealer.length_bytes,
             sha256=sealer.digest.hex(),
             key=key.hex(),
@@ -147,8 +151,6 @@ def _body() -> Read:
     length = request.content_length if request.environ.get("CONTENT_LENGTH") else None
     if length is None and "Transfer-Encoding" not in request.headers:
         raise LengthRequired("the request has neither a Content-Length nor chunks")
-    if (length or 0) > texts.POST_BYTES:
-        raise TooLarge(f"the body has {length} bytes, at most {texts.POST_BYTES} are accepted")
     left = texts.POST_BYTES + 1 if length is None else length
 
     def read(size: int) -> bytes:
@@ -156,12 +158,16 @@ def _body() -> Read:
         try:
             piece: bytes = stream.read(min(size, left))
         except (OSError, ClientDisconnected):
+            g.pop("unheard", None)  # nothing more will come
             raise Malformed("the body was cut") from None
         left -= len(piece)
         if length is None and left <= 0:
             raise TooLarge(f"the body has more than {texts.POST_BYTES} bytes")
         return piece
 
+    g.unheard = read
+    if (length or 0) > texts.POST_BYTES:
+        raise TooLarge(f"the body has {length} bytes, at most {texts.POST_BYTES} are accepted")
     return read
 
 
@@ -182,7 +188,7 @@ def _whole(part: Part) -> bytes:
 
 def _file_name(part: Part) -> str:
     """Return the base name, of a length that file systems have; the ending says what a file is, so it stays."""
-    name = SEPARATOR.split((part.filename or part.name).replace("\x00", ""))[-1] or "unnamed"
+    name = SEPARATOR.split(without_controls(part.filename or part.name))[-1] or "unnamed"
     if len(name) > MEDIUM_CHARACTERS:
         stem, dot, ending = name.rpartition(".")
         name = stem[: max(0, MEDIUM_CHARACTERS - len(dot + ending))] + dot + ending

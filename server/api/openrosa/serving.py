@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 from flask import Response, request
 
-from server.api.bodies import if_changed
+from server.api.bodies import SANDBOX, if_changed
 from server.api.openrosa.answers import XML_TYPE, Body, conditional, document, is_known
 from server.api.openrosa.unchanged import tell_again
 from server.api.openrosa.visitors import Visitor, served
@@ -81,7 +81,7 @@ def medium(visitor: Visitor, *, digest: str, name: str) -> Response:
     if found is None:
         raise NotFound("the form version has no file of this name")
     response = _medium(offered, found)
-    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"  # a picture may be a document
+    response.headers["Content-Security-Policy"] = SANDBOX
     return response
 
 
@@ -89,8 +89,11 @@ def known(visitor: Visitor, digest: str) -> Offered:
     """Return a version that the app user may have.
 
     Raises:
-        NotFound: when there is none of this hash in its project and among the forms that it is given.
+        NotFound: when there is none of this hash in its project and among the forms that it is given, or when the
+            project is over.
     """
+    if visitor.stored.is_archived:
+        raise NotFound("the project is archived: finished forms can still be sent, new ones are not given out")
     try:
         offered = _catalogue(visitor).known.get(bytes.fromhex(digest))
     except ValueError:

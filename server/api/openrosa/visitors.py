@@ -18,6 +18,7 @@ from server.context import current, own_auth
 from server.db.queries.devices import StoredAppUser
 from server.db.queries.visitors import Mark, StoredVisitor
 from server.errors import Forbidden, NotAuthenticated, NotFound, RateLimited
+from server.networks import network_of
 from server.services import admit_tablet
 from sync_protocol.enrolment import token_hash
 
@@ -102,7 +103,7 @@ def _by_password(project_id: int | None) -> Visitor:
 
     Raises:
         NotAuthenticated: with challenges, when there is none or it is not right.
-        RateLimited: after too many wrong ones of this name from this address.
+        RateLimited: after too many wrong ones, of this name or of any, from this address.
         NotFound: when the app user is of another project.
     """
     context, now = current(), utc_now()
@@ -110,7 +111,8 @@ def _by_password(project_id: int | None) -> Visitor:
     username = credentials.username_of(given, is_encrypted=request.is_secure)
     if given is None or username is None:
         raise _challenge("This address needs the user name and the password of an app user.")
-    attempt_key = context.tablets.attempt_key(username, request.remote_addr or "")
+    network = network_of(request.remote_addr or "")
+    attempt_key = context.tablets.attempt_key(username, network)
     if context.blocked.holds(attempt_key):
         raise _too_often()
     found = context.database.glance(lambda connection: admit_tablet.by_username(connection, username))
@@ -120,7 +122,7 @@ def _by_password(project_id: int | None) -> Visitor:
     asked = Asked(request.method, request.path, request.query_string)
     verdict = credentials.verdict(given, secret, asked=asked, secrets=context.tablets, now=int(now.timestamp()))
     if found is None or verdict is Verdict.WRONG:
-        raise _refused(attempt_key)
+        raise _refused(attempt_key, context.tablets.attempt_key("", network))
     if verdict is Verdict.STALE:
         raise _challenge("The server asks for the password once more.", is_stale=True)
     if found.app_user.project_id != project_id:
@@ -134,13 +136,15 @@ def _visitor(found: StoredVisitor, prefix: str, digest: bytes | None = None) -> 
     return Visitor(found, f"{base_url}{prefix}", digest)
 
 
-def _refused(attempt_key: bytes) -> NotAuthenticated | RateLimited:
+def _refused(attempt_key: bytes, address_key: bytes) -> NotAuthenticated | RateLimited:
     context, now = current(), utc_now()
-    failures = context.database.submit(lambda session: admit_tablet.note_failure(session, attempt_key, now=now))
-    if failures < admit_tablet.FAILURES:
-        return _challenge("User name and password do not belong together.")
-    context.blocked.add(attempt_key)
-    return _too_often()
+    if context.blocked.holds(address_key):
+        return _too_often()
+    limits = {attempt_key: admit_tablet.FAILURES, address_key: admit_tablet.FAILURES_OF_AN_ADDRESS}
+    reached = context.database.submit(lambda session: admit_tablet.note_failure(session, limits, now=now))
+    for key in reached:
+        context.blocked.add(key)
+    return _too_often() if reached else _challenge("User name and password do not belong together.")
 
 
 def _challenge(detail: str, *, is_stale: bool = False) -> NotAuthenticated:

@@ -4,14 +4,13 @@ With the app user comes a mark of the forms: while it stays the same, so does al
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from server.db.queries.devices import StoredAppUser
-from server.db.tables import AppUser, AppUserForm, FailedLogin, FeedHead, FormVersion, Project
+from server.db.tables import AppUser, AppUserForm, FeedHead, FormVersion, Project
 
 Mark = tuple[str, int]
 """The life of the database, and where in its feed a form version last changed."""
@@ -69,15 +68,6 @@ def by_token(connection: Connection, token_hash: bytes) -> StoredVisitor | None:
 def by_username(connection: Connection, username: str) -> StoredVisitor | None:
     """Return who has this name for HTTP authentication."""
     return _found(connection, _BY_USERNAME, username)
-
-
-def count_failure(session: Session, key_hash: bytes, *, now: datetime, since: datetime) -> int:
-    """Note a failed attempt under a key; return how many there were since a time, with this one."""
-    is_it = FailedLogin.key_hash == key_hash
-    session.execute(delete(FailedLogin).where(is_it, FailedLogin.at <= since))
-    session.add(FailedLogin(key_hash=key_hash, at=now))
-    session.flush()
-    return session.scalar(select(func.count()).where(is_it)) or 0
 
 
 def set_access(

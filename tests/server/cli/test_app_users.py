@@ -26,6 +26,7 @@ def test_a_new_app_user_gets_an_address_and_a_code(shell: Shell, tmp_path: Path)
     assert (general["server_url"], general["app_language"], general["image_size"]) == (made["url"], "fr", "medium")
     assert made["settings"]["project"]["name"] == "Enquête"
     assert made["settings"]["admin"]["change_server"] is False
+    assert [file.stat().st_mode & 0o777 for file in (png, svg)] == [0o600, 0o600]
     assert png.read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in svg.read_bytes()
 

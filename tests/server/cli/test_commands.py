@@ -125,6 +125,7 @@ def test_an_enrolment_link_pins_the_root_and_is_drawn_as_a_code(shell: Shell, tm
     assert link.base_url == "https://survey.example"
     assert len(link.root_key) == 32
     assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.stat().st_mode & 0o777 == 0o600
     assert set("▀▄█") & set(shell.succeeds("device", "enrol", "--enumerator", "0001", "--qr"))
     assert shell.json("device", "list") == []
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from server.db.engine import Database
+from server.db.queries import audit
 from tests.server.cli.conftest import Shell
 
 
@@ -23,11 +25,27 @@ def test_a_list_is_made_filled_changed_and_written_out(shell: Shell, tmp_path: P
     shell.succeeds("entity", "set-list", "villages", "--needs-approval", "--assign", "district", "--to", "team")
     out = tmp_path / "out.csv"
     shell.succeeds("entity", "export", "villages", str(out))
+    assert out.stat().st_mode & 0o777 == 0o600
     head, *rows = out.read_text(encoding="utf-8").splitlines()
     assert head == "name,label,__version,district"
     assert {row.split(",")[1] for row in rows} == {"Gor II", "Tiel"}
     assert "Gor II" in shell.succeeds("entity", "show", "villages")
     assert "villages" in shell.succeeds("entity", "list")
+
+
+def test_who_looks_at_entities_is_written_down(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "villages.csv"
+    file.write_text("label\nTiel\n", encoding="utf-8")
+    shell.succeeds("entity", "create-list", "villages")
+    shell.succeeds("entity", "import", "villages", str(file))
+    (tiel,) = shell.json("entity", "show", "villages")
+    shell.succeeds("entity", "show", "villages", tiel["id"])
+    shell.succeeds("entity", "export", "villages", str(tmp_path / "out.csv"))
+    with Database(f"sqlite:///{shell.data / 'passerelle.db'}").read() as session:
+        looks = [one for one in audit.latest(session) if one.action == "read-entities"]
+    assert [(one.subject, one.detail) for one in reversed(looks)] == [
+        ("1/villages", ""), ("1/villages", tiel["id"]), ("1/villages", "export"),
+    ]  # fmt: skip
 
 
 def test_what_is_wrong_is_said_with_its_line(shell: Shell, tmp_path: Path) -> None:

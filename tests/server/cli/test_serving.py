@@ -172,6 +172,21 @@ def test_the_real_server_streams_answers_with_a_message_and_writes_no_token_into
     assert token[:10] not in written
 
 
+def test_connections_that_are_refused_and_then_silent_hold_nothing_up(served: Served) -> None:
+    """There are 16 threads: none of them waits for a body that nobody takes, whatever the door."""
+    silent = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(24)]
+    try:
+        for number, line in enumerate(silent):
+            path = ("/key/nobody/submission", "/projects/1/submission", "/api/v1/entity-lists")[number % 3]
+            head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {MULTIPART}\r\nContent-Length: 60000000\r\n\r\n"
+            line.sendall(head.encode() + b"--")
+        assert served.answers()
+        assert served.answers()
+    finally:
+        for line in silent:
+            line.close()
+
+
 def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 

@@ -32,6 +32,20 @@ def names(database: Database) -> set[str]:
         return set(session.scalars(select(Form.form_id)))
 
 
+def test_of_what_is_deleted_on_sqlite_nothing_stays_in_the_file(sqlite_database: Database, tmp_path: Path) -> None:
+    canary = "canary-that-was-deleted-" * 200
+    with sqlite_database.transaction() as session:
+        session.add(Form(form_id="deleted", title=canary))
+    with sqlite_database.transaction() as session:
+        session.execute(text("DELETE FROM form WHERE form_id = 'deleted'"))
+    with sqlite_database.read() as session:
+        session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+    sqlite_database.dispose()
+    content = b"".join(path.read_bytes() for path in tmp_path.glob("passerelle.db*"))
+    assert b"SQLite format" in content
+    assert b"canary-that-was" not in content
+
+
 def test_a_block_that_raises_stores_nothing(database: Database) -> None:
     with pytest.raises(KeyError), database.transaction() as session:
         add_form("one")(session)

@@ -119,6 +119,25 @@ def test_a_person_without_a_session_is_led_to_the_login_page(sqlite_client: Flas
     assert response.headers["Location"].startswith("/login?next=")
 
 
+@pytest.mark.parametrize("way", ["token", "session"])
+def test_what_only_some_may_see_is_kept_out_of_every_cache(
+    sqlite_app: Flask, sqlite_client: FlaskClient, sqlite_context: Context, way: str
+) -> None:
+    headers = bearer(sqlite_context, "manager")
+    if way == "session":
+        begin_session(sqlite_client, sqlite_context, "manager")
+        headers = {}
+    looked_at = 0
+    for method, path, rule in calls(sqlite_app):
+        access = access_of(sqlite_app.view_functions[rule.endpoint])
+        if access is None or access.kind != "roles" or method != "GET":
+            continue
+        answer = sqlite_client.get(path, headers=headers)
+        looked_at += 1
+        assert answer.headers.get("Cache-Control") in ("no-store", "private, no-cache"), path
+    assert looked_at > 30
+
+
 def test_a_forged_session_is_no_session(sqlite_client: FlaskClient) -> None:
     sqlite_client.set_cookie("passerelle", "eyJ1c2VyX2lkIjoxfQ.aaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbb")
     assert sqlite_client.get("/api/v1/forms").status_code == 401

@@ -8,18 +8,20 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from server import passwords
 from server.app import create_app
 from server.config import Config, ConfigError
-from server.context import Context
+from server.context import Context, login
 from server.context.verified import KEPT, KEPT_SECONDS, VerifiedPasswords
 from server.db.queries import accounts as queries
 from server.db.queries import failed_logins
+from server.db.tables import FailedLogin
 from server.errors import RateLimited
 from server.services import accounts, api_tokens, limit_logins
 from server.services.accounts import AccountChanges
-from server.services.limit_logins import FAILURES_OF_A_NAME, FAILURES_OF_AN_ADDRESS, WINDOW
+from server.services.limit_logins import FAILURES, FAILURES_OF_A_NAME, FAILURES_OF_AN_ADDRESS, WINDOW
 from tests.office import NOW
 
 PASSWORD = "correct horse battery"
@@ -88,6 +90,39 @@ def test_a_cookie_of_before_this_rule_is_no_session(amina: Context, client: Flas
     assert ask(client, base_url="http://localhost") == 401
 
 
+def test_a_copy_of_a_cookie_is_worth_nothing_after_logging_out(amina: Context, client: FlaskClient) -> None:
+    assert log_in(client) == 303
+    cookie = client.get_cookie("passerelle")
+    assert cookie is not None
+    thief = client.application.test_client()
+    thief.set_cookie("passerelle", cookie.value)
+    assert ask(thief, base_url="http://localhost") == 200
+    token = re.search(r'name="form_token" value="([^"]+)"', client.get("/account").text)
+    assert token is not None
+    assert client.post("/logout", data={"form_token": token[1]}).status_code == 303
+    assert ask(thief, base_url="http://localhost") == 401
+    assert log_in(client) == 303
+
+
+def test_a_session_ends_some_hours_after_it_began_however_much_it_is_used(
+    amina: Context, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert log_in(client) == 303
+    begun = login.utc_now()
+    monkeypatch.setattr(login, "utc_now", lambda: begun + login.LONGEST_SESSION - timedelta(seconds=2))
+    assert ask(client, base_url="http://localhost") == 200
+    monkeypatch.setattr(login, "utc_now", lambda: begun + login.LONGEST_SESSION)
+    assert ask(client, base_url="http://localhost") == 401
+
+
+def test_nobody_writes_another_beginning_into_a_session(amina: Context, client: FlaskClient) -> None:
+    assert log_in(client) == 303
+    for begun_at in (None, "now", 0, 1 << 40):
+        with client.session_transaction() as session:
+            session["begun_at"] = begun_at
+        assert ask(client, base_url="http://localhost") == 401
+
+
 def test_disabling_stops_password_token_and_session_at_once(amina: Context, client: FlaskClient) -> None:
     with amina.database.transaction() as session:
         bearer = {"Authorization": "Bearer " + api_tokens.issue_token(session, name="amina", **BY)}
@@ -142,9 +177,28 @@ def test_a_kept_password_ends_with_the_stored_one(amina: Context, client: FlaskC
 
 
 def test_wrong_passwords_count_as_attempts_to_log_in(amina: Context, client: FlaskClient) -> None:
-    assert [ask(client, basic(password="guess")) for _ in range(FAILURES_OF_A_NAME)] == [401] * FAILURES_OF_A_NAME
+    assert [ask(client, basic(password="guess")) for _ in range(FAILURES)] == [401] * FAILURES
     assert ask(client, basic()) == 429
     assert log_in(client) == 429
+
+
+def test_who_guesses_at_one_address_shuts_nobody_out_at_another(amina: Context, client: FlaskClient) -> None:
+    elsewhere = {"REMOTE_ADDR": "203.0.113.9"}
+    guesses = [
+        client.get("/api/v1/projects", headers=basic(password="guess"), base_url=HTTPS, environ_base=elsewhere)
+        for _ in range(FAILURES + 1)
+    ]
+    assert guesses[-1].status_code == 429
+    assert log_in(client) == 303
+    assert ask(client, basic()) == 200
+
+
+def test_right_passwords_that_come_at_once_are_all_let_in(amina: Context, client: FlaskClient) -> None:
+    def ask_one(_: int) -> int:
+        return ask(client.application.test_client(), basic())
+
+    with ThreadPoolExecutor(12) as pool:
+        assert set(pool.map(ask_one, range(12))) == {200}
 
 
 def test_a_browser_s_password_changes_nothing_from_another_site(amina: Context, client: FlaskClient) -> None:
@@ -184,7 +238,9 @@ def test_names_and_addresses_are_limited_each_and_by_keyed_hashes_only(context: 
             return False
         return True
 
-    assert all(attempt("Amina ", f"192.0.2.{number}") for number in range(FAILURES_OF_A_NAME))
+    assert all(attempt("Amina ", "192.0.2.1") for number in range(FAILURES))
+    assert not attempt("amina", "192.0.2.1")
+    assert all(attempt("Amina ", f"198.51.100.{number}") for number in range(FAILURES_OF_A_NAME - FAILURES))
     assert not attempt("amina", "192.0.2.99")
     assert attempt("sami", "192.0.2.99")
     assert attempt("amina", "192.0.2.99", at_minute=1)
@@ -197,17 +253,17 @@ def test_however_many_guess_at_once_no_more_are_looked_at(context: Context) -> N
     def attempt(number: int) -> bool:
         try:
             with context.database.transaction() as session:
-                limit_logins.begin(session, name="amina", address=f"192.0.2.{number}", key=b"k", now=NOW)
+                limit_logins.begin(session, name="amina", address=f"2001:db8::{number:x}", key=b"k", now=NOW)
         except RateLimited:
             return False
         return True
 
     with ThreadPoolExecutor(12) as pool:
-        assert sum(pool.map(attempt, range(24))) == FAILURES_OF_A_NAME
+        assert sum(pool.map(attempt, range(24))) == FAILURES
 
 
 def test_an_attempt_that_succeeds_does_not_count(context: Context) -> None:
-    for _ in range(FAILURES_OF_A_NAME + 1):
+    for _ in range(FAILURES + 1):
         with context.database.transaction() as session:
             attempt = limit_logins.begin(session, name="amina", address="192.0.2.1", key=b"k", now=NOW)
             limit_logins.succeed(session, attempt)
@@ -215,10 +271,13 @@ def test_an_attempt_that_succeeds_does_not_count(context: Context) -> None:
 
 def test_old_failures_are_forgotten(context: Context) -> None:
     with context.database.transaction() as session:
+        assert failed_logins.note(session, [b"b" * 32], now=NOW, since=NOW - WINDOW) == {b"b" * 32: 1}
+        assert failed_logins.note(session, [b"b" * 32], now=NOW, since=NOW - WINDOW) == {b"b" * 32: 2}
         assert failed_logins.begin(session, {b"a" * 32: 1}, now=NOW, since=NOW - WINDOW) is not None
         assert failed_logins.begin(session, {b"a" * 32: 1}, now=NOW, since=NOW - WINDOW) is None
         later = NOW + WINDOW
         assert failed_logins.begin(session, {b"a" * 32: 1}, now=later, since=later - WINDOW) is not None
+        assert len(session.scalars(select(FailedLogin)).all()) == 1
 
 
 @pytest.mark.parametrize("name", ["am\0ina", "am\ud800ina", "\0", "amina" * 9999])

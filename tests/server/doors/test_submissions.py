@@ -150,6 +150,8 @@ def test_in_any_order_each_file_is_kept_once_and_two_of_one_name_both(
         (f'name="x"; filename="{"é" * 300}.jpeg"', "é" * 250 + ".jpeg"),
         (f'name="x"; filename="a.{"j" * 300}"', "." + "j" * 254),
         ('name="x"; filename="a%22b.jpg"', 'a"b.jpg'),
+        ('name="x"; filename="a\rb\nc\td\x7fe\x85f\x00.jpg"', "abcdef.jpg"),
+        ('name="x"; filename="\r"', "unnamed"),
     ],
 )
 def test_a_file_has_a_name_whatever_a_client_makes_of_it(

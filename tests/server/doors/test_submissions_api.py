@@ -1,3 +1,4 @@
+import re
 import tracemalloc
 from collections.abc import Callable
 from hashlib import sha256
@@ -6,11 +7,16 @@ from urllib.parse import quote
 from uuid import UUID
 
 import pytest
-from flask import Flask
+from flask import Flask, Response
 from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
+from werkzeug.http import parse_options_header
 
+from server.api import submissions
 from server.context import Context
 from server.db.queries import accounts, audit
+from server.file_names import without_controls
 from sync_protocol.enrolment import token_hash
 from tests.office import NOW
 from tests.server.mixed import PICTURE, Mixed
@@ -156,6 +162,20 @@ def test_what_could_run_is_saved_and_never_shown(mixed: Mixed, ask: Ask, sent: s
     answer = ask("amina", f"{BASE}/{UUID(int=74).hex}/attachments/front.png")
     assert answer.data == b"<script>"
     assert answer.headers["Content-Disposition"].startswith(served)
+
+
+def test_a_file_whose_name_had_an_end_of_a_line_is_downloaded(mixed: Mixed, ask: Ask) -> None:
+    mixed.post(76, "house", "1", files={"fr\ront.png": b"picture", "roof\n.png": b"another"})
+    open_all(mixed.context)
+    for name in ("front.png", "roof.png"):
+        assert ask("amina", f"{BASE}/{UUID(int=76).hex}/attachments/{name}").status_code == 200
+
+
+@given(name=st.text(st.characters(exclude_categories=("Cs",))))
+def test_no_name_that_is_stored_is_more_than_a_header_takes(name: str) -> None:
+    saved = submissions._saved(Response(), name).headers["Content-Disposition"]
+    assert re.fullmatch(r"[ -~]+", saved), "gunicorn takes no more"
+    assert parse_options_header(saved)[1]["filename"] in (name, without_controls(name))
 
 
 def test_a_large_file_is_streamed_in_little_memory(mixed: Mixed, ask: Ask) -> None:

@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from server.api.bodies import MemoryRequest
@@ -18,6 +19,7 @@ from server.api.openrosa.credentials import Asked, Verdict
 from server.context import Context, blocked
 from server.db.engine import Database
 from server.db.queries import visitors as visitor_queries
+from server.db.tables import FailedLogin
 from server.keystore import DigestSecret, KeyStore, TabletSecrets
 from server.services import admit_tablet, app_users, collect_settings
 from tests.office import MULTIPART, NOW, multipart, publish, stored
@@ -372,6 +374,24 @@ def test_guessing_is_turned_away_after_some_failures_and_others_are_not(
     assert client.get("/projects/1/formList", headers=headers).status_code == 429
     elsewhere = client.get("/projects/1/formList", headers=headers, environ_overrides={"REMOTE_ADDR": "192.0.2.9"})
     assert elsewhere.status_code == 200
+
+
+def test_who_guesses_names_is_no_longer_written_down_and_right_ones_beside_are_let_in(
+    client: FlaskClient, context: Context, app_token: str
+) -> None:
+    collect = tablet(client, context)
+    limit = admit_tablet.FAILURES_OF_AN_ADDRESS
+    guesses = [
+        client.get("/projects/1/formList", headers=basic(f"nobody-{number}", "x"), environ_overrides=HTTPS).status_code
+        for number in range(limit + 20)
+    ]
+    assert guesses == [401] * (limit - 1) + [429] * 21
+    with context.database.read() as session:
+        assert len(session.scalars(select(FailedLogin)).all()) == 2 * limit
+    right = client.get(
+        "/projects/1/formList", headers=basic(collect.username, collect.password), environ_overrides=HTTPS
+    )
+    assert right.status_code == 200
 
 
 def test_a_name_that_is_nobodys_fails_like_a_wrong_password(sqlite_client: FlaskClient) -> None:

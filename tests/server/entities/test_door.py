@@ -12,11 +12,13 @@ from lxml import etree
 from server.app import create_app
 from server.context import Context
 from server.context.shelf import Shelf
+from server.db.queries import audit
 from server.db.scope import Scope
 from server.errors import NotFound
-from server.services import app_users, change_entities, list_entities, set_up_entity_list
+from server.services import app_users, change_entities, list_entities, projects, set_up_entity_list
 from server.services.set_up_entity_list import ListSettings
-from tests.office import NOW, bearer
+from tests.office import MULTIPART, NOW, bearer, multipart
+from tests.server.doors.submissions import xml_part
 from tests.server.entities.kit import FOLLOW, REGISTER, entity_id, list_id, publish, shown
 from tests.server.entities.test_folding import office
 from tests.server.opening.kit import open_all
@@ -215,6 +217,21 @@ def test_a_list_that_no_form_uses_is_not_to_be_had(door: Door, sqlite_context: C
     assert client.get(f"{address}/forms/{'0' * 64}/entities/households.csv").status_code == 404
 
 
+def test_an_archived_project_gives_nothing_out_by_address_and_takes_what_is_sent(
+    door: Door, sqlite_context: Context
+) -> None:
+    client, address, hashes = door
+    ((_, one),) = media(door)
+    form = f"{address}/forms/{hashes['follow'].hex()}"
+    known = {"If-None-Match": client.get(f"{form}.xml").headers["ETag"]}
+    assert client.get(f"{form}.xml", headers=known).status_code == 304
+    with sqlite_context.database.transaction() as session:
+        projects.archive_project(session, project_id=1, user="manager", now=NOW)
+    for url in (f"{form}.xml", f"{form}/manifest", f"{form}/media/a.png", one["downloadUrl"], one["integrityUrl"]):
+        assert client.get(url, headers=known).status_code == 404, url
+    assert client.post(f"{address}/submission", data=multipart([xml_part()]), content_type=MULTIPART).status_code == 201
+
+
 def test_a_program_of_the_manager_works_with_lists(door: Door, sqlite_context: Context) -> None:
     client, manager = door[0], bearer(sqlite_context, "manager")
     made = client.post("/api/v1/entity-lists", json={"name": "villages", "properties": ["district"]}, headers=manager)
@@ -263,12 +280,26 @@ def test_who_may_not_write_only_reads(door: Door, sqlite_context: Context) -> No
     for role, reads in (("supervisor", 200), ("statistician", 200), ("enumerator", 403)):
         who = bearer(sqlite_context, role)
         assert client.get(f"/api/v1/entity-lists/{number}/entities", headers=who).status_code == reads
+        assert client.get(f"/api/v1/entity-lists/{number}/export.csv", headers=who).status_code == 403
         assert client.post("/api/v1/entity-lists", json={"name": "x"}, headers=who).status_code == 403
         one = f"/api/v1/entity-lists/{number}/entities/{entity_id(1)}"
         assert client.patch(one, json={"label": "x"}, headers=who).status_code == 403
         assert client.delete(one, headers=who).status_code == 403
     assert client.get("/api/v1/entity-lists").status_code == 401
     assert len(shown(sqlite_context)) == 4
+
+
+def test_every_look_at_entities_is_written_down_before_it_is_granted(door: Door, sqlite_context: Context) -> None:
+    client, manager = door[0], bearer(sqlite_context, "manager")
+    base, one = f"/api/v1/entity-lists/{list_id(sqlite_context)}", str(entity_id(1))
+    for path in ("entities", f"entities/{one}", "export.csv"):
+        assert client.get(f"{base}/{path}", headers=manager).status_code == 200
+    assert client.get("/api/v1/entity-lists/99/entities", headers=manager).status_code == 404
+    with sqlite_context.database.read() as session:
+        looks = [look for look in audit.latest(session) if look.action == list_entities.READ_ENTITIES]
+    assert [(look.actor, look.subject, look.detail) for look in reversed(looks)] == [
+        ("manager", "1/households", ""), ("manager", "1/households", one), ("manager", "1/households", "export"),
+    ]  # fmt: skip
 
 
 def test_who_is_bound_to_a_team_sees_of_an_assigned_list_what_is_assigned_to_it(

@@ -68,6 +68,8 @@ def test_the_manifest_names_every_file_and_the_package_by_hash(client: FlaskClie
     assert again.status_code == 304
     download = client.get("/api/v1/forms/visit/versions/1/media/ici là.png", headers=headers)
     assert (download.data, download.mimetype) == (PICTURE, "image/png")
+    assert download.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    assert download.headers["X-Content-Type-Options"] == "nosniff"
     assert client.get("/api/v1/forms/visit/versions/1/media/other.png", headers=headers).status_code == 404
 
 

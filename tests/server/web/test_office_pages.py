@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 
 from server.context import Context
 from server.services import publish_form
-from server.services.limit_logins import FAILURES_OF_A_NAME
+from server.services.limit_logins import FAILURES
 from tests.office import NOW, bearer
 from tests.server.web.conftest import PASSWORD
 
@@ -69,7 +69,7 @@ def test_a_login_without_the_page_s_token_is_refused(page: FlaskClient, surveyed
 
 
 def test_guessing_is_slowed_down_even_with_the_right_password(page: FlaskClient, surveyed: Context) -> None:
-    assert [log_in(page, password="guess") for _ in range(FAILURES_OF_A_NAME)] == [401] * FAILURES_OF_A_NAME
+    assert [log_in(page, password="guess") for _ in range(FAILURES)] == [401] * FAILURES
     assert log_in(page) == 429
 
 
