@@ -96,6 +96,7 @@ class OpeningWorker:
         while (batch := self.run_once()).total:
             opened, waiting = opened + batch.opened, waiting + batch.waiting
             quarantined += batch.quarantined
+        self._entity_files.make_stale(self._clock())
         return OpenedBatch(opened, waiting, quarantined)
 
     def run_once(self, limit: int = BATCH) -> OpenedBatch:
@@ -108,7 +109,7 @@ class OpeningWorker:
             batch = opening.openable(session, limit=limit, is_locked=self._keystore.is_locked)
             material = Material.load(session, batch, known_forms=self._definitions)
         if not batch:
-            self._entity_files.make_stale(self._clock())
+            self._entity_files.make_rested(self._clock())
             return OpenedBatch(0, 0, 0)
         opener = Opener(self._keystore, material, self._definitions, self._files)
         outcomes = opener.open_all(batch)
