@@ -12,7 +12,8 @@ from lxml import etree
 MAX_DEPTH: Final = 100
 """Deepest element allowed; the deepest form of the public corpora nests 12."""
 
-_PROLOG_DOCTYPE: Final = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*<!DOCTYPE", re.DOTALL)
+# Atomic and possessive: what has been passed over is never tried otherwise, which would take for ever.
+_PROLOG_DOCTYPE: Final = re.compile(rb"\A(?:\xef\xbb\xbf)?(?>\s+|<\?.*?\?>|<!--.*?-->)*+<!DOCTYPE", re.DOTALL)
 _TOO_DEEP: Final = etree.XPath("boolean(" + "/*" * (MAX_DEPTH + 1) + ")")
 
 

@@ -119,21 +119,22 @@ def entity_writes(
     for declared in definition.metadata.entities:
         if not is_list_name(declared.dataset):
             continue
-        for element in _at(instance.root, declared.path.split("/")[2:]):
-            write = _read(declared, element, findings)
+        for element, path in _at(instance.root, declared.path.split("/")[2:], indexed_path(instance.root)):
+            write = _read(declared, element, path, findings)
             if write is not None:
                 writes.append(write)
     return tuple(writes), tuple(findings)
 
 
-def _read(declared: EntityDeclaration, element: etree._Element, findings: list[Finding]) -> EntityWrite | None:
+def _read(
+    declared: EntityDeclaration, element: etree._Element, path: str, findings: list[Finding]
+) -> EntityWrite | None:
     says = {str(name).rpartition("}")[2]: str(value).strip() for name, value in element.items()}
     updates = declared.updates and says.get("update", "").lower() in _TRUE
     # 2022.1.0 wrote no condition where every interview creates.
     creates = declared.creates and says.get("create", "" if declared.updates else "1").lower() in _TRUE
     if not (creates or updates):
         return None
-    path = indexed_path(element)
     entity_id = entity_id_bytes(says.get("id"))
     if entity_id is None:
         findings.append(Finding("entity-id", "error", path[:500], "An entity is named by a version 4 UUID."))
@@ -163,19 +164,25 @@ def _properties(declared: EntityDeclaration, element: etree._Element) -> Iterato
         return
     for name, path in declared.properties.items():
         if is_property_name(name) and path.startswith(declared.scope + "/"):
-            answer = next(_at(scope, path.removeprefix(declared.scope + "/").split("/")), None)
+            answer, _ = next(_at(scope, path.removeprefix(declared.scope + "/").split("/")), (None, ""))
             if answer is not None:  # what is not relevant is not there, and is not written
                 yield name, answer.text or ""
 
 
-def _at(root: etree._Element, steps: list[str]) -> Iterator[etree._Element]:
-    """Yield the elements at a path below an element, by local names."""
+def _at(root: etree._Element, steps: list[str], path: str = "") -> Iterator[tuple[etree._Element, str]]:
+    """Yield the elements at a path below an element, by local names; each with its path as `indexed_path` gives it.
+
+    Siblings are counted on the way: a repeat may have thousands of rows.
+    """
     if not steps:
-        yield root
+        yield root, path
         return
+    place = 0
     for child in root:
         if local_name(child) == steps[0]:
-            yield from _at(child, steps[1:])
+            place += 1
+            step = f"{steps[0]}[{place}]" if place > 1 else steps[0]
+            yield from _at(child, steps[1:], f"{path}/{step}")
 
 
 def _version(text: str) -> int:

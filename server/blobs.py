@@ -6,6 +6,7 @@ that committed is a stray, removed after a day. Only ciphertext ever comes here.
 
 import contextlib
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from server.errors import StorageFull
 INCOMING: Final = "incoming"
 CHUNK_BYTES: Final = 1 << 18
 STRAY_SECONDS: Final = 24 * 3600.0
+_NAME: Final = re.compile("[0-9a-f]{64}")
 
 
 class Incoming:
@@ -110,9 +112,13 @@ class Blobs:
         _path(self._directory, sha256).unlink(missing_ok=True)
 
     def old(self, now: float | None = None) -> Iterator[bytes]:
-        """Yield the blobs that have been here for a day: those of them that nothing names are strays."""
+        """Yield the blobs that have been here for a day: those of them that nothing names are strays.
+
+        What others put there, a file system or an editor, is left alone.
+        """
         for path in self._old_files("??/*", now):
-            yield bytes.fromhex(path.parent.name + path.name)
+            if _NAME.fullmatch(name := path.parent.name + path.name):
+                yield bytes.fromhex(name)
 
     def remove_unfinished(self, now: float | None = None) -> None:
         """Remove what was begun a day ago and never kept: its writer was killed."""

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import pyarrow as pa
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from forms.definition import FormDefinition
@@ -23,6 +21,7 @@ from server.db.queries import attachments as queries
 from server.db.queries import audit, opening, parts
 from server.db.queries.opening import RELEASED, WIPED, StoredEnvelope
 from server.db.tables.envelopes import OPENED, QUARANTINED, RECEIVED, WAITING_FOR_KEY
+from server.errors import Problem
 from server.folding import entities, entity_files, fold, media
 from server.folding.decisions import store_decision
 from server.folding.encrypted import EncryptedFiles
@@ -37,7 +36,7 @@ from server.folding.opener import (
     Unopened,
 )
 from server.folding.waiting import has_come
-from server.keystore import KeyStore, KeyStoreError
+from server.keystore import KeyStore
 from server.microdata import Microdata, WrittenPart
 
 LOG: Final = logging.getLogger(__name__)
@@ -45,8 +44,8 @@ BATCH: Final = 500
 """Interviews in one write transaction, for which tablets that sync meanwhile wait about a tenth of a second."""
 
 
-_UNSTORABLE: Final = (pa.ArrowException, ValueError, TypeError, LookupError, ArithmeticError)
-"""What writing answers as columns may raise when one of them does not fit."""
+_TROUBLE: Final = (Problem, OSError)
+"""What no interview is to blame for: the database, the disk, the key. All of it is tried again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +96,7 @@ class OpeningWorker:
         while (batch := self.run_once()).total:
             opened, waiting = opened + batch.opened, waiting + batch.waiting
             quarantined += batch.quarantined
+        self._entity_files.make_stale(self._clock())
         return OpenedBatch(opened, waiting, quarantined)
 
     def run_once(self, limit: int = BATCH) -> OpenedBatch:
@@ -109,7 +109,7 @@ class OpeningWorker:
             batch = opening.openable(session, limit=limit, is_locked=self._keystore.is_locked)
             material = Material.load(session, batch, known_forms=self._definitions)
         if not batch:
-            self._entity_files.make_stale(self._clock())
+            self._entity_files.make_rested(self._clock())
             return OpenedBatch(0, 0, 0)
         opener = Opener(self._keystore, material, self._definitions, self._files)
         outcomes = opener.open_all(batch)
@@ -133,7 +133,9 @@ class OpeningWorker:
         try:
             with self._database.transaction() as session:
                 return self._store(session, written, others, now=self._clock())
-        except (SQLAlchemyError, KeyStoreError, ValueError, TypeError, LookupError, ArithmeticError) as error:
+        except _TROUBLE:
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever one envelope breaks must not stop those behind it
             if len(outcomes) == 1:
                 return self._give_up(outcomes[0], error)
         middle = len(outcomes) // 2
@@ -158,11 +160,15 @@ class OpeningWorker:
         for group in groups.values():
             try:
                 written.append(self._write_part(group))
-            except _UNSTORABLE:
-                for item in group:  # one of them cannot be stored: find it, and let the others through
+            except _TROUBLE:
+                raise
+            except Exception:  # noqa: BLE001 -- one of them cannot be stored: find it, and let the others through
+                for item in group:
                     try:
                         written.append(self._write_part([item]))
-                    except _UNSTORABLE:
+                    except _TROUBLE:
+                        raise
+                    except Exception:  # noqa: BLE001 -- whatever it is, it is this one's
                         refused.append(Unopened(envelope=item.envelope, state=QUARANTINED, reason="unstorable-answers"))
         return written, refused
 

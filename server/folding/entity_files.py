@@ -1,9 +1,12 @@
 """What tablets get of entity lists: versions are recorded, then each list is written as one sealed file.
 
 A version is the set of changes that counted when it was recorded; tablets name it later, so it never changes. Files
-are made when no envelope waits, or now and then while many come. A manifest only reads their hashes, without any key.
+are made when no envelope waits, or now and then while many come, and outside of the transaction that puts them in their
+place: nobody waits for them. A manifest only reads their hashes, without any key.
 """
 
+import logging
+import time
 import zlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -16,14 +19,18 @@ from server.db.queries import entities as queries
 from server.db.queries import entity_lists, opening
 from server.db.queries.entities import LIVE, Key, RecordedChange
 from server.db.queries.entity_lists import WHOLE, StoredList
+from server.errors import Problem
 from server.export.entity_csv import EntityRow, entity_csv, md5_of
 from server.folding.entities import EntityContent, is_counted
 from server.keystore import KeyStore
 from sync_protocol.documents import canonical_json
 from sync_protocol.entities import count_changes
 
+LOG: Final = logging.getLogger(__name__)
 BUSY: Final = timedelta(seconds=30)
 """Between two makings of files while envelopes keep coming."""
+REST: Final = 10
+"""How many times as long as the last making took nothing is made while envelopes come one by one."""
 _LEVEL: Final = 6
 _SNAPSHOT: Final = b"entity-snapshot:"
 
@@ -34,25 +41,56 @@ class EntityFiles:
     def __init__(self, database: Database, keystore: KeyStore) -> None:
         self._database, self._keystore = database, keystore
         self._made_at: datetime | None = None
+        self._rests_until = 0.0
+        self._failed: set[tuple[int, int]] = set()
 
     def make_old(self, now: datetime) -> None:
         """Make them if that was long ago."""
         if self._made_at is None or now - self._made_at >= BUSY:
             self.make_stale(now)
 
+    def make_rested(self, now: datetime) -> None:
+        """Make them, unless the last making took long and is not long ago."""
+        if time.monotonic() >= self._rests_until:
+            self.make_stale(now)
+
     def make_stale(self, now: datetime) -> None:
-        """Make them; with a locked key store they wait."""
+        """Make them; with a locked key store they wait. What is wrong with one list stops no other."""
         self._made_at = now
         if self._keystore.is_locked:
             return
+        began = time.monotonic()
         with self._database.read() as session:
-            if not entity_lists.stale_lists(session):
-                return
+            stale = entity_lists.stale_lists(session)
+        for one in stale:
+            if (one.list_id, one.changes) not in self._failed:
+                self._make_guarded(one, now)
+        ended = time.monotonic()
+        self._rests_until = ended + REST * (ended - began)
+
+    def _make_guarded(self, of: StoredList, now: datetime) -> None:
+        try:
+            self._make(of.list_id, now)
+        except (Problem, OSError):
+            raise  # the database or the disk, and no list
+        except Exception as error:  # noqa: BLE001 -- tried again when something in it has changed, or by another worker
+            self._failed.add((of.list_id, of.changes))
+            LOG.error("the files of entity list %d cannot be made: %s", of.list_id, type(error).__name__)  # noqa: TRY400
+
+    def _make(self, list_id: int, now: datetime) -> None:
+        """Record versions, then make the files of what was recorded, then put them in the place of the former ones."""
         with self._database.transaction() as session:
             opening.lock_fold(session)
-            for one in entity_lists.stale_lists(session):
-                record_versions(session, one)
-                write_files(session, one, keystore=self._keystore, now=now)
+            if (of := entity_lists.entity_list(session, list_id)) is not None:
+                record_versions(session, of)
+        with self._database.read() as session:
+            of = entity_lists.entity_list(session, list_id)
+            if of is None or queries.unrecorded(session, list_id):
+                return  # another process has folded meanwhile, and the next look finds it
+            rows = live_rows(session, list_id, self._keystore)
+        files = make_files(of, rows, keystore=self._keystore, now=now)
+        with self._database.transaction() as session:
+            entity_lists.replace_snapshots(session, of, files)
 
 
 def record_versions(session: Session, of: StoredList) -> None:
@@ -81,22 +119,18 @@ def record_versions(session: Session, of: StoredList) -> None:
     queries.set_versions(session, versions)
 
 
-def write_files(session: Session, of: StoredList, *, keystore: KeyStore, now: datetime) -> None:
-    """Write the files of a list: all of it, and where it is assigned the part of each to whom something is.
+def make_files(of: StoredList, rows: list[EntityRow], *, keystore: KeyStore, now: datetime) -> list[Mapping[str, Any]]:
+    """Return the files of a list: all of it, and where it is assigned the part of each to whom something is.
 
     Raises:
         KeyStoreLocked: without the vault.
     """
-    rows = live_rows(session, of.list_id, keystore)
     parts: dict[bytes, list[EntityRow]] = {WHOLE: rows}
     if of.assigned_property:
         for row in rows:
             whose = row.values.get(of.assigned_property, "")
             parts.setdefault(assigned_tag(of, whose, keystore), []).append(row)
-    entity_lists.replace_snapshots(
-        session, of.list_id, [_snapshot(of, tag, part, keystore, now) for tag, part in sorted(parts.items())]
-    )
-    entity_lists.set_list(session, of.list_id, is_stale=False)
+    return [_snapshot(of, tag, part, keystore, now) for tag, part in sorted(parts.items())]
 
 
 def live_rows(session: Session, list_id: int, keystore: KeyStore) -> list[EntityRow]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
+from operator import attrgetter
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -23,6 +24,7 @@ from server.context import Context
 from server.db.queries import envelopes, schedule
 from server.db.queries.schedule import DueJob
 from server.errors import Problem
+from server.folding import after_update
 from server.folding.fold import refold_all
 from server.services import estimate, score_interviews
 
@@ -41,7 +43,10 @@ Write = Callable[[Session], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledJob:
-    """A job in two parts: `prepare` reads and computes for as long as it takes, what it returns writes in moments."""
+    """A job in two parts: `prepare` reads and computes for as long as it takes, what it returns writes in moments.
+
+    One without an interval is done once, when a migration has put it on the schedule.
+    """
 
     name: str
     every: timedelta
@@ -72,6 +77,12 @@ def _score(context: Context, _due: DueJob, now: datetime) -> Write:
     return partial(score_interviews.store, rows=rows)
 
 
+def _catch_up(context: Context, _due: DueJob, now: datetime) -> Write:
+    """Derive from former interviews what a new release derives; in writes of its own, for there may be many."""
+    after_update.derive_anew(context.database, keystore=context.keystore, blobs=context.blobs, now=now)
+    return lambda _: None
+
+
 def _remove_orphans(context: Context, _due: DueJob, now: datetime) -> Write:
     context.microdata.remove_orphans(older_than=now - ORPHAN_AGE)
     return lambda _: None
@@ -94,6 +105,7 @@ JOBS: Final = (
     ScheduledJob(name="orphans", every=timedelta(hours=1), prepare=_remove_orphans),
     ScheduledJob(name="blobs", every=timedelta(days=1), prepare=_sweep_blobs),
     ScheduledJob(name=schedule.SCORES, every=timedelta(hours=6), prepare=_score),
+    ScheduledJob(name=schedule.AFTER_UPDATE, every=timedelta(0), prepare=_catch_up),
     # `server.services.import_frame` makes it due.
     ScheduledJob(name=schedule.FOLD_AGAIN, every=timedelta(days=30), prepare=_fold_again),
 )
@@ -107,7 +119,7 @@ def new_holder() -> str:
 def prepare(context: Context, *, now: datetime, jobs: tuple[ScheduledJob, ...] = JOBS) -> None:
     """Put every job on the schedule that is not there yet; the first time comes after one interval."""
     with context.database.transaction() as session:
-        for job in jobs:
+        for job in filter(attrgetter("every"), jobs):
             schedule.add(session, name=job.name, first_due_at=now + job.every, every=job.every)
 
 

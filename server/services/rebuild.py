@@ -16,7 +16,11 @@ from server.microdata import Microdata
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RebuildReport:
-    """State hashes, hexadecimal, before and after; and what there is now."""
+    """State hashes, hexadecimal, before and after; and what there is now.
+
+    Attributes:
+        was_due: an update had left something of former interviews to be derived, so that the state had to change.
+    """
 
     state_hash_before: str
     state_hash_after: str
@@ -25,6 +29,7 @@ class RebuildReport:
     quarantined: int
     interviews: int
     checked: int
+    was_due: bool
 
     @property
     def is_same(self) -> bool:
@@ -33,6 +38,8 @@ class RebuildReport:
 
     def __str__(self) -> str:
         verdict = "the state is the same" if self.is_same else "THE STATE IS ANOTHER"
+        if self.was_due and not self.is_same:
+            verdict = "media and entities of interviews from before the update are there now"
         hashes = f"{self.state_hash_before[:16]} → {self.state_hash_after[:16]}"
         return (
             f"{self.opened} envelopes opened again, {self.waiting} wait, {self.quarantined} are set aside\n"
@@ -58,6 +65,8 @@ def rebuild(
         interviews.drop_projections(session)
         entities.drop_entities(session)
         opening.reopen_all(session)
+        was_due = schedule.has(session, schedule.AFTER_UPDATE)
+        schedule.remove(session, schedule.AFTER_UPDATE)
         schedule.make_due(session, name=schedule.SCORES, now=now)
         audit.write(session, at=now, actor="office", action="rebuild", subject=before.hex())
     worker = OpeningWorker(database=database, keystore=keystore, microdata=microdata, clock=lambda: now, blobs=blobs)
@@ -73,4 +82,5 @@ def rebuild(
             quarantined=batch.quarantined,
             interviews=interviews.count_interviews(session),
             checked=checked.checked,
+            was_due=was_due,
         )

@@ -83,7 +83,7 @@ def set_list(
     _check(before, changed)
     if not changed:
         return before
-    entity_lists.set_list(session, list_id, **changed, is_stale=True)
+    entity_lists.change_list(session, list_id, **changed)
     if changed.keys() & {"needs_approval", "mode"}:
         refold(session, entities.entities_of_list(session, list_id), keystore=keystore)
     detail = ", ".join(f"{name}={value}" for name, value in sorted(changed.items()))

@@ -1,6 +1,7 @@
 """Parsing received XML, hostile or not, and the identity of answers."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,18 @@ def test_hostile_or_broken_xml_is_refused_with_a_code(xml: bytes, code: str) -> 
     with pytest.raises(InstanceError) as refusal:
         parse_instance(xml)
     assert refusal.value.code == code
+
+
+@pytest.mark.parametrize("filler", [b"\n", b"<!-- a -->\n", b"<?a b?> ", b"<!-- <?a -->"])
+def test_a_long_prolog_costs_no_time_and_hides_no_document_type(filler: bytes) -> None:
+    prolog = b"<?xml version='1.0'?>" + filler * 10_000
+    began = time.process_time()
+    assert parse_instance(prolog + b"<data id='f' version='1'/>").form_id == "f"
+    for rest in (b"<!DOCTYPE data><data id='f'/>", b"<!--", b"<?", b"<data id='f'>"):
+        with pytest.raises(InstanceError) as refusal:
+            parse_instance(prolog + rest)
+        assert refusal.value.code == ("doctype" if b"DOCTYPE" in rest else "malformed")
+    assert time.process_time() - began < 1
 
 
 def test_a_refusal_does_not_repeat_what_the_document_says() -> None:

@@ -207,7 +207,7 @@ def drop_entities(session: Session) -> None:
     """Delete what the fold can make again; lists and recorded versions stay, for tablets have been told."""
     session.execute(delete(Entity))
     session.execute(delete(EntityChange))
-    session.execute(update(EntityList).values(is_stale=True))
+    session.execute(update(EntityList).values(changes=EntityList.changes + 1))
 
 
 def _by_list(keys: Iterable[Key]) -> Iterator[tuple[int, Sequence[bytes]]]:

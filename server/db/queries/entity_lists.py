@@ -34,7 +34,7 @@ class StoredList:
     properties: tuple[str, ...]
     assigned_property: str
     assigned_to: str
-    is_stale: bool
+    changes: int
     created_at: datetime
     created_by: str
 
@@ -78,7 +78,8 @@ def has_lists(session: Session) -> bool:
 
 def stale_lists(session: Session) -> tuple[StoredList, ...]:
     """Return the lists whose files are behind, by number."""
-    return _lists(session, select(*_COLUMNS).where(EntityList.is_stale).order_by(EntityList.list_id))
+    is_behind = EntityList.changes_in_files < EntityList.changes
+    return _lists(session, select(*_COLUMNS).where(is_behind).order_by(EntityList.list_id))
 
 
 def ensure_list(
@@ -90,7 +91,7 @@ def ensure_list(
     nothing.
     """
     made = insert_new(session, EntityList).values(
-        project_id=project_id, name=name, properties="[]", assigned_property="", assigned_to="", is_stale=True,
+        project_id=project_id, name=name, properties="[]", assigned_property="", assigned_to="", changes=1,
         needs_approval=False, mode=SURVEY, created_at=now, created_by=by,
     )  # fmt: skip
     list_id = session.scalar(made.returning(EntityList.list_id))
@@ -103,7 +104,7 @@ def ensure_list(
     if not added:
         return found
     united = (*found.properties, *dict.fromkeys(added))
-    set_list(session, found.list_id, properties=json.dumps(united, ensure_ascii=False), is_stale=True)
+    change_list(session, found.list_id, properties=json.dumps(united, ensure_ascii=False))
     changed = entity_list(session, found.list_id)
     if changed is None:
         raise LookupError("a list is gone while it is locked")
@@ -117,14 +118,16 @@ def _announce(session: Session, list_id: int) -> None:
     session.execute(changed.values(feed_position=feed.next_position(session)))
 
 
-def set_list(session: Session, list_id: int, **members: object) -> None:
-    """Change members of a list."""
-    session.execute(update(EntityList).where(EntityList.list_id == list_id).values(**members))
+def change_list(session: Session, list_id: int, **members: object) -> None:
+    """Change members of a list, whose files are behind then."""
+    changed = update(EntityList).where(EntityList.list_id == list_id)
+    session.execute(changed.values(**members, changes=EntityList.changes + 1))
 
 
 def mark_stale(session: Session, list_ids: Iterable[int]) -> None:
     """Say that the files of lists are behind."""
-    session.execute(update(EntityList).where(EntityList.list_id.in_(sorted(set(list_ids)))).values(is_stale=True))
+    changed = update(EntityList).where(EntityList.list_id.in_(sorted(set(list_ids))))
+    session.execute(changed.values(changes=EntityList.changes + 1))
 
 
 def project_of_form(session: Session, form_id: str) -> int:
@@ -181,8 +184,16 @@ def sealed_snapshot(session: Session, list_id: int, tag: bytes = WHOLE) -> bytes
     return session.scalar(query)
 
 
-def replace_snapshots(session: Session, list_id: int, rows: Sequence[Mapping[str, object]]) -> None:
-    """Put new files of a list in the place of all former ones."""
+def replace_snapshots(session: Session, of: StoredList, rows: Sequence[Mapping[str, object]]) -> None:
+    """Put new files of a list in the place of all former ones, unless another process has put newer ones there.
+
+    What has changed since the list was read is not in them, and leaves it behind.
+    """
+    list_id = of.list_id
+    is_newer = (EntityList.list_id == list_id, EntityList.changes_in_files < of.changes)
+    newer = update(EntityList).where(*is_newer).values(changes_in_files=of.changes).returning(EntityList.list_id)
+    if session.scalar(newer) is None:
+        return
     session.execute(delete(EntitySnapshot).where(EntitySnapshot.list_id == list_id))
     session.execute(insert_new(session, EntitySnapshot), [dict(row) for row in rows])
 

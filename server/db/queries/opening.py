@@ -296,12 +296,17 @@ def release(session: Session, envelope_id: bytes) -> bool:
     return envelope_id in released
 
 
-def retry_unknown_forms(session: Session) -> None:
-    """Let submissions whose form was unknown be opened again, for one was published."""
+def retry_unknown_forms(session: Session, *, form_id: str, version: str) -> None:
+    """Let submissions whose form was unknown be opened again, for it was published; and those that do not say which."""
     lock_fold(session)  # what is being opened meanwhile is looked at again under the same lock
     session.execute(
         update(Envelope)
-        .where(IS_UNOPENED, Envelope.state == QUARANTINED, Envelope.reason == UNKNOWN_FORM_VERSION)
+        .where(
+            IS_UNOPENED,
+            Envelope.state == QUARANTINED,
+            Envelope.reason == UNKNOWN_FORM_VERSION,
+            or_(Envelope.form_named.is_(None), Envelope.form_named == f"{form_id} {version}"),
+        )
         .values(state=RECEIVED, reason=None)
     )
 

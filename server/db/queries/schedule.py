@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
@@ -13,6 +13,8 @@ FOLD_AGAIN = "fold-again"
 """The job to make due when what holds depend on has changed."""
 SCORES = "scores"
 """The job that compares interviews with each other."""
+AFTER_UPDATE = "after-update"
+"""The job, done once, that derives from former interviews what a new release derives; a migration puts it here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,13 @@ def is_held(session: Session, *, name: str, holder: str, now: datetime) -> bool:
 
 
 def finish(session: Session, job: DueJob, *, holder: str, now: datetime) -> None:
-    """Give the lease back and move the job to its next time after now: what was missed is made up for once."""
+    """Give the lease back and move the job to its next time after now: what was missed is made up for once.
+
+    A job without an interval has no next time.
+    """
+    if not job.every_seconds:
+        remove(session, job.name)
+        return
     missed = max(0, int((now - job.due_at).total_seconds() // job.every_seconds))
     next_due_at = job.due_at + timedelta(seconds=job.every_seconds * (missed + 1))
     session.execute(
@@ -79,6 +87,16 @@ def finish(session: Session, job: DueJob, *, holder: str, now: datetime) -> None
         .where(Schedule.name == job.name, Schedule.lease_holder == holder)
         .values(due_at=next_due_at, last_run_at=now, lease_holder=None, lease_until=None)
     )
+
+
+def has(session: Session, name: str) -> bool:
+    """Say whether a job is on the schedule."""
+    return session.scalar(select(Schedule.name).where(Schedule.name == name)) is not None
+
+
+def remove(session: Session, name: str) -> None:
+    """Take a job off the schedule."""
+    session.execute(delete(Schedule).where(Schedule.name == name))
 
 
 def put_off(session: Session, *, name: str, holder: str, until: datetime) -> None:

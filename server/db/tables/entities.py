@@ -21,7 +21,8 @@ class EntityList(Base):
         properties: their names as a JSON list, in the order of the columns that tablets get.
         assigned_property: the property that says whose an entity is; empty where everybody gets all.
         assigned_to: enumerator | team.
-        is_stale: some entity has changed since tablets' files were made.
+        changes: grows with whatever changes in the list.
+        changes_in_files: how many of them are in the files of tablets, which are behind while these are fewer.
     """
 
     __tablename__ = "entity_list"
@@ -34,7 +35,8 @@ class EntityList(Base):
     properties: Mapped[str] = mapped_column(Text)
     assigned_property: Mapped[str] = mapped_column(String(100))
     assigned_to: Mapped[str] = mapped_column(String(20))
-    is_stale: Mapped[bool] = mapped_column(default=False, server_default=false())
+    changes: Mapped[int] = mapped_column(default=0, server_default="0")
+    changes_in_files: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(Instant)
     created_by: Mapped[str] = mapped_column(String(200))
 

@@ -1,10 +1,13 @@
 """Entity lists, their changes and versions, and the files that tablets get of them."""
 
+from datetime import UTC, datetime
+
 import sqlalchemy as sa
 from alembic import op
 
 from forms.definition import FormDefinition, XFormError
 from forms.entities import possible_lists
+from server.db.queries.schedule import AFTER_UPDATE
 from server.db.tables.base import Instant, Sequence
 
 revision = "0005"
@@ -16,6 +19,7 @@ def upgrade() -> None:
     _add_changes()
     _add_entities()
     _name_lists_of_published_forms()
+    _note_what_is_to_be_derived()
 
 
 def _add_lists() -> None:
@@ -29,7 +33,8 @@ def _add_lists() -> None:
         sa.Column("properties", sa.Text(), nullable=False),
         sa.Column("assigned_property", sa.String(length=100), nullable=False),
         sa.Column("assigned_to", sa.String(length=20), nullable=False),
-        sa.Column("is_stale", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("changes", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("changes_in_files", sa.Integer(), server_default="0", nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("created_by", sa.String(length=200), nullable=False),
         sa.ForeignKeyConstraint(["project_id"], ["project.project_id"], name=op.f("fk_entity_list_project_id")),
@@ -127,6 +132,15 @@ def _name_lists_of_published_forms() -> None:
     if uses:
         table = sa.table("form_entity_list", sa.column("form_version_hash", sa.LargeBinary()), sa.column("name"))
         op.bulk_insert(table, uses)
+
+
+def _note_what_is_to_be_derived() -> None:
+    """Have the worker open former interviews again, for media that they name and entities that they write."""
+    is_any = "SELECT 1 FROM envelope WHERE kind = 2 AND state = 'opened' LIMIT 1"
+    if op.get_bind().execute(sa.text(is_any)).first() is None:
+        return
+    table = sa.table("schedule", sa.column("name"), sa.column("due_at", Instant()), sa.column("every_seconds"))
+    op.bulk_insert(table, [{"name": AFTER_UPDATE, "due_at": datetime.now(UTC), "every_seconds": 0}])
 
 
 def _lists(xform: bytes, media: list[str]) -> frozenset[str]:

@@ -118,7 +118,7 @@ def make_public(
     """Offer a stored draft to tablets from now on; what waited at the door for this form is tried again."""
     refuse_archived_form(session, version.form_id)
     record(session, version, action=PUBLISHED, user=user, note=note, now=now)
-    opening.retry_unknown_forms(session)
+    opening.retry_unknown_forms(session, form_id=version.form_id, version=version.version)
     declare_lists(session, version, user=user, now=now)
     forms.set_published(
         session,

@@ -33,7 +33,7 @@ def _statements(database: Database) -> Iterator[list[tuple[str, Any]]]:
         lambda session: opening.openable(session, limit=500, is_locked=False),
         opening.quarantined,
         opening.last_decision,
-        opening.retry_unknown_forms,
+        lambda session: opening.retry_unknown_forms(session, form_id="visit", version="1"),
         opening.retry_odk_keys,
         lambda session: opening.retry_encrypted(session, [bytes(16)]),
         lambda session: checks.pending_ids(session, bytes(32), limit=1000),

@@ -219,6 +219,22 @@ def test_when_the_database_cannot_grow_the_blobs_go_too(
     assert blobs_on_disk(sqlite_context) == 200
 
 
+def test_a_file_that_is_none_of_ours_does_not_stop_the_sweep_and_stays(sqlite_context: Context) -> None:
+    stray = keep(sqlite_context.blobs, b"nobody names this")
+    folder = sqlite_context.config.blobs_dir
+    foreign = [
+        folder / stray.hex()[:2] / ".nfs0001",
+        folder / stray.hex()[:2] / (stray.hex()[2:] + "~"),
+        folder / "zz/a",
+    ]
+    for path in foreign:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"a copy of an editor")
+    sweep(sqlite_context, days=2)
+    assert not sqlite_context.blobs.has(stray)
+    assert all(path.exists() for path in foreign)
+
+
 def test_old_blobs_that_an_envelope_names_are_kept_by_the_sweep_and_young_ones_by_nobody(
     client: FlaskClient, context: Context, app_token: str
 ) -> None:

@@ -2,8 +2,9 @@
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -13,11 +14,16 @@ from server.context import Context
 from server.db.queries import audit, devices, interviews, opening
 from server.db.queries.interviews import StoredInterview, StoredRevision
 from server.db.tables import Envelope, Verdict
+from server.errors import Maintenance
+from server.folding import entities
+from server.folding.fold import Filed
 from server.keystore import OFFICE_ID
+from server.microdata import Microdata, WrittenPart
 from server.services import settle_hold
 from sync_protocol import envelope as layout
 from sync_protocol import ratchet
 from sync_protocol.documents import document_hash
+from sync_protocol.errors import EnvelopeError, LocalError
 from tests.office import NOW
 from tests.server.opening.kit import (
     FORM_ID,
@@ -317,6 +323,60 @@ def test_an_interview_that_the_database_cannot_take_is_found_among_its_neighbour
     assert (batch.opened, batch.quarantined) == (7, 1)
     assert [reason for _, reason in states(context) if reason] == ["cannot-be-folded"]
     assert len(rows(context)) == 6
+
+
+@pytest.mark.parametrize(
+    "error", [EnvelopeError("malformed", "x"), LocalError("x", "x"), RuntimeError(), AttributeError(), RecursionError()]
+)
+@pytest.mark.parametrize("at", ["writing", "folding"])
+def test_whatever_one_interview_breaks_stops_no_other(
+    sqlite_context: Context, monkeypatch: pytest.MonkeyPatch, at: str, error: Exception
+) -> None:
+    publish(sqlite_context)
+    tablet = Tablet(sqlite_context.keystore).enrol(sqlite_context)
+    deliver(
+        sqlite_context,
+        [tablet.epoch(), *(tablet.seal(Answers(number=number, note=f"no. {number}")) for number in range(1, 5))],
+    )
+    fold_batch, write_part = entities.fold_batch, Microdata.write_part
+
+    def fold(session: Any, filed: Sequence[Filed], *rest: Any, **named: Any) -> None:
+        if any(item.opened.revision.instance_id == raw_id(2) for item in filed):
+            raise error
+        fold_batch(session, filed, *rest, **named)
+
+    def write(self: Microdata, definition: Any, analysis: Sequence[Any], identifiers: Any) -> WrittenPart:
+        if "no. 2" in str((analysis, identifiers)):
+            raise error
+        return write_part(self, definition, analysis, identifiers)
+
+    if at == "folding":
+        monkeypatch.setattr(entities, "fold_batch", fold)
+    else:
+        monkeypatch.setattr(Microdata, "write_part", write)
+    batch = open_all(sqlite_context)
+    assert (batch.opened, batch.quarantined) == (4, 1)
+    reason = "cannot-be-folded" if at == "folding" else "unstorable-answers"
+    assert [said for _, said in states(sqlite_context) if said] == [reason]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), Maintenance("the database is away")])
+def test_trouble_of_the_machine_is_blamed_on_no_interview(
+    sqlite_context: Context, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    publish(sqlite_context)
+    tablet = Tablet(sqlite_context.keystore).enrol(sqlite_context)
+    deliver(sqlite_context, [tablet.epoch(), tablet.seal(Answers(number=1))])
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(entities, "fold_batch", fail)
+        with pytest.raises(type(error)):
+            open_all(sqlite_context)
+    assert states(sqlite_context) == [("received", None)] * 2
+    assert open_all(sqlite_context).opened == 2
 
 
 def test_what_fails_the_structural_check_is_opened_and_its_findings_are_kept_sealed(

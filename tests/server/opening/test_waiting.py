@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from server.context import Context
 from server.db.queries import opening
@@ -59,6 +59,30 @@ def test_what_no_publication_ends_stays_in_quarantine(context: Context) -> None:
     assert states(context) == {("quarantined", "unknown-form-version")}
     open_all(context)
     assert states(context) == {("quarantined", "unknown-form-version")}
+
+
+def test_a_publication_tries_what_waits_for_that_version_and_nothing_else(context: Context) -> None:
+    door = Door(context)
+    for number, version in ((1, "1"), (2, "9")):
+        door.post(Photos(number=number, version=version).xml())
+    open_all(context)
+    publish_as_people_do(context)
+    assert states(context) == {("received", None), ("quarantined", "unknown-form-version")}
+    open_all(context)
+    assert states(context) == {("opened", None), ("quarantined", "unknown-form-version")}
+
+
+@pytest.mark.parametrize("form_named", [None, "photos 1"])
+def test_what_does_not_say_its_form_outside_is_tried_at_every_publication(
+    context: Context, form_named: str | None
+) -> None:
+    Door(context).post(Photos(number=1).xml())
+    open_all(context)
+    with context.database.transaction() as session:
+        session.execute(update(Envelope).values(form_named=form_named))
+    publish_as_people_do(context)
+    open_all(context)
+    assert states(context) == {("opened", None)}
 
 
 @pytest.mark.parametrize("round_", range(3))
