@@ -423,10 +423,21 @@ def test_what_the_framework_answers_before_any_view_is_xml_with_a_message_too(
     for response in (
         sqlite_client.get(f"/key/{token}/nothing"),
         sqlite_client.put(f"/key/{token}/submission"),
+        sqlite_client.get(f"/key/{token}//formList"),
+        sqlite_client.get(f"/v1//key/{token}/projects/1/formList"),
+        sqlite_client.get("/projects//1/formList"),
         sqlite_client.post(f"/key/{token}/submission", data=b"x", content_type="multipart/form-data"),
     ):
         assert response.status_code >= 400
         assert said(response)
         assert "text/xml" in response.headers["Content-Type"]
         assert response.headers["X-OpenRosa-Version"] == "1.0"
+        assert token not in response.get_data(as_text=True)
     assert BOUNDARY in MULTIPART
+
+
+def test_a_method_that_is_not_taken_is_answered_with_those_that_are(sqlite_client: FlaskClient, token: str) -> None:
+    for method, path, allowed in (("PUT", "submission", {"HEAD", "POST"}), ("POST", "formList", {"GET", "HEAD"})):
+        response = sqlite_client.open(f"/key/{token}/{path}", method=method)
+        assert response.status_code == 405
+        assert allowed <= set(response.headers["Allow"].split(", "))
