@@ -5,10 +5,12 @@ from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from server.context import Context
 from server.db.queries import audit
 from server.db.scope import EVERYTHING
+from server.db.tables import Envelope
 from server.folding.arrival_reasons import reason_of
 from server.services import app_users
 from server.web.intake_counts import PENDING_SECONDS, TOTAL_SECONDS, RecentCounts
@@ -216,6 +218,19 @@ def test_files_of_a_revoked_app_user_are_let_in_whenever_they_come(
     assert "/attachments/roof.png" in shown
     assert "in quarantine" not in shown
     assert decide(page, f"{path}/release") == 404
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "an app user, named inside"), ("fr", "nommé à l")])
+def test_of_what_came_to_the_door_before_its_senders_were_noted_the_list_says_so(
+    mixed: Mixed, log_in: LogIn, language: str, words: str
+) -> None:
+    path = f"/intake?lang={language}"
+    assert words not in log_in("amina").get(path).text
+    with mixed.context.database.transaction() as session:
+        session.execute(update(Envelope).where(Envelope.carrier == "door").values(app_user_id=None))
+    text = log_in("amina").get(path).text
+    assert words in text
+    assert '<span class="who">door</span>' not in text
 
 
 def test_a_hold_is_settled_with_another_household(mixed: Mixed, log_in: LogIn) -> None:
