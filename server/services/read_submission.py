@@ -127,8 +127,7 @@ def _of_instance(session: Session, scope: Scope, instance_id: bytes) -> Submissi
     standing = intake_rows.standings(session, [instance_id])
     if standing and not intake_rows.sees_interview(session, scope, standing[0].interview_id):
         return None
-    seen = EVERYTHING if standing else scope
-    envelopes = intake.arrivals_of(session, seen, instance_id)
+    envelopes = intake.arrivals_of(session, EVERYTHING if standing else scope, instance_id)
     if not envelopes:
         return None
     history = intake_rows.history(session, standing[0].interview_id) if standing else ()
@@ -137,7 +136,7 @@ def _of_instance(session: Session, scope: Scope, instance_id: bytes) -> Submissi
     return Submission(
         instance_id=instance_id,
         arrivals=read_arrivals(session, envelopes),
-        files_set_aside=read_arrivals(session, intake.files_set_aside(session, seen, instance_id)),
+        files_set_aside=read_arrivals(session, intake.files_set_aside(session, scope, instance_id)),
         history=history,
         parents=parents,
         heads=_heads(history, parents),
