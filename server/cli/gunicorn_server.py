@@ -12,8 +12,7 @@ from typing import Any, Final
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
-from gunicorn.http import message
-from gunicorn.http.unreader import SocketUnreader
+from gunicorn.http import message, unreader
 from gunicorn.util import import_app
 
 APP: Final = "wsgi:app"
@@ -117,8 +116,8 @@ class Office(BaseApplication):  # type: ignore[misc] # gunicorn has no types
 
     def load_config(self) -> None:
         """Set gunicorn's settings."""
+        unreader.SocketUnreader.max_body_chunk = BODY_READ_BYTES
         message.MAX_REQUEST_LINE = REQUEST_LINE_BYTES  # the setting alone goes no further than 8190
-        SocketUnreader.max_body_chunk = BODY_READ_BYTES
         settings: dict[str, Any] = {
             "bind": [self.options.bind],
             "worker_class": "gthread",
