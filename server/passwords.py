@@ -3,6 +3,7 @@
 At most two are worked on at once in a process, so that a flood of guesses takes neither all memory nor all cores.
 """
 
+import base64
 import secrets
 import threading
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
+from argon2.low_level import ARGON2_VERSION
 
 from server.errors import BadRequest
 
@@ -19,8 +21,18 @@ GENERATED_BYTES: Final = 12
 AT_ONCE: Final = 2
 
 _HASHER: Final = PasswordHasher()
+
+
+def _of_nobody() -> str:
+    """Return a hash of no password, written as any other (PHC string format): making one would take 64 MiB."""
+    parts = (secrets.token_bytes(length) for length in (_HASHER.salt_len, _HASHER.hash_len))
+    salt, digest = (base64.b64encode(part).decode().rstrip("=") for part in parts)
+    cost = f"m={_HASHER.memory_cost},t={_HASHER.time_cost},p={_HASHER.parallelism}"
+    return f"$argon2id$v={ARGON2_VERSION}${cost}${salt}${digest}"
+
+
 # Verified when there is no such account, so that the time of an answer does not tell which names exist.
-_NOBODY: Final = _HASHER.hash("nobody has this password")
+_NOBODY: Final = _of_nobody()
 _TURN: Final = threading.BoundedSemaphore(AT_ONCE)
 
 

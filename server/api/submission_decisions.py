@@ -20,7 +20,7 @@ blueprint = Blueprint("submission_decisions", __name__, url_prefix="/api/v1")
 @roles("manager")
 def release(instance_id: str) -> dict[str, Any]:
     """Let what of a submission is in quarantine be opened."""
-    held = find(instance_id).quarantined
+    held = find(instance_id).releasable
     if not held:
         raise NotFound("nothing of this submission is in quarantine")
     with current().database.transaction() as session:

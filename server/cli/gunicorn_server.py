@@ -15,7 +15,7 @@ from typing import Any, Final
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
-from gunicorn.http import message
+from gunicorn.http import message, unreader
 from gunicorn.util import import_app
 from gunicorn.workers import gthread
 
@@ -32,6 +32,8 @@ GRACE_SECONDS: Final = 20
 STOP_SECONDS: Final = 15.0
 REQUEST_LINE_BYTES: Final = 65_536
 """Collect asks in one address what became of all entities that it made offline: 37 characters each, 1 700 of them."""
+BODY_READ_BYTES: Final = 65_536
+"""Of a body at once: gunicorn's megabyte is copied again for every piece that the door takes of it."""
 PAUSE_SECONDS: Final = 3.0
 """Between the death of a worker process and the next: a broken one must not spin."""
 
@@ -136,6 +138,7 @@ class Office(BaseApplication):  # type: ignore[misc] # gunicorn has no types
 
     def load_config(self) -> None:
         """Set gunicorn's settings."""
+        unreader.SocketUnreader.max_body_chunk = BODY_READ_BYTES
         message.MAX_REQUEST_LINE = REQUEST_LINE_BYTES  # the setting alone goes no further than 8190
         gthread.DEFAULT_WORKER_DATA_TIMEOUT = UNWANTED_SECONDS  # five seconds of a thread are too many for nothing
         settings: dict[str, Any] = {

@@ -45,10 +45,14 @@ class Shelf(Generic[Kept]):
         if found is not None:
             return found
         made = make()
+        self.put(key, made)
+        return made
+
+    def put(self, key: Hashable, made: Kept) -> None:
+        """Keep something under a key, in the place of what stood there: for the few keys that do not say everything."""
         if made.held_bytes <= self._size_bytes // LARGEST:
             with self._guard:
                 self._keep(key, made)
-        return made
 
     def _keep(self, key: Hashable, made: Kept) -> None:
         former = self._kept.pop(key, None)

@@ -45,6 +45,7 @@ class Submission:
     Attributes:
         instance_id: (16,), None for an envelope that shows none.
         arrivals: its envelopes in order of arrival; at least one.
+        files_set_aside: files of it that are in quarantine: those of a revoked app user may come after the interview.
         history: all revisions of its interview, in order of arrival; empty before it is opened.
         parents: what each revision of the history edits.
         heads: revisions of the history that no later one supersedes, the current one first.
@@ -54,6 +55,7 @@ class Submission:
 
     instance_id: bytes | None
     arrivals: tuple[Arrival, ...]
+    files_set_aside: tuple[Arrival, ...] = ()
     history: tuple[StandingRow, ...] = ()
     parents: Mapping[bytes, tuple[bytes, ...]]
     heads: tuple[StandingRow, ...] = ()
@@ -68,8 +70,13 @@ class Submission:
 
     @property
     def quarantined(self) -> tuple[Arrival, ...]:
-        """The arrivals that a person may let in."""
+        """The arrivals that are set aside."""
         return tuple(one for one in self.arrivals if one.state == intake.QUARANTINE)
+
+    @property
+    def releasable(self) -> tuple[Arrival, ...]:
+        """All that a person may let in: files first, for an interview takes files with it."""
+        return (*self.files_set_aside, *self.quarantined)
 
     @property
     def interview_id(self) -> bytes | None:
@@ -129,6 +136,7 @@ def _of_instance(session: Session, scope: Scope, instance_id: bytes) -> Submissi
     return Submission(
         instance_id=instance_id,
         arrivals=read_arrivals(session, envelopes),
+        files_set_aside=read_arrivals(session, intake.files_set_aside(session, scope, instance_id)),
         history=history,
         parents=parents,
         heads=_heads(history, parents),
@@ -280,6 +288,7 @@ def members_of(found: Submission) -> dict[str, Any]:
     """Return the members of a submission as JSON knows them, without its files."""
     return arrival_members(found.newest) | {
         "arrivals": [arrival_members(one) for one in found.arrivals],
+        "files_set_aside": [arrival_members(one) for one in found.files_set_aside],
         "revisions": [
             revision_members(row, found.forms.get(row.form_version_hash), found.parents.get(row.instance_id, ()))
             for row in found.history

@@ -8,17 +8,18 @@ asked before, for a tag is stored once, whoever comes first.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 from forms.instance import Instance, InstanceError, canonical_leaves, instance_id_bytes, parse_instance
 from server.blobs import Blobs, Incoming
 from server.db.engine import Database
-from server.db.queries import devices, envelopes
+from server.db.queries import audit, devices, envelopes
 from server.db.queries.devices import StoredAppUser
 from server.db.queries.envelopes import NewEnvelope
 from server.db.queries.opening import AFTER_REVOCATION
@@ -34,6 +35,8 @@ from sync_protocol.plaintext import Medium
 NO_INSTANCE_ID: Final = "no-instance-id"
 UNREADABLE: Final = "unreadable-instance"
 FORM_CHARACTERS: Final = 420
+SENT_AGAIN: Final = "let-in-sent-again"
+"""Of the audit: what a revoked app user had sent came from another who is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +151,8 @@ class OpenRosaIntake:
         """
         named = self._name(arrival.xml)
         files = {self._medium_tag(named.instance_id, file): file for file in arrival.files}
-        known: frozenset[bytes] = frozenset()
-        if files:
-            known = self.database.glance(lambda bare: envelopes.known_door_tags(bare, (named.tag, *files)))
+        tags = frozenset((named.tag, *files))
+        known = self._known(tags) if files else {}
         delivery = _Delivery(
             named=named,
             xml=None if named.tag in known else arrival.xml,
@@ -158,8 +160,10 @@ class OpenRosaIntake:
             app_user=app_user,
             now=now,
         )
-        if delivery.xml is not None or delivery.files:
-            self._deliver(delivery)
+        new = self._deliver(delivery) if delivery.xml is not None or delivery.files else frozenset()
+        if app_user.revoked_at is None:
+            known |= self._known(tags - known.keys() - new)
+            self._let_in([tag for tag, is_set_aside in known.items() if is_set_aside], app_user=app_user, now=now)
         if not files:
             return 0
         return self.database.glance(lambda bare: envelopes.count_media(bare, named.instance_id))
@@ -185,24 +189,42 @@ class OpenRosaIntake:
         said = ["medium", instance_id.hex(), file.medium.name, file.plain_sha256.hex()]
         return self.keystore.door_tag(canonical_json(said))
 
-    def _deliver(self, delivery: _Delivery) -> None:
-        """Store all of it or nothing; of what another request has stored meanwhile no blob stays behind."""
+    def _known(self, tags: frozenset[bytes]) -> dict[bytes, bool]:
+        return self.database.glance(lambda bare: envelopes.known_door_tags(bare, sorted(tags))) if tags else {}
+
+    def _let_in(self, tags: Sequence[bytes], *, app_user: StoredAppUser, now: datetime) -> None:
+        """Let in what came under a revoked token first, and now from somebody who may send it."""
+        if not tags:
+            return
+
+        def store(session: Session) -> None:
+            for envelope_id in envelopes.let_in(session, tags):
+                audit.write(session, at=now, actor=app_user.name, action=SENT_AGAIN, subject=envelope_id.hex())
+
+        self.database.submit(store)
+
+    def _deliver(self, delivery: _Delivery) -> frozenset[bytes]:
+        """Store all of it or nothing; return the tags of what is new.
+
+        Of what another request has stored meanwhile no blob stays behind.
+        """
         blobs = {bytes.fromhex(file.medium.sha256): file.blob for file in delivery.files.values()}
         try:
             sealed = self.door.seal(delivery.submission(), now=delivery.now)
             for digest, blob in blobs.items():
                 blob.keep(digest)
-            named = self._store(delivery, sealed)
+            new = self._store(delivery, sealed)
         except LocalError as error:  # it cannot be deflated, as the instance of no real form is
             raise TooLarge(error.detail) from None
         except StorageFull:  # surely nothing was stored; after any other error the sweep will know
             self._remove(blobs)
             raise
         self.door.note_stored(sealed)
-        self._remove(blobs.keys() - named)
+        self._remove(blobs.keys() - {row.blob_sha256 for row in new})
+        return frozenset(row.door_tag for row in new if row.door_tag is not None)
 
-    def _store(self, delivery: _Delivery, sealed: SealedSubmission) -> frozenset[bytes]:
-        """Commit; return which blobs are named now."""
+    def _store(self, delivery: _Delivery, sealed: SealedSubmission) -> Sequence[NewEnvelope]:
+        """Commit; return the rows that are new."""
         door = self.keystore.door
         rows = delivery.rows(sealed, door.certificate_hash)
 
@@ -218,7 +240,7 @@ class OpenRosaIntake:
             return envelopes.store_at_door(connection, rows, carrier=DOOR_ID, received_at=delivery.now)
 
         new = self.database.submit_bare(store, is_one_statement=len(rows) == 1)
-        return frozenset(row.blob_sha256 for row in rows if row.blob_sha256 is not None and row.envelope_id in new)
+        return [row for row in rows if row.envelope_id in new]
 
     def _remove(self, digests: Iterable[bytes]) -> None:
         for digest in digests:

@@ -24,8 +24,8 @@ blueprint.after_request(protect)
 @blueprint.post("/<instance_id>/release")
 @roles("manager")
 def release(instance_id: str) -> Response:
-    """Let a quarantined submission be opened."""
-    held = _found(instance_id).quarantined
+    """Let be opened what of a submission is in quarantine, its files too."""
+    held = _found(instance_id).releasable
     if not held:
         raise NotFound("nothing of this submission is in quarantine any more")
     with current().database.transaction() as session:

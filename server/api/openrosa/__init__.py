@@ -16,8 +16,8 @@ from server.api.openrosa.routes import blueprints
 
 __all__ = ["blueprints", "register"]
 
-DOOR: Final = re.compile(r"/(?:v1/)?key/|/projects/\d+/")
-"""How the addresses of the door begin."""
+DOOR: Final = re.compile(r"/(?:v1/+)?key/|/projects/+\d+/")
+"""How the addresses of the door begin, however many slashes a person has typed."""
 
 
 def register(app: Flask) -> None:

@@ -120,6 +120,8 @@ def problem(error: Exception) -> Response:
     response.headers["Link"] = f'</problems/{known.slug}>; rel="type"'
     for challenge in known.members.get("challenges", ()):
         response.headers.add("WWW-Authenticate", challenge)
+    if "allow" in known.members:
+        response.headers["Allow"] = ", ".join(known.members["allow"])
     if "retry_after" in known.members:
         response.headers["Retry-After"] = str(known.members["retry_after"])
     return response

@@ -22,7 +22,8 @@ ROUTES: Final[tuple[tuple[str, str, Any], ...]] = (
 def _blueprint(name: str, prefix: str) -> Blueprint:
     made = Blueprint(name, __name__, url_prefix=prefix)
     for method, rule, view in ROUTES:
-        made.add_url_rule(rule, view.__name__, view, methods=[method])
+        # Two slashes in a row are answered in the door's own words, and not by a redirect without its headers.
+        made.add_url_rule(rule, view.__name__, view, methods=[method], merge_slashes=False)
     made.register_error_handler(Exception, answers.problem)
     made.after_request(answers.mark)
     made.after_request(receiving.hear_out)

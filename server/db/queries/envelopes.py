@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, bindparam, func, or_, select
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
+from server.db.queries.opening import AFTER_REVOCATION
 from server.db.tables import Envelope
 from server.db.tables.envelopes import QUARANTINED, RECEIVED
 from sync_protocol.constants import Kind
@@ -230,13 +231,28 @@ def store_at_door(
     )
 
 
-def known_door_tags(connection: Connection, tags: Sequence[bytes]) -> frozenset[bytes]:
-    """Return which of these tags are stored."""
-    found: set[bytes] = set()
+def known_door_tags(connection: Connection, tags: Sequence[bytes]) -> dict[bytes, bool]:
+    """Return which of these tags are stored, each with whether it was set aside as a revoked app user's."""
+    found: dict[bytes, bool] = {}
     for start in range(0, len(tags), PREFIXES_AT_ONCE):
         chunk = tags[start : start + PREFIXES_AT_ONCE]
-        found.update(connection.scalars(select(_columns.door_tag).where(_columns.door_tag.in_(chunk))))
-    return frozenset(found)
+        query = select(_columns.door_tag, _columns.state, _columns.reason).where(_columns.door_tag.in_(chunk))
+        for tag, state, reason in connection.execute(query):
+            found[tag] = state == QUARANTINED and reason == AFTER_REVOCATION
+    return found
+
+
+def let_in(session: Session, tags: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Let be opened what was set aside as a revoked app user's; return the ids of it."""
+    found: list[bytes] = []
+    for start in range(0, len(tags), PREFIXES_AT_ONCE):
+        set_aside = update(Envelope).where(
+            Envelope.door_tag.in_(tags[start : start + PREFIXES_AT_ONCE]),
+            Envelope.state == QUARANTINED,
+            Envelope.reason == AFTER_REVOCATION,
+        )
+        found += session.scalars(set_aside.values(state=RECEIVED, reason=None).returning(Envelope.envelope_id))
+    return tuple(found)
 
 
 def count_media(connection: Connection, instance_id: bytes) -> int:

@@ -139,6 +139,17 @@ def arrivals_of(session: Session, scope: Scope, instance_id: bytes) -> tuple[Arr
     return _arrived(session, query.order_by(Envelope.sequence))
 
 
+def files_set_aside(session: Session, scope: Scope, instance_id: bytes) -> tuple[ArrivedEnvelope, ...]:
+    """Return the files of an instance that are in quarantine."""
+    query = select(*_COLUMNS).where(
+        _IS_QUARANTINED,
+        Envelope.instance_id == instance_id,
+        Envelope.kind == Kind.ATTACHMENT,
+        visible_envelopes(scope),
+    )
+    return _arrived(session, query.order_by(Envelope.sequence))
+
+
 def by_envelope_id(session: Session, scope: Scope, envelope_id: bytes) -> ArrivedEnvelope | None:
     """Return one envelope that an account sees, whatever its kind."""
     found = _arrived(session, select(*_COLUMNS).where(Envelope.envelope_id == envelope_id, visible_envelopes(scope)))

@@ -18,6 +18,7 @@ def upgrade() -> None:
     _remake_app_users()
     _widen_envelopes()
     _add_media()
+    _name_senders()
     _index_intake()
 
 
@@ -171,6 +172,16 @@ def _add_media() -> None:
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("key_hash", name=op.f("pk_odk_key")),
+    )
+
+
+def _name_senders() -> None:
+    """Say who sent what came to the door: an opened interview names its app user. The name of a sealed one is in it."""
+    op.execute(
+        "UPDATE envelope SET app_user_id = ("
+        " SELECT min(app_user.app_user_id) FROM revision JOIN app_user ON app_user.name = revision.source"
+        " WHERE revision.envelope_id = envelope.envelope_id"
+        ") WHERE carrier = 'door' AND kind = 2"
     )
 
 

@@ -202,3 +202,17 @@ def test_a_tablet_may_ask_about_a_thousand_entities_in_one_address() -> None:
     assert request.query.count(",") == 999
     with pytest.raises(LimitRequestLine):
         next(RequestParser(office.cfg, iter([asked.replace(b"deviceID", b"x" * 70_000)]), ("127.0.0.1", 1)))
+
+
+def test_a_large_body_is_taken_in_pieces_that_are_copied_once() -> None:
+    from gunicorn.http.unreader import SocketUnreader
+
+    Office(ServeOptions(bind="127.0.0.1:0", processes=1, threads=1, worker=None))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        sent = 100_000
+        theirs.sendall(bytes(sent))
+        unreader, taken = SocketUnreader(ours), []
+        while sum(taken) < sent:
+            taken.append(len(unreader.chunk(1 << 20)))
+    assert max(taken) == 65_536

@@ -74,3 +74,50 @@ def test_what_the_first_release_published_reads_on(empty_database: Database) -> 
         ("1", "published", "amina", "why"),
         ("2", "published", "amina", "why"),
     ]
+
+
+def test_what_came_to_the_door_before_is_of_its_app_user_again_once_it_is_opened(empty_database: Database) -> None:
+    upgrade(empty_database, to="0003")
+    at = "2026-11-01 08:00:00+00:00"
+    with empty_database.transaction() as session:
+        for number, name in enumerate(("Ama", "Yaw")):
+            session.execute(
+                text(
+                    "INSERT INTO app_user (token_hash, name, enumerator, mode, created_at)"
+                    " VALUES (:token_hash, :name, '0012', 'survey', :at)"
+                ),
+                {"token_hash": bytes([number]) * 32, "name": name, "at": f"2026-11-0{2 - number} 08:00:00+00:00"},
+            )
+        session.execute(
+            text(
+                "INSERT INTO microdata_part (part_id, form_version_hash, mode, rows, analysis_path, identifiers_path,"
+                " analysis_sha256, identifiers_sha256, created_at)"
+                " VALUES (1, :hash, 'survey', 1, 'a', 'i', :hash, :hash, :at)"
+            ),
+            {"hash": bytes(32), "at": at},
+        )
+        sent = (("door", "Ama"), ("door", "Yaw"), ("door", None), ("tablet-1", "Ama"))  # a device that is called so
+        for number, (carrier, source) in enumerate(sent, 1):
+            members = {"number": number, "id": bytes([number]) * 32, "carrier": carrier, "source": source, "at": at}
+            members["instance_id"] = bytes([number]) * 16
+            session.execute(
+                text(
+                    "INSERT INTO envelope (envelope_id, kind, body, carrier, received_at, state)"
+                    " VALUES (:id, 2, :id, :carrier, :at, 'opened')"
+                ),
+                members,
+            )
+            if source is not None:
+                session.execute(
+                    text(
+                        "INSERT INTO revision (instance_id, answers_hash, envelope_sequence, envelope_id, interview_id,"
+                        " form_version_hash, mode, role, source, device_time, received_at, part_id, row, sealed)"
+                        " VALUES (:instance_id, :id, :number, :id, :instance_id, :id, 'survey', 'door', :source, '',"
+                        " :at, 1, 0, :id)"
+                    ),
+                    members,
+                )
+    upgrade(empty_database)
+    with empty_database.read() as session:
+        query = "SELECT app_user.name FROM envelope LEFT JOIN app_user USING (app_user_id) ORDER BY envelope.sequence"
+        assert list(session.scalars(text(query))) == ["Ama", "Yaw", None, None]

@@ -428,6 +428,19 @@ def test_a_304_said_again_asks_the_database_once_and_nothing_else(
     assert len(looks) == 1
 
 
+def test_after_a_publication_what_stayed_the_same_is_soon_said_again_by_the_short_way(
+    sqlite_client: FlaskClient, sqlite_context: Context, app_token_sqlite: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(sqlite_context)
+    url = entries(sqlite_client.get(f"/key/{app_token_sqlite}/formList"))[0]["downloadUrl"]
+    tag = sqlite_client.get(url, headers=GZIP).headers["ETag"]
+    assert again(sqlite_client, url, tag).status_code == 304
+    publish(sqlite_context, version="2")
+    assert again(sqlite_client, url, tag).status_code == 304
+    monkeypatch.setattr(sqlite_client.application, "full_dispatch_request", None)
+    assert again(sqlite_client, url, tag).status_code == 304
+
+
 # The shelf
 
 

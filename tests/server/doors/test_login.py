@@ -2,10 +2,13 @@
 
 import base64
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from argon2.exceptions import VerifyMismatchError
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
@@ -340,3 +343,11 @@ def test_a_hash_of_other_parameters_is_renewed_at_the_login(amina: Context, clie
     assert user is not None
     assert user.password_hash is not None
     assert not passwords.is_outdated(user.password_hash)
+
+
+def test_the_hash_of_nobody_costs_what_any_other_does_and_nothing_before_it_is_asked() -> None:
+    assert not passwords.is_outdated(passwords._NOBODY)
+    with pytest.raises(VerifyMismatchError):  # and not that it cannot be read
+        passwords._HASHER.verify(passwords._NOBODY, "x")
+    is_loaded = "import argon2; argon2.PasswordHasher.hash = None; import server.passwords"
+    subprocess.run([sys.executable, "-c", is_loaded], check=True)

@@ -22,6 +22,7 @@ from server.app import create_app
 from server.config import Config
 from server.context import Context
 from server.db.engine import Database
+from server.db.queries import audit
 from server.db.tables import Certificate, Envelope
 from server.errors import Maintenance
 from server.keystore import KeyStore
@@ -207,6 +208,30 @@ def test_a_revoked_app_user_is_noticed_at_once_and_its_files_go_to_quarantine_to
             session, envelope_id=hashlib.sha256(stored(context)[2][3]).digest(), user="manager", now=NOW
         )
     assert [(state, why) for _, state, why, _ in stored(context)][2:] == [("received", "released")] * 2
+
+
+@pytest.mark.parametrize("files", [(), (file_part("a.jpg", PHOTO),)])
+def test_what_a_revoked_app_user_sent_is_let_in_once_another_sends_the_same(
+    client: FlaskClient, context: Context, app_token: str, files: tuple[Part, ...]
+) -> None:
+    publish(context)
+    colleague = make_token(context, "tablet 13")
+    with context.database.transaction() as session:
+        app_users.revoke_app_user(session, name="tablet 12", user="manager", now=NOW)
+    held = [("quarantined", "after-revocation")] * (1 + len(files))
+    for _ in range(2):
+        assert post(client, app_token, xml_part(), *files).status_code == 201
+        assert [(state, why) for _, state, why, _ in stored(context)] == [("received", None), *held]
+    assert post(client, colleague, xml_part(instance("Samira"))).status_code == 201
+    assert [(state, why) for _, state, why, _ in stored(context)][1 : 1 + len(held)] == held
+    assert post(client, colleague, xml_part(), *files).status_code == 201
+    assert {(state, why) for _, state, why, _ in stored(context)} == {("received", None)}
+    with context.database.read() as session:
+        acts = [act for act in audit.latest(session) if act.action == "let-in-sent-again"]
+    assert [act.actor for act in acts] == ["tablet 13"] * len(held)
+    assert {act.subject for act in acts} == {
+        hashlib.sha256(body).hexdigest() for *_, body in stored(context)[1:][: len(held)]
+    }
 
 
 def test_the_certificate_and_the_epoch_are_stored_with_the_first_submission(
@@ -425,10 +450,21 @@ def test_what_the_framework_answers_before_any_view_is_xml_with_a_message_too(
     for response in (
         sqlite_client.get(f"/key/{token}/nothing"),
         sqlite_client.put(f"/key/{token}/submission"),
+        sqlite_client.get(f"/key/{token}//formList"),
+        sqlite_client.get(f"/v1//key/{token}/projects/1/formList"),
+        sqlite_client.get("/projects//1/formList"),
         sqlite_client.post(f"/key/{token}/submission", data=b"x", content_type="multipart/form-data"),
     ):
         assert response.status_code >= 400
         assert said(response)
         assert "text/xml" in response.headers["Content-Type"]
         assert response.headers["X-OpenRosa-Version"] == "1.0"
+        assert token not in response.get_data(as_text=True)
     assert BOUNDARY in MULTIPART
+
+
+def test_a_method_that_is_not_taken_is_answered_with_those_that_are(sqlite_client: FlaskClient, token: str) -> None:
+    for method, path, allowed in (("PUT", "submission", {"HEAD", "POST"}), ("POST", "formList", {"GET", "HEAD"})):
+        response = sqlite_client.open(f"/key/{token}/{path}", method=method)
+        assert response.status_code == 405
+        assert allowed <= set(response.headers["Allow"].split(", "))

@@ -1,18 +1,22 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from server.context import Context
 from server.db.queries import audit
 from server.db.scope import EVERYTHING
+from server.db.tables import Envelope
 from server.folding.arrival_reasons import reason_of
+from server.services import app_users
 from server.web.intake_counts import PENDING_SECONDS, TOTAL_SECONDS, RecentCounts
 from server.web.intake_messages import INTAKE_MESSAGES
-from tests.office import begin_session
-from tests.server.mixed import Mixed
+from tests.office import NOW, begin_session
+from tests.server.mixed import PICTURE, Mixed
 from tests.server.opening.kit import household, open_all
 from tests.server.web.conftest import PASSWORD
 
@@ -185,6 +189,48 @@ def test_a_manager_releases_what_came_after_a_revocation(mixed: Mixed, log_in: L
     open_all(mixed.context)
     assert "Kojo" in amina.get(f"/intake/{mixed.revoked}/answers").text
     assert decide(amina, path) == 404
+
+
+@pytest.mark.parametrize("is_revoked_first", [True, False])
+def test_files_of_a_revoked_app_user_are_let_in_whenever_they_come(
+    mixed: Mixed, log_in: LogIn, is_revoked_first: bool
+) -> None:
+    page, number, names = log_in("amina"), 73, ("front.png", "roof.png")
+    path = f"/intake/{UUID(int=number).hex}"
+    if not is_revoked_first:
+        mixed.post(number, "house", "1", files={"front.png": PICTURE}, names=names)
+    with mixed.context.database.transaction() as session:
+        app_users.revoke_app_user(session, name="collect 12", user="amina", now=NOW)
+    if is_revoked_first:
+        mixed.post(number, "house", "1", files={"front.png": PICTURE}, names=names)
+        assert decide(page, f"{path}/release") == 303
+    open_all(mixed.context)
+    assert "Release</button>" not in page.get(path).text
+    mixed.post(number, "house", "1", files={"roof.png": PICTURE + b"2"}, names=names)
+    open_all(mixed.context)
+    shown = page.get(path).text
+    assert "Files of it in quarantine: 1." in shown
+    assert "Release</button>" in shown
+    assert "Release</button>" not in log_in("berta").get(path).text
+    assert decide(page, f"{path}/release") == 303
+    open_all(mixed.context)
+    shown = page.get(path).text
+    assert "/attachments/roof.png" in shown
+    assert "in quarantine" not in shown
+    assert decide(page, f"{path}/release") == 404
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "an app user, named inside"), ("fr", "nommé à l")])
+def test_of_what_came_to_the_door_before_its_senders_were_noted_the_list_says_so(
+    mixed: Mixed, log_in: LogIn, language: str, words: str
+) -> None:
+    path = f"/intake?lang={language}"
+    assert words not in log_in("amina").get(path).text
+    with mixed.context.database.transaction() as session:
+        session.execute(update(Envelope).where(Envelope.carrier == "door").values(app_user_id=None))
+    text = log_in("amina").get(path).text
+    assert words in text
+    assert '<span class="who">door</span>' not in text
 
 
 def test_a_hold_is_settled_with_another_household(mixed: Mixed, log_in: LogIn) -> None:
