@@ -9,8 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from server.context import Context
-from server.db.queries import fieldwork, pull
+from server.db.queries import fieldwork, intake_rows, pull
 from server.db.queries.frame_rows import PsuRow
+from server.db.scope import Scope
 from server.services import accounts, api_tokens, app_users, odk_keys, projects, receive_exchange
 from tests.office import MULTIPART, NOW, begin_session, multipart
 from tests.server.entities import kit as entities
@@ -299,3 +300,17 @@ def draw_for(context: Context, *, project_id: int) -> None:
             ],
         )  # fmt: skip
     draw(context, [(household(1), "unit", "0001")], project_id=project_id)
+
+
+def test_the_database_is_asked_for_interviews_of_every_scope(context: Context) -> None:
+    publish(context)
+    tablets = [Tablet(context.keystore, f"tablet-{team}", team=team).enrol(context) for team in ("own", "beside")]
+    for tablet, answers in zip(tablets, (Answers(number=5), Answers(number=6, edits=5)), strict=True):
+        deliver(context, [tablet.epoch(), tablet.seal(answers)], carrier=tablet.device_id)
+    open_all(context)
+    seen = {}
+    with context.database.read() as session:
+        for project, team, code in product((None, 1, 2), (None, "own", "beside"), (None, "0001", "0002")):
+            scope = Scope(projects=None if project is None else frozenset({project}), team=team, enumerator=code)
+            seen[project, team, code] = intake_rows.sees_interview(session, scope, raw_id(5))
+    assert seen == {key: key[0] != 2 and key[1] != "beside" and key[2] != "0002" for key in seen}
