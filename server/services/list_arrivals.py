@@ -34,6 +34,11 @@ class SenderDay:
     waiting: int
     quarantined: int
 
+    @property
+    def needs_looking(self) -> bool:
+        """Something of it waits or was set aside."""
+        return bool(self.waiting or self.quarantined)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:

@@ -1,6 +1,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from io import BytesIO
 from uuid import UUID
 
 import pytest
@@ -309,3 +310,19 @@ def test_counts_are_made_once_for_many_readers(mixed: Mixed) -> None:
     assert counts.read(mixed.context, EVERYTHING)[1] == total
     now = TOTAL_SECONDS + 1
     assert counts.read(mixed.context, EVERYTHING)[1] == total + 1
+
+
+def test_of_many_who_sent_today_those_are_shown_first_whose_work_waits(mixed: Mixed, log_in: LogIn) -> None:
+    """The others are a click away, so that the list of arrivals is not below a hundred lines."""
+    for number in range(13):
+        with mixed.context.database.transaction() as session:
+            token = app_users.create_app_user(
+                session, name=f"one of many {number}", enumerator="0012", user="amina", now=NOW
+            )
+        xml = f"<data id='nobody' version='1'><a>{number}</a></data>".encode()
+        body = {"xml_submission_file": (BytesIO(xml), "a.xml", "text/xml")}
+        assert mixed.app.test_client().post(f"/key/{token}/submission", data=body).status_code == 201
+    text = log_in("amina").get("/intake").text
+    folded = text.index("who sent today")
+    assert text.count('<table class="today"') == 2
+    assert text.index('<table class="today"') < folded < text.rindex('<table class="today"')
