@@ -1,6 +1,5 @@
 """The form of the OpenRosa benchmarks, 60 questions in six groups, and submissions of it as ODK Collect sends them."""
 
-import io
 import random
 import re
 import uuid
@@ -10,8 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, Final
 
-import openpyxl
-
+from benchmarks._workbooks import written
 from forms.definition import FormDefinition
 from forms.filling import fill
 from server.folding.profile import HOUSEHOLD_KEY
@@ -43,7 +41,7 @@ def made_workbook() -> bytes:
     choices += [["yes_no", "1", "Yes", "Oui"], ["yes_no", "2", "No", "Non"]]
     choices += [["sector", str(code), f"Sector {code}", f"Secteur {code}"] for code in range(1, 13)]
     settings = [["form_id", "version", "form_title", "namespaces"], [FORM_ID, VERSION, "Labour: a visit", NAMESPACES]]
-    return _written({"survey": survey, "choices": choices, "settings": settings})
+    return written({"survey": survey, "choices": choices, "settings": settings})
 
 
 def _question(place: int, kind: int) -> list[str]:
@@ -65,18 +63,6 @@ def _question(place: int, kind: int) -> list[str]:
 
 
 _NAMES: Final = ("is_so", "years", "sector", "since", "income", "place", "reasons", "months", "sent_home", "remarks")
-
-
-def _written(sheets: dict[str, list[list[str]]]) -> bytes:
-    book = openpyxl.Workbook()
-    book.remove(book.worksheets[0])
-    for title, rows in sheets.items():
-        page = book.create_sheet(title)
-        for row in rows:
-            page.append([cell or None for cell in row])
-    written = io.BytesIO()
-    book.save(written)
-    return written.getvalue()
 
 
 def filled(definition: FormDefinition, count: int, *, seed: int) -> list[bytes]:

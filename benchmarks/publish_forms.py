@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 from pyxform.xls2xform import convert as pyxform_convert
 
+from benchmarks._workbooks import written
 from forms.workbook.lint import lint
 from forms.workbook.reading import read_workbook
 from forms.xlsform import convert
@@ -56,7 +56,7 @@ def made_workbook(questions: int) -> bytes:
     choices += [
         [f"l{place}", str(code), f"Choice {code}", f"Choix {code}"] for place in range(20) for code in range(12)
     ]
-    return _written({"survey": survey, "choices": choices, "settings": [["form_id", "version"], ["made", "1"]]})
+    return written({"survey": survey, "choices": choices, "settings": [["form_id", "version"], ["made", "1"]]})
 
 
 def _question(number: int) -> list[str]:
@@ -69,18 +69,6 @@ def _question(number: int) -> list[str]:
     if number % 4 == 2:
         return ["date", name, said, dit, "", ". <= today()", ""]
     return ["calculate", name, "", "", "", "", f"if({before} > 10, {before} * 2, 0)" if before else "1 + 1"]
-
-
-def _written(sheets: dict[str, list[list[str]]]) -> bytes:
-    book = openpyxl.Workbook()
-    book.remove(book.worksheets[0])
-    for title, rows in sheets.items():
-        page = book.create_sheet(title)
-        for row in rows:
-            page.append([cell or None for cell in row])
-    written = io.BytesIO()
-    book.save(written)
-    return written.getvalue()
 
 
 def _largest() -> tuple[bytes, str]:

@@ -57,13 +57,13 @@ class Incoming:
         target = _path(self._directory, sha256)
         with _full_disk_said():
             self.close()
-            _sync(self._path)
+            sync_to_disk(self._path)
             target.parent.mkdir(mode=0o700, exist_ok=True)
             self._path.replace(target)
-            _sync(target.parent)
+            sync_to_disk(target.parent)
             if target.parent not in self._folders_on_disk:
-                _sync(self._directory)
-                _sync(self._directory.parent)
+                sync_to_disk(self._directory)
+                sync_to_disk(self._directory.parent)
                 self._folders_on_disk.add(target.parent)
 
     def __enter__(self) -> Self:
@@ -138,7 +138,7 @@ def _path(directory: Path, sha256: bytes) -> Path:
     return directory / name[:2] / name[2:]
 
 
-def _sync(path: Path) -> None:
+def sync_to_disk(path: Path) -> None:
     """Put a file, or the entries of a folder, on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -11,7 +11,6 @@ from server.clock import utc_now
 from server.context import caller, current, roles
 from server.errors import BadRequest, NotFound
 from server.services import read_submission, resolve_conflict, review_interview, settle_hold
-from server.services.read_submission import Submission
 
 blueprint = Blueprint("submission_decisions", __name__, url_prefix="/api/v1")
 
@@ -37,8 +36,7 @@ def review(instance_id: str) -> dict[str, Any]:
     with current().database.transaction() as session:
         decision = review_interview.review(
             session,
-            keystore=current().keystore,
-            interview_id=_interview(found),
+            interview_id=read_submission.interview_of(found),
             verdict=_text(asked, "verdict"),
             **_who(asked),
         )
@@ -53,8 +51,7 @@ def resolve(instance_id: str) -> dict[str, Any]:
     with current().database.transaction() as session:
         decision = resolve_conflict.resolve(
             session,
-            keystore=current().keystore,
-            interview_id=_interview(found),
+            interview_id=read_submission.interview_of(found),
             chosen=read_submission.head_of(found, _text(asked, "chosen")),
             **_who(asked),
         )
@@ -70,8 +67,7 @@ def settle(instance_id: str) -> dict[str, Any]:
     with current().database.transaction() as session:
         decision = settle_hold.settle(
             session,
-            keystore=current().keystore,
-            interview_id=_interview(found),
+            interview_id=read_submission.interview_of(found),
             verdict=_text(asked, "verdict"),
             household_key=key,
             **_who(asked),
@@ -79,15 +75,9 @@ def settle(instance_id: str) -> dict[str, Any]:
     return {"decision": decision.hex()}
 
 
-def _interview(found: Submission) -> bytes:
-    if found.interview_id is None:
-        raise BadRequest("it is not opened yet: there is nothing to decide about")
-    return found.interview_id
-
-
 def _who(asked: dict[str, Any]) -> dict[str, Any]:
     note = _text(asked, "note") if "note" in asked else ""
-    return {"note": note, "user": caller().name, "now": utc_now()}
+    return {"keystore": current().keystore, "note": note, "user": caller().name, "now": utc_now()}
 
 
 def _object() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Sealing a decision of the office: it becomes an envelope like any other, signed by the decision key."""
+"""Making a decision of the office: it becomes an envelope like any other, sealed and signed by the decision key."""
 
 import os
 from collections.abc import Mapping
@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import envelopes, opening
+from server.db.queries import envelopes, interviews, opening
 from server.db.queries.envelopes import NewEnvelope
-from server.errors import BadRequest
+from server.db.queries.interviews import StoredRevision
+from server.errors import BadRequest, NotFound
 from server.keystore import OFFICE_ID, KeyStore
 from sync_protocol import envelope as envelope_layout
 from sync_protocol import epoch as epochs
@@ -20,6 +21,54 @@ from sync_protocol.envelope import NO_HASH, Header
 from sync_protocol.plaintext import Manifest
 
 NOTE_CHARACTERS: Final = 2000
+
+
+def current_revision(session: Session, interview_id: bytes) -> StoredRevision:
+    """Return the revision of an interview that counts now.
+
+    Raises:
+        NotFound: no such interview.
+    """
+    found = interviews.interviews_by_id(session, [interview_id])
+    if not found or found[0].current_revision_id is None:
+        raise NotFound(f"there is no interview {interview_id.hex()}: see passerelle hold list, submission list")
+    (current,) = interviews.revisions_by_id(session, [found[0].current_revision_id])
+    return current
+
+
+def decide_about(
+    session: Session,
+    revision: StoredRevision,
+    *,
+    keystore: KeyStore,
+    decision: Mapping[str, Any],
+    note: str,
+    user: str,
+    now: datetime,
+) -> bytes:
+    """Store what a person decided about the interview of a revision; return its envelope id.
+
+    Args:
+        session: of the transaction.
+        revision: whose mode and form version the decision has too.
+        keystore: signs and seals.
+        decision: its action and what that needs.
+        note: why, in a person's words; sealed.
+        user: who decides.
+        now: goes into the decision.
+
+    Raises:
+        BadRequest, KeyStoreLocked: as `store_sealed_decision`.
+    """
+    return store_sealed_decision(
+        session,
+        keystore=keystore,
+        decision={**decision, "note": note[:NOTE_CHARACTERS], "user": user},
+        about=(revision.instance_id,),
+        mode=revision.mode,
+        form_version_hash=revision.form_version_hash,
+        now=now,
+    )
 
 
 def store_sealed_decision(

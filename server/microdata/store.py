@@ -23,6 +23,7 @@ import pyarrow.parquet.encryption as parquet_encryption
 
 from forms.definition import FormDefinition
 from forms.evolution.upgrade import Upgrade
+from server.blobs import sync_to_disk
 from server.db.engine import Database
 from server.db.queries import definitions as definition_queries
 from server.db.queries import forms as form_queries
@@ -97,8 +98,8 @@ class Microdata:
             table = table_of(rows_of[store], definition.columns(store))
             path = folder / f"{name}.{store}.parquet"
             written[store] = (str(path.relative_to(self._folder)), self._write(table, path, store))
-        _sync_folder(folder)
-        _sync_folder(self._folder)
+        sync_to_disk(folder)
+        sync_to_disk(self._folder)
         return WrittenPart(
             analysis_path=written["analysis"][0],
             identifiers_path=written["identifiers"][0],
@@ -313,11 +314,3 @@ def _file_hash(path: Path) -> bytes | None:
         return hashlib.sha256(path.read_bytes()).digest()
     except OSError:
         return None
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -267,6 +267,17 @@ def note_look(session: Session, *, what: str, subject: bytes, user: str, now: da
     audit.write(session, at=now, actor=user, action=what, subject=subject.hex(), detail=detail)
 
 
+def interview_of(found: Submission) -> bytes:
+    """Return the interview that a decision about a submission is about, (16,).
+
+    Raises:
+        BadRequest: it is not opened yet.
+    """
+    if found.interview_id is None:
+        raise BadRequest("it is not opened yet: there is nothing to decide about")
+    return found.interview_id
+
+
 def head_of(submission: Submission, text: str) -> tuple[bytes, bytes]:
     """Return the (instance_id, answers_hash) of a head that a form names as ``instance.answers``, hexadecimal.
 

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from server.db.queries import audit, interviews
 from server.errors import BadRequest, NotFound
-from server.folding.deciding import NOTE_CHARACTERS, store_sealed_decision
+from server.folding.deciding import decide_about
 from server.folding.decisions import RESOLVE_CONFLICT
 from server.folding.fold import heads_of
 from server.keystore import KeyStore
@@ -45,20 +45,8 @@ def resolve(
         raise BadRequest("the chosen revision is neither the current one nor in conflict with it: look again")
     rows = interviews.revisions_of_instances(session, [chosen[0]])
     (revision,) = (row for row in rows if row.answers_hash == chosen[1])
-    envelope_id = store_sealed_decision(
-        session,
-        keystore=keystore,
-        decision={
-            "action": RESOLVE_CONFLICT,
-            "chosen": [part.hex() for part in chosen],
-            "seen": [[part.hex() for part in head] for head in heads],
-            "note": note[:NOTE_CHARACTERS],
-            "user": user,
-        },
-        about=(revision.instance_id,),
-        mode=revision.mode,
-        form_version_hash=revision.form_version_hash,
-        now=now,
-    )
+    seen = [[part.hex() for part in head] for head in heads]
+    decision = {"action": RESOLVE_CONFLICT, "chosen": [part.hex() for part in chosen], "seen": seen}
+    envelope_id = decide_about(session, revision, keystore=keystore, decision=decision, note=note, user=user, now=now)
     audit.write(session, at=now, actor=user, action=RESOLVE_CONFLICT, subject=interview_id.hex())
     return envelope_id

@@ -4,10 +4,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import audit, interviews
-from server.db.queries.interviews import StoredRevision
-from server.errors import BadRequest, NotFound
-from server.folding.deciding import NOTE_CHARACTERS, store_sealed_decision
+from server.db.queries import audit
+from server.errors import BadRequest
+from server.folding.deciding import current_revision, decide_about
 from server.folding.decisions import REVIEW, REVIEWS
 from server.keystore import KeyStore
 
@@ -33,30 +32,9 @@ def review(
     """
     if verdict not in REVIEWS:
         raise BadRequest(f"a review says one of {', '.join(REVIEWS)}")
-    current = _current_revision(session, interview_id)
-    decision = {
-        "action": REVIEW,
-        "verdict": verdict,
-        "revision": [current.instance_id.hex(), current.answers_hash.hex()],
-        "note": note[:NOTE_CHARACTERS],
-        "user": user,
-    }
-    envelope_id = store_sealed_decision(
-        session,
-        keystore=keystore,
-        decision=decision,
-        about=(current.instance_id,),
-        mode=current.mode,
-        form_version_hash=current.form_version_hash,
-        now=now,
-    )
+    current = current_revision(session, interview_id)
+    revision = [current.instance_id.hex(), current.answers_hash.hex()]
+    decision = {"action": REVIEW, "verdict": verdict, "revision": revision}
+    envelope_id = decide_about(session, current, keystore=keystore, decision=decision, note=note, user=user, now=now)
     audit.write(session, at=now, actor=user, action=f"review-{verdict}", subject=interview_id.hex())
     return envelope_id
-
-
-def _current_revision(session: Session, interview_id: bytes) -> StoredRevision:
-    found = interviews.interviews_by_id(session, [interview_id])
-    if not found or found[0].current_revision_id is None:
-        raise NotFound(f"there is no interview {interview_id.hex()}")
-    (current,) = interviews.revisions_by_id(session, [found[0].current_revision_id])
-    return current

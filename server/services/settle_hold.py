@@ -6,10 +6,10 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from server.db.queries import audit, interviews, opening
-from server.db.queries.interviews import OpenHold, StoredRevision
+from server.db.queries.interviews import OpenHold
 from server.db.scope import EVERYTHING, Scope
 from server.errors import BadRequest, NotFound
-from server.folding.deciding import NOTE_CHARACTERS, store_sealed_decision
+from server.folding.deciding import current_revision, decide_about
 from server.folding.decisions import SETTLE_HOLD
 from server.folding.holds import REASSIGN, VERDICTS
 from server.keystore import KeyStore
@@ -80,33 +80,11 @@ def settle(
         raise BadRequest(
             f"a hold is settled by one of {', '.join(VERDICTS)}; a household key goes with {REASSIGN}, and only there"
         )
-    current = _current_revision(session, interview_id)
-    decision = {
-        "action": SETTLE_HOLD,
-        "verdict": verdict,
-        "household_key": household_key,
-        "note": note[:NOTE_CHARACTERS],
-        "user": user,
-    }
-    envelope_id = store_sealed_decision(
-        session,
-        keystore=keystore,
-        decision=decision,
-        about=(current.instance_id,),
-        mode=current.mode,
-        form_version_hash=current.form_version_hash,
-        now=now,
-    )
+    current = current_revision(session, interview_id)
+    decision = {"action": SETTLE_HOLD, "verdict": verdict, "household_key": household_key}
+    envelope_id = decide_about(session, current, keystore=keystore, decision=decision, note=note, user=user, now=now)
     audit.write(session, at=now, actor=user, action=f"settle-hold-{verdict}", subject=interview_id.hex())
     return envelope_id
-
-
-def _current_revision(session: Session, interview_id: bytes) -> StoredRevision:
-    found = interviews.interviews_by_id(session, [interview_id])
-    if not found or found[0].current_revision_id is None:
-        raise NotFound(f"there is no interview {interview_id.hex()}: passerelle hold list shows what waits")
-    (current,) = interviews.revisions_by_id(session, [found[0].current_revision_id])
-    return current
 
 
 def release_quarantined(session: Session, *, envelope_id: bytes, user: str, now: datetime) -> None:

@@ -3,6 +3,8 @@
 Whoever may not see a submission cannot decide about it: to them it is not there.
 """
 
+from typing import Any
+
 from flask import Blueprint, redirect, request, url_for
 from werkzeug.wrappers import Response
 
@@ -51,18 +53,15 @@ def wipe(instance_id: str) -> Response:
 @roles(*READERS)
 def settle(instance_id: str) -> Response:
     """Settle the hold of an interview."""
-    interview_id, verdict = _interview(_found(instance_id)), request.form.get("verdict", "")
+    interview_id, verdict = read_submission.interview_of(_found(instance_id)), request.form.get("verdict", "")
     key = request.form.get("household_key", "").strip()
     with current().database.transaction() as session:
         settle_hold.settle(
             session,
-            keystore=current().keystore,
             interview_id=interview_id,
             verdict=verdict,
             household_key=key if verdict == REASSIGN else None,
-            note=request.form.get("note", ""),
-            user=caller().name,
-            now=utc_now(),
+            **_who(),
         )
     return _done(instance_id, "settle")
 
@@ -75,12 +74,9 @@ def resolve(instance_id: str) -> Response:
     with current().database.transaction() as session:
         resolve_conflict.resolve(
             session,
-            keystore=current().keystore,
-            interview_id=_interview(found),
+            interview_id=read_submission.interview_of(found),
             chosen=read_submission.head_of(found, request.form.get("chosen", "")),
-            note=request.form.get("note", ""),
-            user=caller().name,
-            now=utc_now(),
+            **_who(),
         )
     return _done(instance_id, "resolve")
 
@@ -93,14 +89,17 @@ def review(instance_id: str) -> Response:
     with current().database.transaction() as session:
         review_interview.review(
             session,
-            keystore=current().keystore,
-            interview_id=_interview(found),
+            interview_id=read_submission.interview_of(found),
             verdict=request.form.get("verdict", ""),
-            note=request.form.get("note", ""),
-            user=caller().name,
-            now=utc_now(),
+            **_who(),
         )
     return _done(instance_id, "review")
+
+
+def _who() -> dict[str, Any]:
+    """Return what every decision has beside what it decides."""
+    note = request.form.get("note", "")
+    return {"keystore": current().keystore, "note": note, "user": caller().name, "now": utc_now()}
 
 
 def _found(instance_id: str) -> Submission:
@@ -115,12 +114,6 @@ def _found(instance_id: str) -> Submission:
         raise BadRequest(intake_word(page_language(), "form_old"))
     with current().database.read() as session:
         return read_submission.find(session, shown_rows(), instance_id)
-
-
-def _interview(found: Submission) -> bytes:
-    if found.interview_id is None:
-        raise BadRequest("it is not opened yet: there is nothing to decide about")
-    return found.interview_id
 
 
 def _done(instance_id: str, what: str) -> Response:

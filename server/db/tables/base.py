@@ -4,7 +4,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, TypeDecorator
+from sqlalchemy import BigInteger, DateTime, Dialect, Index, Integer, MetaData, TypeDecorator, text
 from sqlalchemy.orm import DeclarativeBase
 
 # Names are fixed so that a migration can name what it changes, on both databases.
@@ -46,3 +46,8 @@ class Base(DeclarativeBase):
     """Base of all tables."""
 
     metadata = MetaData(naming_convention=NAMING)
+
+
+def partial_index(name: str, *columns: str, where: str) -> Index:
+    """Return an index over the rows of a condition only, the same on both databases."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))

@@ -6,10 +6,10 @@ only: as much as the table of interviews shows of its own holds.
 
 from datetime import datetime
 
-from sqlalchemy import Index, LargeBinary, String, text
+from sqlalchemy import LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.db.tables.base import Base, Instant, Sequence
+from server.db.tables.base import Base, Instant, Sequence, partial_index
 
 
 class InterviewCheck(Base):
@@ -31,14 +31,7 @@ class InterviewCheck(Base):
     holds: Mapped[str] = mapped_column(String(100))
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
-    __table_args__ = (
-        Index(
-            "ix_interview_check_held",
-            "revision_id",
-            sqlite_where=text("holds != ''"),
-            postgresql_where=text("holds != ''"),
-        ),
-    )
+    __table_args__ = (partial_index("ix_interview_check_held", "revision_id", where="holds != ''"),)
 
 
 class CheckScore(Base):

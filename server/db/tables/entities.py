@@ -6,10 +6,10 @@ as tablets name versions. The rest is a projection. Labels and properties are se
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, false, text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.db.tables.base import Base, Instant, Sequence
+from server.db.tables.base import Base, Instant, Sequence, partial_index
 
 
 class EntityList(Base):
@@ -112,14 +112,7 @@ class Entity(Base):
     conflicts: Mapped[int]
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
-    __table_args__ = (
-        Index(
-            "ix_entity_unrecorded",
-            "list_id",
-            sqlite_where=text("NOT is_recorded"),
-            postgresql_where=text("NOT is_recorded"),
-        ),
-    )
+    __table_args__ = (partial_index("ix_entity_unrecorded", "list_id", where="NOT is_recorded"),)
 
 
 class EntitySnapshot(Base):

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, LargeBinary, SmallInteger, String, literal_column, text
+from sqlalchemy import LargeBinary, SmallInteger, String, literal_column
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.db.tables.base import Base, Instant, Sequence
+from server.db.tables.base import Base, Instant, Sequence, partial_index
 from sync_protocol.constants import Kind
 
 RECEIVED = "received"
@@ -65,66 +65,18 @@ class Envelope(Base):
 
     __table_args__ = (
         # Only what is still to be done is indexed: a few rows, whatever the size of the survey.
-        Index(
-            "ix_envelope_unopened",
-            "state",
-            "sequence",
-            sqlite_where=text("state != 'opened'"),
-            postgresql_where=text("state != 'opened'"),
-        ),
-        Index(
-            "ix_envelope_blob",
-            "blob_sha256",
-            sqlite_where=text("blob_sha256 IS NOT NULL"),
-            postgresql_where=text("blob_sha256 IS NOT NULL"),
-        ),
-        Index(
-            "ix_envelope_unopened_instance",
-            "instance_id",
-            sqlite_where=text("state != 'opened'"),
-            postgresql_where=text("state != 'opened'"),
-        ),
+        partial_index("ix_envelope_unopened", "state", "sequence", where="state != 'opened'"),
+        partial_index("ix_envelope_blob", "blob_sha256", where="blob_sha256 IS NOT NULL"),
+        partial_index("ix_envelope_unopened_instance", "instance_id", where="state != 'opened'"),
         # What arrived, newest first: by whom it came, by its form, by its day.
-        Index(
-            "ix_envelope_of_app_user",
-            "app_user_id",
-            "sequence",
-            sqlite_where=text("kind = 2 AND app_user_id IS NOT NULL"),
-            postgresql_where=text("kind = 2 AND app_user_id IS NOT NULL"),
+        partial_index(
+            "ix_envelope_of_app_user", "app_user_id", "sequence", where="kind = 2 AND app_user_id IS NOT NULL"
         ),
-        Index(
-            "ix_envelope_of_device",
-            "carrier",
-            "sequence",
-            sqlite_where=text("kind = 2 AND app_user_id IS NULL"),
-            postgresql_where=text("kind = 2 AND app_user_id IS NULL"),
-        ),
-        Index(
-            "ix_envelope_of_form",
-            "form_version_hash",
-            "sequence",
-            sqlite_where=text("kind = 2"),
-            postgresql_where=text("kind = 2"),
-        ),
-        Index(
-            "ix_envelope_arrived",
-            "received_at",
-            "sequence",
-            sqlite_where=text("kind = 2"),
-            postgresql_where=text("kind = 2"),
-        ),
-        Index(
-            "ix_envelope_medium_of",
-            "instance_id",
-            sqlite_where=text("blob_sha256 IS NOT NULL"),
-            postgresql_where=text("blob_sha256 IS NOT NULL"),
-        ),
-        Index(
-            "ix_envelope_decision",
-            "sequence",
-            sqlite_where=text("kind = 5"),
-            postgresql_where=text("kind = 5"),
-        ),
+        partial_index("ix_envelope_of_device", "carrier", "sequence", where="kind = 2 AND app_user_id IS NULL"),
+        partial_index("ix_envelope_of_form", "form_version_hash", "sequence", where="kind = 2"),
+        partial_index("ix_envelope_arrived", "received_at", "sequence", where="kind = 2"),
+        partial_index("ix_envelope_medium_of", "instance_id", where="blob_sha256 IS NOT NULL"),
+        partial_index("ix_envelope_decision", "sequence", where="kind = 5"),
         {"sqlite_autoincrement": True},  # a number that was in a receipt is never given twice
     )
 

@@ -6,10 +6,10 @@ Answers are never here in clear: `sealed` columns are AES-GCM under the projecti
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, false, text
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.db.tables.base import Base, Instant, Sequence
+from server.db.tables.base import Base, Instant, Sequence, partial_index
 
 UNSETTLED: Final = "holds != '' OR state NOT IN ('current', 'incomplete-history')"
 """Of an interview: the fold found what a person must look at."""
@@ -93,13 +93,7 @@ class Interview(Base):
 
     __table_args__ = (
         # What waits for a person: few, whatever the size of the survey.
-        Index(
-            "ix_interview_unsettled",
-            "state",
-            "current_revision_id",
-            sqlite_where=text(UNSETTLED),
-            postgresql_where=text(UNSETTLED),
-        ),
+        partial_index("ix_interview_unsettled", "state", "current_revision_id", where=UNSETTLED),
     )
 
 
@@ -135,14 +129,7 @@ class WantedMedium(Base):
     is_here: Mapped[bool] = mapped_column(default=False, server_default=false())
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
-    __table_args__ = (
-        Index(
-            "ix_wanted_medium_missing",
-            "instance_id",
-            sqlite_where=text("NOT is_here"),
-            postgresql_where=text("NOT is_here"),
-        ),
-    )
+    __table_args__ = (partial_index("ix_wanted_medium_missing", "instance_id", where="NOT is_here"),)
 
 
 class OdkKey(Base):

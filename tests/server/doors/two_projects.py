@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from flask.testing import FlaskClient
 
 from server.context import Context
-from server.db.queries import feed, fieldwork
-from server.db.queries.fieldwork import SealedHousehold
-from server.db.queries.frame_rows import HouseholdRow, PsuRow
+from server.db.queries import fieldwork
+from server.db.queries.frame_rows import PsuRow
 from server.folding.checking import CheckingWorker
 from server.services import accounts as account_service
 from server.services import app_users, projects, set_up_entity_list
 from tests.office import NOW, begin_session
-from tests.server.opening.kit import Answers, Tablet, deliver, household, open_all, publish, raw_id
+from tests.server.opening.kit import Answers, Tablet, deliver, draw, household, open_all, publish, raw_id
 
 PROJECT = 1
 FORM_TOKEN = "of the session"
@@ -143,22 +142,7 @@ def _draw(context: Context) -> None:
                 for place in PLACES
             ],
         )  # fmt: skip
-        households = [(household(place.number), place.psu, place.enumerator) for place in PLACES]
-        fieldwork.replace_draw(
-            session,
-            [
-                SealedHousehold(
-                    row=HouseholdRow(
-                        household_key=key, psu=psu, listing_class=1, enumerator=enumerator, head="", position="",
-                        persons=None,
-                    ),
-                    tag=context.keystore.household_tag(key),
-                    sealed=context.keystore.seal_projection(b"{}", fieldwork.identity_context(key)),
-                )
-                for key, psu, enumerator in households
-            ],
-            feed_position=feed.next_position(session),
-        )  # fmt: skip
+    draw(context, [(household(place.number), place.psu, place.enumerator) for place in PLACES])
 
 
 def _collect(context: Context, place: Place) -> None:
