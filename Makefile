@@ -44,7 +44,7 @@ contracts: $(VENV)/.test
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
 tests: $(VENV)/.test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 fuzz-forms: $(VENV)/.test ## thousands of broken workbooks against the converter (FUZZ_EXAMPLES=5000)
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-5000} $(BIN)/python -m pytest -q tests/forms/test_fuzzed_forms.py $(ARGS)

@@ -46,6 +46,8 @@ LABEL_EPOCH: Final = b"passerelle/1 epoch"
 LABEL_ENVELOPE: Final = b"passerelle/1 envelope"
 LABEL_MEDIUM: Final = b"passerelle/1 medium"
 LABEL_STATE: Final = b"passerelle/1 state"
+LABEL_HANDOVER: Final = b"passerelle/1 handover"
+LABEL_ENTITIES: Final = b"passerelle/1 entities"
 
 RATCHET_STEPS: Final = 4096
 """In an epoch: a hostile index must not cost seconds."""
@@ -57,5 +59,12 @@ EXCHANGE_BYTES: Final = 4 << 20
 EXCHANGE_ENVELOPES: Final = 500
 CONTROL_BYTES: Final = 256 << 10
 INFLATE_RATIO: Final = 200
+DICTIONARY_BYTES: Final = 32 << 10
+"""Of a form's dictionary: deflate looks back no further."""
+MEDIUM_BYTES: Final = 256 << 20
+PART_BYTES: Final = 4 << 20
+"""Of one part of a medium."""
+FIRST_PART_BYTES: Final = 16 << 10
+"""Parts double when they arrive, and halve when they are cut."""
 PLAINTEXT_BYTES: Final = 4 << 20
 """Inflated manifest and instance XML together; an instance itself has at most 1 MiB."""

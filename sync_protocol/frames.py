@@ -34,8 +34,7 @@ class Body:
 
 def encode_body(control: bytes, frames: Sequence[bytes]) -> bytes:
     """Put control JSON and frames into one body."""
-    deflater = zlib.compressobj(LEVEL, zlib.DEFLATED, RAW_DEFLATE)
-    deflated = deflater.compress(control) + deflater.flush()
+    deflated = deflate(control)
     parts = [LENGTH.pack(len(deflated)), deflated]
     for frame in frames:
         parts += (LENGTH.pack(len(frame)), frame)
@@ -73,23 +72,38 @@ def decode_body(body: bytes, *, frame_bytes: int = ENVELOPE_BYTES) -> Body:
     return Body(control=control, frames=tuple(frames))
 
 
+def deflate(plain: bytes) -> bytes:
+    """Deflate bytes, without header and checksum."""
+    deflater = zlib.compressobj(LEVEL, zlib.DEFLATED, RAW_DEFLATE)
+    return deflater.compress(plain) + deflater.flush()
+
+
 def inflate_control(deflated: bytes) -> bytes:
     """Inflate control JSON within its limits.
 
     Raises:
         RemoteError: ``malformed`` or ``too-large``.
     """
+    return inflate(deflated, CONTROL_BYTES)
+
+
+def inflate(deflated: bytes, at_most: int) -> bytes:
+    """Inflate to at most so many bytes, and to at most the agreed ratio.
+
+    Raises:
+        RemoteError: ``malformed`` or ``too-large``.
+    """
     inflater = zlib.decompressobj(RAW_DEFLATE)
-    ceiling = min(CONTROL_BYTES, INFLATE_RATIO * len(deflated))
+    ceiling = min(at_most, INFLATE_RATIO * len(deflated))
     try:
-        control = inflater.decompress(deflated, ceiling + 1)
+        plain = inflater.decompress(deflated, ceiling + 1)
     except zlib.error:
-        raise RemoteError("malformed", "the control is not a deflate stream") from None
-    if len(control) > ceiling:
-        raise RemoteError("too-large", f"the control inflates to more than {ceiling} bytes")
+        raise RemoteError("malformed", "not a deflate stream") from None
+    if len(plain) > ceiling:
+        raise RemoteError("too-large", f"inflates to more than {ceiling} bytes")
     if not inflater.eof or inflater.unused_data:
-        raise RemoteError("malformed", "the control's deflate stream is torn or has bytes after its end")
-    return control
+        raise RemoteError("malformed", "the deflate stream is torn or has bytes after its end")
+    return plain
 
 
 def _part(body: bytes, position: int, name: str) -> tuple[bytes, int]:

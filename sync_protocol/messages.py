@@ -18,6 +18,8 @@ from sync_protocol.errors import RemoteError
 PATH_HELLO: Final = "/sync/v1/hello"
 PATH_ENROL: Final = "/sync/v1/enrol"
 PATH_EXCHANGE: Final = "/sync/v1/exchange"
+PATH_MEDIA: Final = "/sync/v1/media/"
+PATH_BLOBS: Final = "/sync/v1/blobs/"
 MEDIA_TYPE_EXCHANGE: Final = "application/vnd.passerelle.exchange"
 MEDIA_TYPE_JSON: Final = "application/json"
 HAVE_BYTES: Final = 16  # of an envelope id: 2^-64 odds of a false match among 2^32 envelopes of one round
@@ -79,6 +81,8 @@ class Limits:
     exchange_envelopes: int
     control_bytes: int
     inflate_ratio: int
+    media_bytes: int
+    part_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +121,28 @@ class EnrolAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """What a device still has to send when it writes a request: envelopes, interviews among them, their bytes."""
+    """What a device still has to send when it writes a request.
+
+    Attributes:
+        envelopes, interviews, body_bytes: envelopes, interviews among them, and the bytes of all.
+        media, media_bytes: sealed media that are not whole on the server, and their bytes.
+        unsealed: finished interviews that are not sealed yet.
+    """
 
     envelopes: int = 0
     interviews: int = 0
     body_bytes: int = 0
+    media: int = 0
+    media_bytes: int = 0
+    unsealed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MediumOffer:
+    """A sealed medium that a device wants to send: SHA-256 and length of its ciphertext."""
+
+    sha256: bytes
+    length_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +157,8 @@ class ExchangeRequest:
         envelopes: the sealed envelopes, any device's, oldest first.
         device_time: what the device's clock says, UTC; data, never a rule.
         keyring_serial: of the newest keyring that the device holds.
+        receiving_key: (32,) raw X25519: what this answer and later ones bring is sealed to it; None to keep the last.
+        media: sealed media that the device wants to send, small ones first.
     """
 
     device_id: str
@@ -147,7 +170,17 @@ class ExchangeRequest:
     capabilities: tuple[str, ...] = ()
     backlog: Backlog = field(default_factory=Backlog)
     keyring_serial: int = 0
+    receiving_key: bytes | None = None
+    media: tuple[MediumOffer, ...] = ()
     version: int = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class MediumOffset:
+    """How much of medium `index` of the request the server has; all of it when `offset` is its length."""
+
+    index: int
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +197,26 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FormFile:
+    """A file that belongs to a form version, to be fetched from `PATH_BLOBS` by its hash."""
+
+    name: str
+    type: str
+    length_bytes: int
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FormVersionPull:
-    """A published form version; its XForm is the frame, or None when the version is only withdrawn."""
+    """A form version that is or was published.
+
+    Attributes:
+        hash: (32,) SHA-256 of the XForm.
+        state: ``published``; ``withdrawn`` when no new interview is begun on it.
+        xform: the frame, deflated on the wire; None when the version is only withdrawn.
+        files: pictures, recordings and lists.
+        dictionary: (32,) SHA-256 of the file with which interviews on it are deflated, one of `files`; None for none.
+    """
 
     form_id: str
     version: str
@@ -173,15 +224,21 @@ class FormVersionPull:
     hash: bytes
     state: Literal["published", "withdrawn"] = "published"
     xform: bytes | None
+    files: tuple[FormFile, ...] = ()
+    dictionary: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignmentsPull:
-    """All drawn households of one PSU for this device; the frame is sealed to its receiving key. Empty: taken back."""
+    """All drawn households of one PSU for this device; the frame is sealed to its receiving key. Empty: taken back.
+
+    `sealed_to` is the id of the receiving key, empty for that of the device's certificate.
+    """
 
     psu: str
     households: tuple[str, ...]
     sealed: bytes
+    sealed_to: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,8 +247,67 @@ class VerdictPull:
 
     instance_id: bytes
     envelope_id: bytes
-    state: Literal["opened", "quarantined", "held"]
+    state: Literal["opened", "quarantined", "held", "listed"]
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnedPull:
+    """An interview that the office gives back to be corrected, or, when `state` is ``settled``, no longer wants back.
+
+    Attributes:
+        instance_id: (16,) of the revision that is given back: the parent of the correction.
+        form_version_hash: (32,) of the form version that it answers.
+        sealed: the frame, as `sync_protocol.handover` makes it; None when it is settled.
+        sealed_to: id of the receiving key.
+    """
+
+    instance_id: bytes
+    form_version_hash: bytes
+    state: Literal["returned", "settled"] = "returned"
+    sealed: bytes | None
+    sealed_to: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftPull:
+    """An unfinished interview of the enumerator's former device; the frame is as that of `ReturnedPull`."""
+
+    instance_id: bytes
+    form_version_hash: bytes
+    sealed: bytes
+    sealed_to: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntitiesPull:
+    """Entities of one list that are new, changed or gone; the frame is sealed as `sync_protocol.entity_rows` says."""
+
+    list_name: str
+    sealed: bytes
+    sealed_to: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationPull:
+    """The device itself has been revoked: it delivers what it holds, and gets wipe orders only."""
+
+    device_id: str
+    revoked_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasurePull:
+    """Interviews whose people have withdrawn their consent: nothing of these instances stays on any device."""
+
+    instance_ids: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WipePull:
+    """An order, signed by a decision key, to wipe this device once all that it holds has been receipted."""
+
+    document: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +317,18 @@ class KeyringPull:
     document: bytes
 
 
-PullItem = FormVersionPull | AssignmentsPull | VerdictPull | KeyringPull
+PullItem = (
+    FormVersionPull
+    | AssignmentsPull
+    | VerdictPull
+    | KeyringPull
+    | ReturnedPull
+    | DraftPull
+    | EntitiesPull
+    | RevocationPull
+    | ErasurePull
+    | WipePull
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +343,8 @@ class ExchangeAnswer:
         more: there is more to pull right now.
         backoff_seconds: how long the server asks to be left alone; 0 for not at all.
         backed_up_sequence: envelopes up to this number survive the loss of the server's disk; None without backups.
+        deletes_without_backup: the office makes no backups and said so: receipts are enough to delete by.
+        media: how much of each offered medium is here.
     """
 
     server_time: datetime
@@ -225,6 +354,8 @@ class ExchangeAnswer:
     more: bool = False
     backoff_seconds: int = 0
     backed_up_sequence: int | None = None
+    deletes_without_backup: bool = False
+    media: tuple[MediumOffset, ...] = ()
     version: int = VERSION
 
 
@@ -304,7 +435,8 @@ def decode_request(body: bytes) -> ExchangeRequest:
     parts = frames.decode_body(body)
     members = schemas.load(schemas.EXCHANGE_REQUEST, _versioned(parts.control))
     backlog = Backlog(**members.pop("backlog"))
-    return ExchangeRequest(**members, backlog=backlog, envelopes=parts.frames)
+    media = tuple(MediumOffer(sha256, length_bytes) for sha256, length_bytes in members.pop("media"))
+    return ExchangeRequest(**members, backlog=backlog, media=media, envelopes=parts.frames)
 
 
 def encode_answer(answer: ExchangeAnswer) -> bytes:
@@ -317,7 +449,7 @@ def encode_answer(answer: ExchangeAnswer) -> bytes:
         payload = getattr(item, content) if content is not None else None
         if payload is not None:
             members["frame"] = len(carried)
-            carried.append(payload)
+            carried.append(frames.deflate(payload) if kind in _FRAME_IS_DEFLATED else payload)
         pull.append(members)
     return frames.encode_body(schemas.write_object({**schemas.EXCHANGE_ANSWER.dump(answer), "pull": pull}), carried)
 
@@ -331,8 +463,11 @@ def decode_answer(body: bytes) -> ExchangeAnswer:
     parts = frames.decode_body(body, frame_bytes=EXCHANGE_BYTES)
     members = schemas.load(schemas.EXCHANGE_ANSWER, _versioned(parts.control))
     receipts = tuple(Receipt(index, ReceiptCode(code), sequence) for index, code, sequence in members.pop("receipts"))
+    media = tuple(MediumOffset(index, offset) for index, offset in members.pop("media"))
     pulled = (_pull_item(item, parts.frames) for item in members.pop("pull"))
-    return ExchangeAnswer(**members, receipts=receipts, pull=tuple(item for item in pulled if item is not None))
+    return ExchangeAnswer(
+        **members, receipts=receipts, media=media, pull=tuple(item for item in pulled if item is not None)
+    )
 
 
 def encode_problem(problem: Problem, *, title: str) -> bytes:
@@ -366,9 +501,16 @@ _PULL_KINDS: Final[dict[type, tuple[str, schemas.Message, str | None]]] = {
     AssignmentsPull: ("assignments", schemas.ASSIGNMENTS, "sealed"),
     VerdictPull: ("verdict", schemas.VERDICT, None),
     KeyringPull: ("keyring", schemas.KEYRING, "document"),
+    ReturnedPull: ("returned", schemas.RETURNED, "sealed"),
+    DraftPull: ("draft", schemas.DRAFT, "sealed"),
+    EntitiesPull: ("entities", schemas.ENTITIES, "sealed"),
+    RevocationPull: ("revocation", schemas.REVOCATION, None),
+    ErasurePull: ("erasure", schemas.ERASURE, None),
+    WipePull: ("wipe", schemas.WIPE, "document"),
 }
 _PULL_TYPES: Final = {kind: (made, schema, content) for made, (kind, schema, content) in _PULL_KINDS.items()}
-_FRAME_IS_OPTIONAL: Final = frozenset({"form-version"})
+_FRAME_IS_OPTIONAL: Final = frozenset({"form-version", "returned"})
+_FRAME_IS_DEFLATED: Final = frozenset({"form-version"})
 
 
 def _pull_item(members: dict[str, Any], carried: tuple[bytes, ...]) -> PullItem | None:
@@ -379,7 +521,12 @@ def _pull_item(members: dict[str, Any], carried: tuple[bytes, ...]) -> PullItem 
     made, schema, content = _PULL_TYPES[kind]
     values = schemas.load(schema, members)
     if content is not None:
-        values[content] = _frame(members, carried, is_optional=kind in _FRAME_IS_OPTIONAL)
+        frame = _frame(members, carried, is_optional=kind in _FRAME_IS_OPTIONAL)
+        if frame is not None and kind in _FRAME_IS_DEFLATED:
+            frame = frames.inflate(frame, EXCHANGE_BYTES)
+        values[content] = frame
+    if "files" in values:
+        values["files"] = tuple(FormFile(**file) for file in values["files"])
     item: PullItem = made(**values)
     return item
 

@@ -14,7 +14,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields
 from marshmallow.validate import Length, OneOf, Range, Regexp
 
 from sync_protocol import documents
-from sync_protocol.constants import CONTROL_BYTES
+from sync_protocol.constants import CONTROL_BYTES, HASH_BYTES
 from sync_protocol.errors import RemoteError
 
 MAX_INTEGER: Final = 2**63 - 1
@@ -22,6 +22,7 @@ RECEIPT_CODES: Final = 7
 TEXT = Length(min=1, max=200)
 DEVICE_ID = Regexp(r"\A[A-Za-z0-9._-]{1,64}\Z")
 CURSOR = Length(min=1, max=500)
+KEY_ID = Length(max=64)
 
 
 class Bytes(fields.Field[bytes]):
@@ -86,6 +87,29 @@ class Receipts(fields.Field[tuple[tuple[int, int, int | None], ...]]):
         return tuple((index, code, sequence) for index, code, sequence in value)
 
 
+class Pairs(fields.Field[tuple[tuple[Any, int], ...]]):
+    """`[first, number]` pairs; `first` is an index, or 32 bytes in base64url."""
+
+    def __init__(self, first: str, second: str, *, at_most: int, is_hash: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.names = (first, second)
+        self.at_most = at_most
+        self.is_hash = is_hash
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> list[list[Any]]:
+        pairs = [[getattr(pair, name) for name in self.names] for pair in value]
+        return [[documents.encode_bytes(first), number] for first, number in pairs] if self.is_hash else pairs
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> tuple[tuple[Any, int], ...]:
+        if not isinstance(value, list) or len(value) > self.at_most or not all(map(_is_pair, value)):
+            raise ValidationError(f"must be a list of at most {self.at_most} pairs")
+        if not all(_is_hash(first) if self.is_hash else _is_count(first) for first, _ in value):
+            raise ValidationError("the first of a pair is not what it should be")
+        return tuple((decode_bytes(first) if self.is_hash else first, number) for first, number in value)
+
+
 class Many(fields.List[Any]):
     """A list of one kind of field, as a tuple, with a bound on its length."""
 
@@ -98,6 +122,18 @@ class Many(fields.List[Any]):
 
 def _count(**options: Any) -> fields.Integer:
     return fields.Integer(strict=True, validate=Range(min=0, max=MAX_INTEGER), **options)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= MAX_INTEGER
+
+
+def _is_pair(entry: Any) -> bool:
+    return isinstance(entry, list) and len(entry) == len(("first", "number")) and _is_count(entry[1])
+
+
+def _is_hash(value: Any) -> bool:
+    return len(decode_bytes(value)) == HASH_BYTES
 
 
 def _is_receipt(entry: Any) -> bool:
@@ -127,6 +163,8 @@ class LimitsSchema(Message):
     exchange_envelopes = _count(required=True)
     control_bytes = _count(required=True)
     inflate_ratio = _count(required=True)
+    media_bytes = _count(load_default=0)
+    part_bytes = _count(load_default=0)
 
 
 class HelloSchema(Message):
@@ -166,6 +204,9 @@ class BacklogSchema(Message):
     envelopes = _count(load_default=0)
     interviews = _count(load_default=0)
     body_bytes = _count(load_default=0)
+    media = _count(load_default=0)
+    media_bytes = _count(load_default=0)
+    unsealed = _count(load_default=0)
 
 
 class ExchangeRequestSchema(Message):
@@ -178,8 +219,10 @@ class ExchangeRequestSchema(Message):
     have = Many(Bytes(exactly=16), at_most=5_000, load_default=())
     device_time = Time(required=True)
     capabilities = Many(Text(validate=TEXT), at_most=50, load_default=())
-    backlog = fields.Nested(BacklogSchema, load_default=lambda: {"envelopes": 0, "interviews": 0, "body_bytes": 0})
+    backlog = fields.Nested(BacklogSchema, load_default=dict)
     keyring_serial = _count(load_default=0)
+    receiving_key = Bytes(exactly=32, allow_none=True, load_default=None)
+    media = Pairs("sha256", "length_bytes", at_most=1_000, is_hash=True, load_default=())
 
 
 class ExchangeAnswerSchema(Message):
@@ -193,6 +236,17 @@ class ExchangeAnswerSchema(Message):
     more = fields.Boolean(load_default=False, truthy={True}, falsy={False})
     backoff_seconds = fields.Integer(strict=True, load_default=0, validate=Range(min=0, max=86_400))
     backed_up_sequence = _count(allow_none=True, load_default=None)
+    deletes_without_backup = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    media = Pairs("index", "offset", at_most=1_000, load_default=())
+
+
+class FormFileSchema(Message):
+    """A file of a form version."""
+
+    name = Text(required=True, validate=Length(min=1, max=255))
+    type = Text(required=True, validate=Length(max=255))
+    length_bytes = _count(required=True)
+    sha256 = Bytes(exactly=32, required=True)
 
 
 class FormVersionSchema(Message):
@@ -203,6 +257,8 @@ class FormVersionSchema(Message):
     title = Text(required=True, validate=Length(max=1000))
     hash = Bytes(exactly=32, required=True)
     state = Text(load_default="published", validate=OneOf(["published", "withdrawn"]))
+    files = Many(fields.Nested(FormFileSchema), at_most=1_000, load_default=())
+    dictionary = Bytes(exactly=32, allow_none=True, load_default=None)
 
 
 class AssignmentsSchema(Message):
@@ -210,6 +266,7 @@ class AssignmentsSchema(Message):
 
     psu = Text(required=True, validate=TEXT)
     households = Many(Text(validate=TEXT), at_most=5_000, required=True)
+    sealed_to = Text(load_default="", validate=KEY_ID)
 
 
 class VerdictSchema(Message):
@@ -217,12 +274,53 @@ class VerdictSchema(Message):
 
     instance_id = Bytes(exactly=16, required=True)
     envelope_id = Bytes(exactly=32, required=True)
-    state = Text(required=True, validate=OneOf(["opened", "quarantined", "held"]))
+    state = Text(required=True, validate=OneOf(["opened", "quarantined", "held", "listed"]))
     reason = Text(allow_none=True, load_default=None, validate=Length(max=200))
 
 
 class KeyringSchema(Message):
     """A pulled keyring: all of it is in its frame."""
+
+
+class ReturnedSchema(Message):
+    """A pulled interview that is given back, or wanted back no longer."""
+
+    instance_id = Bytes(exactly=16, required=True)
+    form_version_hash = Bytes(exactly=32, required=True)
+    state = Text(load_default="returned", validate=OneOf(["returned", "settled"]))
+    sealed_to = Text(load_default="", validate=KEY_ID)
+
+
+class DraftSchema(Message):
+    """A pulled draft of a former device."""
+
+    instance_id = Bytes(exactly=16, required=True)
+    form_version_hash = Bytes(exactly=32, required=True)
+    sealed_to = Text(load_default="", validate=KEY_ID)
+
+
+class EntitiesSchema(Message):
+    """Pulled rows of one entity list."""
+
+    list_name = Text(required=True, validate=TEXT)
+    sealed_to = Text(load_default="", validate=KEY_ID)
+
+
+class RevocationSchema(Message):
+    """The device itself is revoked."""
+
+    device_id = Text(required=True, validate=DEVICE_ID)
+    revoked_at = Time(required=True)
+
+
+class ErasureSchema(Message):
+    """Instances of which nothing may stay."""
+
+    instance_ids = Many(Bytes(exactly=16), at_most=5_000, required=True)
+
+
+class WipeSchema(Message):
+    """A wipe order: all of it is in its frame."""
 
 
 class ProblemSchema(Message):
@@ -245,6 +343,12 @@ FORM_VERSION: Final = FormVersionSchema()
 ASSIGNMENTS: Final = AssignmentsSchema()
 VERDICT: Final = VerdictSchema()
 KEYRING: Final = KeyringSchema()
+RETURNED: Final = ReturnedSchema()
+DRAFT: Final = DraftSchema()
+ENTITIES: Final = EntitiesSchema()
+REVOCATION: Final = RevocationSchema()
+ERASURE: Final = ErasureSchema()
+WIPE: Final = WipeSchema()
 PROBLEM: Final = ProblemSchema()
 
 

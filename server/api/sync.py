@@ -12,9 +12,11 @@ from flask import Blueprint, Response, g, request
 from server.api.bodies import if_changed, read_body
 from server.clock import utc_now
 from server.context import Context, current, own_auth, public
+from server.db import cursor
 from server.errors import DeviceUnknown, Malformed, NotFound
-from server.services import deliver_forms, enrol_device, receive_exchange
-from server.services.receive_exchange import Pulled, Received
+from server.services import deliver_forms, enrol_device, news, receive_exchange
+from server.services.news import Pulled
+from server.services.receive_exchange import Received
 from sync_protocol import messages, signatures
 from sync_protocol.constants import (
     CONTROL_BYTES,
@@ -22,6 +24,8 @@ from sync_protocol.constants import (
     EXCHANGE_BYTES,
     EXCHANGE_ENVELOPES,
     INFLATE_RATIO,
+    MEDIUM_BYTES,
+    PART_BYTES,
     SUITE_X25519,
     SUITE_X_WING,
     VERSION,
@@ -44,6 +48,8 @@ LIMITS: Final = messages.Limits(
     exchange_envelopes=EXCHANGE_ENVELOPES,
     control_bytes=CONTROL_BYTES,
     inflate_ratio=INFLATE_RATIO,
+    media_bytes=MEDIUM_BYTES,
+    part_bytes=PART_BYTES,
 )
 
 blueprint = Blueprint("sync", __name__, url_prefix="/sync/v1")
@@ -172,13 +178,11 @@ def _answer(context: Context, asked: ExchangeRequest, received: Received) -> Exc
 
 def _read_back(context: Context, asked: ExchangeRequest, received: Received) -> tuple[tuple[Receipt, ...], Pulled]:
     """Look up what the device asks about and what is new; nothing of either in most exchanges."""
-    if asked.since is not None and not asked.have and receive_exchange.is_up_to_date(asked.since, received.head):
+    if asked.since is not None and not asked.have and cursor.is_at_end(asked.since, received.head):
         return (), Pulled((), asked.since, more=False)
     with context.database.read() as session:
         receipts = receive_exchange.recall(session, asked.have, first_index=len(asked.envelopes))
-        pulled = receive_exchange.pull_news(
-            session, carrier=received.carrier, since=asked.since, keystore=context.keystore
-        )
+        pulled = news.pull_news(session, carrier=received.carrier, since=asked.since, keystore=context.keystore)
     return receipts, pulled
 
 

@@ -15,19 +15,28 @@ from sync_protocol.messages import (
     PROBLEMS,
     AssignmentsPull,
     Backlog,
+    DraftPull,
     EnrolAnswer,
     EnrolRequest,
+    EntitiesPull,
+    ErasurePull,
     ExchangeAnswer,
     ExchangeRequest,
+    FormFile,
     FormVersionPull,
     Hello,
     KeyringPull,
     Limits,
+    MediumOffer,
+    MediumOffset,
     Problem,
     Receipt,
     ReceiptCode,
     Retry,
+    ReturnedPull,
+    RevocationPull,
     VerdictPull,
+    WipePull,
 )
 
 NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
@@ -40,6 +49,7 @@ TIMES = st.datetimes(
 ).map(lambda time: time.replace(microsecond=time.microsecond // 1000 * 1000))
 DEVICE_IDS = st.from_regex(r"\A[A-Za-z0-9._-]{1,64}\Z")
 
+HASHES = st.binary(min_size=32, max_size=32)
 REQUESTS = st.builds(
     ExchangeRequest,
     device_id=DEVICE_IDS,
@@ -49,11 +59,21 @@ REQUESTS = st.builds(
     envelopes=st.lists(st.binary(max_size=60), max_size=4).map(tuple),
     device_time=TIMES,
     capabilities=st.lists(TEXT, max_size=3).map(tuple),
-    backlog=st.builds(Backlog, envelopes=COUNTS, interviews=COUNTS, body_bytes=COUNTS),
+    backlog=st.builds(
+        Backlog,
+        envelopes=COUNTS,
+        interviews=COUNTS,
+        body_bytes=COUNTS,
+        media=COUNTS,
+        media_bytes=COUNTS,
+        unsealed=COUNTS,
+    ),
     keyring_serial=COUNTS,
+    receiving_key=st.none() | HASHES,
+    media=st.lists(st.builds(MediumOffer, sha256=HASHES, length_bytes=COUNTS), max_size=3).map(tuple),
     version=st.just(1),
 )
-HASHES = st.binary(min_size=32, max_size=32)
+INSTANCE_IDS = st.binary(min_size=16, max_size=16)
 PULLED = st.one_of(
     st.builds(
         FormVersionPull,
@@ -63,13 +83,36 @@ PULLED = st.one_of(
         hash=HASHES,
         state=st.sampled_from(["published", "withdrawn"]),
         xform=st.none() | st.binary(max_size=60),
+        files=st.lists(st.builds(FormFile, name=TEXT, type=TEXT, length_bytes=COUNTS, sha256=HASHES), max_size=2).map(
+            tuple
+        ),
+        dictionary=st.none() | HASHES,
     ),
-    st.builds(AssignmentsPull, psu=TEXT, households=st.lists(TEXT, max_size=3).map(tuple), sealed=st.binary()),
+    st.builds(
+        AssignmentsPull,
+        psu=TEXT,
+        households=st.lists(TEXT, max_size=3).map(tuple),
+        sealed=st.binary(),
+        sealed_to=TEXT,
+    ),
+    st.builds(
+        ReturnedPull,
+        instance_id=INSTANCE_IDS,
+        form_version_hash=HASHES,
+        state=st.sampled_from(["returned", "settled"]),
+        sealed=st.none() | st.binary(max_size=60),
+        sealed_to=TEXT,
+    ),
+    st.builds(DraftPull, instance_id=INSTANCE_IDS, form_version_hash=HASHES, sealed=st.binary(), sealed_to=TEXT),
+    st.builds(EntitiesPull, list_name=TEXT, sealed=st.binary(), sealed_to=TEXT),
+    st.builds(RevocationPull, device_id=DEVICE_IDS, revoked_at=TIMES),
+    st.builds(ErasurePull, instance_ids=st.lists(INSTANCE_IDS, max_size=3).map(tuple)),
+    st.builds(WipePull, document=st.binary(max_size=60)),
     st.builds(
         VerdictPull,
         instance_id=st.binary(min_size=16, max_size=16),
         envelope_id=HASHES,
-        state=st.sampled_from(["opened", "quarantined", "held"]),
+        state=st.sampled_from(["opened", "quarantined", "held", "listed"]),
         reason=st.none() | TEXT,
     ),
     st.builds(KeyringPull, document=st.binary(max_size=60)),
@@ -85,6 +128,8 @@ ANSWERS = st.builds(
     more=st.booleans(),
     backoff_seconds=st.integers(0, 86_400),
     backed_up_sequence=st.none() | COUNTS,
+    deletes_without_backup=st.booleans(),
+    media=st.lists(st.builds(MediumOffset, index=COUNTS, offset=COUNTS), max_size=3).map(tuple),
     version=st.just(1),
 )
 
@@ -120,7 +165,10 @@ def test_an_enrolment_comes_back_as_it_was(key: bytes, proof: bytes, token: str)
 
 
 def test_hello_comes_back_as_it_was() -> None:
-    limits = Limits(envelope_bytes=1, exchange_bytes=2, exchange_envelopes=3, control_bytes=4, inflate_ratio=5)
+    limits = Limits(
+        envelope_bytes=1, exchange_bytes=2, exchange_envelopes=3, control_bytes=4, inflate_ratio=5, media_bytes=6,
+        part_bytes=7,
+    )  # fmt: skip
     hello = Hello(
         server_id="office", versions=(1,), suites=(1, 2), limits=limits, keyring_serial=3, root_key=bytes(32),
         server_time=NOW,

@@ -1,7 +1,7 @@
 """SQL of what a device pulls: everything at or after a place of the feed, in one order.
 
-Within one position the order is: form versions, assignments, verdicts; each by its own key. So a place in the feed is
-(position, kind, key), and an answer may end between any two entries.
+Within one position the order is that of the kinds below; each by its own key. So a place in the feed is (position,
+kind, key), and an answer may end between any two entries.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,11 @@ from server.db.tables import DrawnHousehold, Verdict
 FORM_VERSION: Final = 0
 ASSIGNMENTS: Final = 1
 VERDICT: Final = 2
+RETURNED: Final = 3
+DRAFT: Final = 4
+ENTITIES: Final = 5
+ORDER: Final = 6
+"""Revocation, wipe and erasure."""
 END: Final = 9
 """After everything at a position."""
 

@@ -43,6 +43,7 @@ from server.db.tables.interviews import (
     WantedMedium,
 )
 from server.db.tables.statistics import EstimateRun, Release, Schedule
+from server.db.tables.sync import Backup, Erasure, Proposal, ReturnedInterview, SealedDraft, Upload
 
 __all__ = [
     "ApiToken",
@@ -50,6 +51,7 @@ __all__ = [
     "AppUserForm",
     "Attachment",
     "Audit",
+    "Backup",
     "Base",
     "CalibrationTotal",
     "Certificate",
@@ -65,6 +67,7 @@ __all__ = [
     "EntitySnapshot",
     "EntityVersion",
     "Envelope",
+    "Erasure",
     "EstimateRun",
     "ExchangeRate",
     "FailedLogin",
@@ -84,10 +87,14 @@ __all__ = [
     "OdkKey",
     "Project",
     "ProjectMember",
+    "Proposal",
     "Release",
+    "ReturnedInterview",
     "Revision",
     "RevisionParent",
     "Schedule",
+    "SealedDraft",
+    "Upload",
     "User",
     "Verdict",
     "WantedMedium",

@@ -21,7 +21,18 @@ class Certificate(Base):
 
 
 class Device(Base):
-    """An enrolled tablet of one project; `counter` is that of its last exchange."""
+    """An enrolled tablet of one project.
+
+    Attributes:
+        counter: that of its last exchange.
+        receiving_key: the last one that it named: what it pulls is sealed to it.
+        revoked_position: where it finds in the feed that it is revoked.
+        quota_day, quota_envelopes, quota_bytes: what it brought on that day (YYYY-MM-DD, UTC).
+        backlog: what it still had to send at its last exchange, as JSON; empty before the first.
+        clock_offset_seconds: its clock less the server's, then.
+        keyring_serial: of the keyring that it had, then.
+        wipe_document, wipe_position: the signed order to wipe it, and where it finds it in the feed.
+    """
 
     __tablename__ = "device"
 
@@ -37,6 +48,15 @@ class Device(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(Instant)
     last_seen_at: Mapped[datetime | None] = mapped_column(Instant)
     project_id: Mapped[int] = mapped_column(default=FIRST_PROJECT, server_default=str(FIRST_PROJECT))
+    revoked_position: Mapped[int | None] = mapped_column(BigInteger)
+    quota_day: Mapped[str] = mapped_column(String(10), default="", server_default="")
+    quota_envelopes: Mapped[int] = mapped_column(default=0, server_default="0")
+    quota_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    backlog: Mapped[str] = mapped_column(String(400), default="", server_default="")
+    clock_offset_seconds: Mapped[int | None] = mapped_column(BigInteger)
+    keyring_serial: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    wipe_document: Mapped[bytes | None] = mapped_column(LargeBinary)
+    wipe_position: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class EnrolmentToken(Base):

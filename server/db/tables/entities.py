@@ -6,7 +6,7 @@ as tablets name versions. The rest is a projection. Labels and properties are se
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, false
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db.tables.base import Base, Instant, Sequence, partial_index
@@ -100,6 +100,7 @@ class Entity(Base):
         is_recorded: nothing has changed since.
         conflicts: how many properties have differing claims.
         sealed: label, properties and claims.
+        feed_position: where tablets with our own client find its last change.
     """
 
     __tablename__ = "entity"
@@ -111,8 +112,12 @@ class Entity(Base):
     is_recorded: Mapped[bool]
     conflicts: Mapped[int]
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    feed_position: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
-    __table_args__ = (partial_index("ix_entity_unrecorded", "list_id", where="NOT is_recorded"),)
+    __table_args__ = (
+        partial_index("ix_entity_unrecorded", "list_id", where="NOT is_recorded"),
+        Index(None, "list_id", "feed_position"),
+    )
 
 
 class EntitySnapshot(Base):

@@ -1,4 +1,7 @@
-"""The truth: every envelope ever received, as it came. Rows are added; only `state` and `reason` ever change."""
+"""The truth: every envelope ever received, as it came.
+
+Rows are added; only `state` and `reason` ever change, and an erasure takes the bytes.
+"""
 
 from datetime import datetime
 
@@ -16,6 +19,8 @@ WAITING_FOR_KEY = "waiting-for-key"
 WAITING_FOR_MEDIA = "waiting-for-media"
 WAITING_FOR_ODK_KEY = "waiting-for-odk-key"
 QUARANTINED = "quarantined"
+ERASED = "erased"
+"""Its bytes are gone for ever; the row is the tombstone, so that a late copy is known."""
 UNOPENED = (
     RECEIVED,
     WAITING_FOR_EPOCH,

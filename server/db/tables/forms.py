@@ -34,6 +34,8 @@ class FormVersion(Base):
             for a draft. The positions order the versions of a form; they never change.
         retired_at: interviews that arrive later are set aside.
         feed_position: where tablets find its last change of state; None for a draft, which they never see.
+        dictionary_hash: SHA-256 of the file with which tablets deflate interviews on it, one of its media's contents;
+            None for a version from before dictionaries.
     """
 
     __tablename__ = "form_version"
@@ -58,6 +60,7 @@ class FormVersion(Base):
     published_position: Mapped[int | None] = mapped_column(BigInteger)
     retired_at: Mapped[datetime | None] = mapped_column(Instant)
     feed_position: Mapped[int | None] = mapped_column(BigInteger)
+    dictionary_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))
 
     __table_args__ = (UniqueConstraint("form_id", "version"), Index(None, "feed_position"))
 

@@ -9,10 +9,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from server.context import Context
+from server.db import cursor
 from server.db.queries import fieldwork, intake_rows, pull
 from server.db.queries.frame_rows import PsuRow
 from server.db.scope import Scope
-from server.services import accounts, api_tokens, app_users, odk_keys, projects, receive_exchange
+from server.services import accounts, api_tokens, app_users, odk_keys, projects
 from tests.office import MULTIPART, NOW, begin_session, multipart
 from tests.server.entities import kit as entities
 from tests.server.opening.doorway import Photos, photo_form
@@ -267,7 +268,7 @@ def test_a_code_of_an_enumerator_opens_nothing_in_another_project(world: World) 
     with world.context.database.read() as session:
         found = {
             tablet.device_id: pull.assigned_psus(
-                session, project_id=tablet.project_id, enumerator="0001", after=receive_exchange.START
+                session, project_id=tablet.project_id, enumerator="0001", after=cursor.START
             )
             for tablet in (spy, own)
         }

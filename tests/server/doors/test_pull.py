@@ -21,7 +21,7 @@ from server.db.tables import DrawnHousehold, Verdict
 from server.errors import CursorExpired, DeviceRevoked, NotFound, WorkbookInvalid
 from server.keystore import KeyStore
 from server.microdata import Microdata
-from server.services import deliver_forms, projects, publish_form, receive_exchange
+from server.services import deliver_forms, news, projects, publish_form, receive_exchange
 from sync_protocol.assignments import Household, open_assignments
 from sync_protocol.messages import AssignmentsPull, FormVersionPull, KeyringPull, PullItem, ReceiptCode, VerdictPull
 from tests.office import NOW, Tablet, envelope, publish, revoke
@@ -156,7 +156,7 @@ def test_who_follows_the_cursor_ends_where_a_full_pull_does(
     sqlite_context: Context, sqlite_client: FlaskClient, steps: list[tuple[str, object]], page: int
 ) -> None:
     patch = pytest.MonkeyPatch()
-    patch.setattr(receive_exchange, "PULL_ITEMS", page)
+    patch.setattr(news, "PULL_ITEMS", page)
     follower = Tablet(sqlite_context, sqlite_client, "0001").enrol()
     seen: dict[object, PullItem] = {}
     try:
@@ -206,7 +206,7 @@ def test_large_forms_are_spread_over_answers(sqlite_context: Context, sqlite_tab
     for number in range(4):
         publish(sqlite_context, version=str(number), title=f"{number}" * 900)
     patch = pytest.MonkeyPatch()
-    patch.setattr(receive_exchange, "PULL_BYTES", 4_000)  # two forms fit, never part of a third
+    patch.setattr(news, "PULL_BYTES", 4_000)  # two forms fit, never part of a third
     items, answers = pull_all(sqlite_tablet)
     patch.undo()
     assert (len(items), answers) == (4, 2)

@@ -1,0 +1,126 @@
+"""What is under way between tablets and the office.
+
+Media that come in parts, interviews that are given back, drafts for a replacement tablet, erasures, what waits for a
+second person, and backups.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Index, LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.db.tables.base import Base, Instant, Sequence
+
+
+class Upload(Base):
+    """A sealed medium that a device sends in parts; whole when `completed_at` is set. Never removed while it is named.
+
+    Attributes:
+        sha256: of the whole ciphertext.
+        received_bytes: how much of it is on disk.
+        carrier: the device that began it.
+    """
+
+    __tablename__ = "upload"
+
+    sha256: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    length_bytes: Mapped[int] = mapped_column(BigInteger)
+    received_bytes: Mapped[int] = mapped_column(BigInteger)
+    carrier: Mapped[str] = mapped_column(String(64), index=True)
+    begun_at: Mapped[datetime] = mapped_column(Instant)
+    completed_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class ReturnedInterview(Base):
+    """An interview that the office gives back to its enumerator: a projection of decisions and revisions.
+
+    Attributes:
+        interview_id: its root.
+        instance_id: the revision that is given back.
+        state: returned | settled (a correction has come, or the office has decided otherwise).
+        decision_id: envelope id of the decision.
+    """
+
+    __tablename__ = "returned_interview"
+
+    interview_id: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True)
+    instance_id: Mapped[bytes] = mapped_column(LargeBinary(16))
+    form_version_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    project_id: Mapped[int]
+    enumerator: Mapped[str] = mapped_column(String(200))
+    state: Mapped[str] = mapped_column(String(10))
+    decision_id: Mapped[bytes] = mapped_column(LargeBinary(32))
+    feed_position: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = (Index(None, "project_id", "enumerator", "feed_position"),)
+
+
+class SealedDraft(Base):
+    """The last sealed draft of an instance that a device sent: for the replacement of that device, never folded."""
+
+    __tablename__ = "sealed_draft"
+
+    instance_id: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True)
+    device_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    envelope_id: Mapped[bytes] = mapped_column(LargeBinary(32))
+    envelope_sequence: Mapped[int] = mapped_column(BigInteger)
+    device_sequence: Mapped[int] = mapped_column(BigInteger)
+    form_version_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    project_id: Mapped[int]
+    enumerator: Mapped[str] = mapped_column(String(200))
+    feed_position: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = (Index(None, "project_id", "enumerator", "feed_position"),)
+
+
+class Erasure(Base):
+    """An instance whose people withdrew their consent. For ever: late copies are answered `erased`.
+
+    Attributes:
+        decision_id: envelope id of the decision.
+        feed_position: where tablets find it.
+    """
+
+    __tablename__ = "erasure"
+
+    instance_id: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True)
+    interview_id: Mapped[bytes] = mapped_column(LargeBinary(16), index=True)
+    project_id: Mapped[int]
+    decision_id: Mapped[bytes] = mapped_column(LargeBinary(32))
+    erased_at: Mapped[datetime] = mapped_column(Instant)
+    feed_position: Mapped[int] = mapped_column(BigInteger, index=True)
+
+
+class Proposal(Base):
+    """What takes two people: one proposes, another agrees or declines.
+
+    Attributes:
+        action: erase | wipe.
+        subject: interview id in hexadecimal, or device id.
+        sealed_note: why, in the first person's words, under the projection key.
+        state: proposed | agreed | declined.
+    """
+
+    __tablename__ = "proposal"
+
+    proposal_id: Mapped[int] = mapped_column(Sequence, primary_key=True)
+    action: Mapped[str] = mapped_column(String(20))
+    subject: Mapped[str] = mapped_column(String(64), index=True)
+    project_id: Mapped[int]
+    sealed_note: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(String(20))
+    proposed_by: Mapped[str] = mapped_column(String(200))
+    proposed_at: Mapped[datetime] = mapped_column(Instant)
+    decided_by: Mapped[str | None] = mapped_column(String(200))
+    decided_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class Backup(Base):
+    """A backup that was made and read back: envelopes up to `sequence` survive the loss of this server's disk."""
+
+    __tablename__ = "backup"
+
+    backup_id: Mapped[int] = mapped_column(Sequence, primary_key=True)
+    made_at: Mapped[datetime] = mapped_column(Instant)
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    place: Mapped[str] = mapped_column(String(500))

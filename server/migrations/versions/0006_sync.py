@@ -1,0 +1,123 @@
+"""What tablets and office do beside interviews: media in parts, returns, drafts, erasures, wipes, backups."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+from server.db.tables.base import Instant, Sequence
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    _widen_devices()
+    _add_column("entity", "feed_position", sa.BigInteger(), default="0")
+    op.create_index(op.f("ix_entity_list_id_feed_position"), "entity", ["list_id", "feed_position"], unique=False)
+    _add_column("form_version", "dictionary_hash", sa.LargeBinary(length=32))
+    _add_uploads()
+    _add_what_tablets_get()
+    _add_proposals()
+    _add_backups()
+
+
+def _add_column(table: str, name: str, kind: sa.types.TypeEngine[Any], *, default: str | None = None) -> None:
+    op.add_column(table, sa.Column(name, kind, server_default=default, nullable=default is None))
+
+
+def _widen_devices() -> None:
+    for name in ("revoked_position", "clock_offset_seconds", "wipe_position"):
+        _add_column("device", name, sa.BigInteger())
+    _add_column("device", "wipe_document", sa.LargeBinary())
+    _add_column("device", "quota_day", sa.String(length=10), default="")
+    _add_column("device", "quota_envelopes", sa.Integer(), default="0")
+    for name in ("quota_bytes", "keyring_serial"):
+        _add_column("device", name, sa.BigInteger(), default="0")
+    _add_column("device", "backlog", sa.String(length=400), default="")
+
+
+def _add_uploads() -> None:
+    op.create_table(
+        "upload",
+        sa.Column("sha256", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("length_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("received_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("carrier", sa.String(length=64), nullable=False),
+        sa.Column("begun_at", Instant(), nullable=False),
+        sa.Column("completed_at", Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_upload")),
+    )
+    op.create_index(op.f("ix_upload_carrier"), "upload", ["carrier"], unique=False)
+
+
+def _add_what_tablets_get() -> None:
+    op.create_table(
+        "returned_interview",
+        sa.Column("interview_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("instance_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("form_version_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("enumerator", sa.String(length=200), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("decision_id", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("feed_position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("interview_id", name=op.f("pk_returned_interview")),
+    )
+    op.create_table(
+        "sealed_draft",
+        sa.Column("instance_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("device_id", sa.String(length=64), nullable=False),
+        sa.Column("envelope_id", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("envelope_sequence", sa.BigInteger(), nullable=False),
+        sa.Column("device_sequence", sa.BigInteger(), nullable=False),
+        sa.Column("form_version_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("enumerator", sa.String(length=200), nullable=False),
+        sa.Column("feed_position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("instance_id", "device_id", name=op.f("pk_sealed_draft")),
+    )
+    for table in ("returned_interview", "sealed_draft"):
+        columns = ["project_id", "enumerator", "feed_position"]
+        op.create_index(op.f(f"ix_{table}_project_id_enumerator_feed_position"), table, columns, unique=False)
+    op.create_table(
+        "erasure",
+        sa.Column("instance_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("interview_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("decision_id", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("erased_at", Instant(), nullable=False),
+        sa.Column("feed_position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("instance_id", name=op.f("pk_erasure")),
+    )
+    op.create_index(op.f("ix_erasure_interview_id"), "erasure", ["interview_id"], unique=False)
+    op.create_index(op.f("ix_erasure_feed_position"), "erasure", ["feed_position"], unique=False)
+
+
+def _add_proposals() -> None:
+    op.create_table(
+        "proposal",
+        sa.Column("proposal_id", Sequence, nullable=False),
+        sa.Column("action", sa.String(length=20), nullable=False),
+        sa.Column("subject", sa.String(length=64), nullable=False),
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("sealed_note", sa.LargeBinary(), nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("proposed_by", sa.String(length=200), nullable=False),
+        sa.Column("proposed_at", Instant(), nullable=False),
+        sa.Column("decided_by", sa.String(length=200), nullable=True),
+        sa.Column("decided_at", Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("proposal_id", name=op.f("pk_proposal")),
+    )
+    op.create_index(op.f("ix_proposal_subject"), "proposal", ["subject"], unique=False)
+
+
+def _add_backups() -> None:
+    op.create_table(
+        "backup",
+        sa.Column("backup_id", Sequence, nullable=False),
+        sa.Column("made_at", Instant(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("place", sa.String(length=500), nullable=False),
+        sa.PrimaryKeyConstraint("backup_id", name=op.f("pk_backup")),
+    )
