@@ -1,5 +1,6 @@
 """What one app instance owns: settings, database, key store, microdata, and what is read once and kept."""
 
+import logging
 import threading
 from collections import OrderedDict
 from typing import Any, Final, Self
@@ -14,9 +15,10 @@ from server.context.shelf import Shelf
 from server.context.verified import VerifiedPasswords
 from server.db.engine import Database
 from server.db.queries import definitions, devices, forms
-from server.keystore import DoorSealer, KeyStore, TabletSecrets
+from server.keystore import DoorSealer, KeyStore, KeyStoreError, TabletSecrets
 from server.microdata import Microdata
 
+LOG: Final = logging.getLogger(__name__)
 EXTENSION: Final = "passerelle"
 DEFINITIONS: Final = 32
 """Parsed form versions that are kept; a definition takes some megabytes."""
@@ -89,6 +91,13 @@ class Context:
             if device is not None:
                 key = self._signing_keys[device_id] = device.signing_key
         return key
+
+    def refresh_keys(self) -> None:
+        """Take up keys that were rotated; while their files cannot be read, those in hand go on working."""
+        try:
+            self.keystore.refresh()
+        except KeyStoreError as error:
+            LOG.error("the keys were changed and cannot be read: %s", error)  # noqa: TRY400 -- a sentence of ours
 
     def close(self) -> None:
         """Let go of the database."""

@@ -333,16 +333,11 @@ class Opener:
     def _certificate(self, digest: bytes) -> DeviceCertificate:
         known = self._certificates.get(digest)
         if known is None:
-            own = {self.keystore.door.certificate_hash: self.keystore.door.certificate}
-            document = self.material.certificates.get(digest) or own.get(digest) or self._office(digest)
+            document = self.material.certificates.get(digest) or self.keystore.own_certificate(digest)
             if document is None:
                 raise EnvelopeError("unknown-certificate", "no device of this office has this certificate")
             known = self._certificates[digest] = DeviceCertificate.read(document, self.keystore.keyring.issuer_keys)
         return known
-
-    def _office(self, digest: bytes) -> bytes | None:
-        office = self.keystore.office
-        return office.certificate if office.certificate_hash == digest else None
 
     def _epoch(self, header: Header) -> _OpenEpoch:
         known = self._epochs.get(header.epoch_hash)
