@@ -1,4 +1,4 @@
-"""The JavaScript client: its own tests over all vectors, its types, and a sync with a real server over a real socket."""
+"""The JavaScript client: all vectors, its types, and a sync with a real server over a real socket."""
 
 import json
 import os

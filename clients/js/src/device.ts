@@ -59,7 +59,8 @@ export interface State {
 }
 
 export interface Store {
-  save(state: State): Promise<void>;
+  /** Keep the state, and what is new with it, in one step: the office tells each thing once for each cursor. */
+  save(state: State, news: readonly Pulled[]): Promise<void>;
 }
 
 export interface Interview {
@@ -117,7 +118,7 @@ export class Device {
       epochs: {},
       envelopes: [],
     };
-    await store.save(state);
+    await store.save(state, []);
     return new Device(state, store, signer, enrolled.keyring);
   }
 
@@ -161,13 +162,12 @@ export class Device {
     epoch.key = await nextKey(epoch.key);
     epoch.index += 1;
     const id = await this.#append(body);
-    await this.#store.save(this.#state);
+    await this.#store.save(this.#state, []);
     return id;
   }
 
-  /** Exchange until nothing waits and nothing is new; returns what was pulled. Throws the office's refusal. */
-  async sync(transport: Transport, now = new Date()): Promise<readonly Pulled[]> {
-    const pulled: Pulled[] = [];
+  /** Exchange until nothing waits and nothing is new. Throws the office's refusal; what was settled by then stays. */
+  async sync(transport: Transport, now = new Date()): Promise<void> {
     for (let corrections = 0, goesOn = true; goesOn; ) {
       const { answer, problem, isProgress } = await this.#exchange(transport, now);
       if (problem !== null) {
@@ -176,11 +176,9 @@ export class Device {
         continue;
       }
       corrections = 0;
-      pulled.push(...answer.pull);
       const isLeft = this.#state.envelopes.some((entry) => entry.fate === "waiting" || entry.fate === "sent");
       goesOn = answer.more || (isLeft && isProgress);
     }
-    return pulled;
   }
 
   async #exchange(transport: Transport, now: Date): Promise<Exchanged> {
@@ -188,7 +186,7 @@ export class Device {
     const offered = this.#batch();
     for (const entry of offered) entry.fate = "sent";
     this.#state.counter += 1;
-    await this.#store.save(this.#state);
+    await this.#store.save(this.#state, []);
     const body = encodeRequest({
       deviceId: this.id,
       counter: this.#state.counter,
@@ -206,7 +204,7 @@ export class Device {
     const entries = [...offered, ...asked]; // receipts count the frames first, then the hashes
     if (problem !== null) {
       for (const entry of offered) entry.fate = "waiting"; // a refusal that verifies says that nothing was stored
-      await this.#store.save(this.#state);
+      await this.#store.save(this.#state, []);
       return { answer: null, problem, isProgress: false };
     }
     const isProgress = await this.#settle(answer as ExchangeAnswer, entries);
@@ -239,7 +237,7 @@ export class Device {
     });
     this.#state.cursor = answer.cursor;
     this.#state.backedUpSequence = answer.backedUpSequence;
-    await this.#store.save(this.#state);
+    await this.#store.save(this.#state, answer.pull);
     return entries.some((entry, index) => entry.fate !== "waiting" || !receipts.has(index));
   }
 
@@ -250,7 +248,7 @@ export class Device {
       this.#state.backedUpSequence = null;
       for (const entry of this.#state.envelopes) if (entry.fate === "receipted") entry.fate = "sent";
     }
-    await this.#store.save(this.#state);
+    await this.#store.save(this.#state, []);
   }
 
   #batch(): Stored[] {

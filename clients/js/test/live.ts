@@ -7,7 +7,7 @@
  */
 import { text } from "node:stream/consumers";
 
-import { Device, fromHex, hex, httpTransport, parseLink, type State, type Transport } from "../src/index.ts";
+import { Device, fromHex, hex, httpTransport, parseLink, type State, type Store, type Transport } from "../src/index.ts";
 
 interface Told {
   readonly link: string;
@@ -19,7 +19,13 @@ interface Told {
 const told = JSON.parse(await text(process.stdin)) as Told;
 const link = parseLink(told.link);
 let saved: State | undefined;
-const store = { save: async (state: State) => void (saved = structuredClone(state)) };
+const pulled: string[] = [];
+const store: Store = {
+  save: async (state, news) => {
+    saved = structuredClone(state);
+    pulled.push(...news.map((item) => item.kind));
+  },
+};
 const over = httpTransport(link.baseUrl);
 
 const faults = [...told.faults];
@@ -40,12 +46,11 @@ for (const interview of told.interviews) {
     mode: interview.mode ?? "survey",
   });
 }
-const pulled: string[] = [];
 let failures = 0;
 for (let isDone = false; !isDone; ) {
   device = await Device.open(structuredClone(saved as State), store); // every try begins from what was saved
   try {
-    pulled.push(...(await device.sync(faulty)).map((item) => item.kind));
+    await device.sync(faulty);
     isDone = true;
   } catch (error) {
     failures += 1;
