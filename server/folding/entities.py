@@ -123,7 +123,7 @@ def refold(session: Session, keys: Iterable[Key], *, keystore: KeyStore) -> None
         return
     found = folded_entities(session, queries.changes_of(session, wanted), keystore)
     # What no change is left of, for its interview was erased, is gone for tablets and empty.
-    gone = {key: (DELETED, _NO_CHANGES) for key in sorted(wanted - found.keys())}
+    gone = dict.fromkeys(sorted(wanted - found.keys()), (DELETED, _NO_CHANGES))
     rows = []
     for key, (state, folded) in {**found, **gone}.items():
         rows.append(

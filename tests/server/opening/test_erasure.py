@@ -1,28 +1,20 @@
 """Withdrawal of consent: two people erase an interview, for ever, whatever arrives and in whatever order."""
 
-from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
 
 from server.context import Context
-from server.db.queries import attachments
 from server.db.tables import Base, Envelope, Erasure, Interview, MicrodataPart, Revision, RevisionParent
 from server.db.tables.envelopes import ERASED, OPENED
-from server.errors import BadRequest, Conflict, Forbidden, NotFound
-from server.folding.state import state_hash
-from server.services import proposals, rebuild, settle_hold, verify_store
+from server.services import proposals, rebuild, verify_store
 from tests.office import NOW
-from tests.server.opening.doorway import Door, Photos, photo_form
 from tests.server.opening.kit import (
     Answers,
     Tablet,
     deliver,
-    household,
     open_all,
     publish,
-    publish_xform,
     raw_id,
 )
 from tests.server.opening.test_order import answers_of
