@@ -16,12 +16,13 @@ from sqlalchemy.orm import Session
 
 from server.config import Quota
 from server.db import cursor
-from server.db.queries import devices, envelopes, feed
+from server.db.queries import devices, envelopes, erasures, feed
 from server.db.queries.devices import NOTHING_TOLD, Carrier, Told
-from server.db.queries.envelopes import Kept, NewEnvelope
+from server.db.queries.envelopes import Kept, NewEnvelope, Recalled
 from server.db.queries.feed import Head
-from server.db.tables.envelopes import QUARANTINED
+from server.db.tables.envelopes import ERASED, QUARANTINED
 from server.errors import CounterBehind, CounterReplayed, DeviceUnknown
+from server.folding import erasing
 from sync_protocol.messages import ExchangeRequest, Receipt, ReceiptCode
 
 AFTER_REVOCATION: Final = "after-revocation"
@@ -75,9 +76,17 @@ def receive(
         raise _refused_counter(session, device_id, counter)
     if carrier.revoked_at is not None:
         arrived = [replace(envelope, state=QUARANTINED, reason=AFTER_REVOCATION) for envelope in arrived]
+    if erasures.has_any(session):
+        arrived = _without_erased(session, arrived)
     taken = arrived if _is_within(carrier, quota) else _within(session, carrier, arrived, quota)
     kept = envelopes.store(session, taken, carrier=device_id, received_at=now)
     known = {} if taken is arrived else _known(session, arrived, kept)
+    return Received(carrier, _receipts(arrived, kept, known), head)
+
+
+def _receipts(
+    arrived: Sequence[NewEnvelope], kept: Mapping[bytes, Kept], known: Mapping[bytes, Recalled]
+) -> tuple[Receipt, ...]:
     seen: set[bytes] = set()
     receipts = []
     for index, envelope in enumerate(arrived):
@@ -85,18 +94,52 @@ def receive(
             receipts.append(_refused_by_quota(index, known.get(envelope.envelope_id)))
             continue
         code = ReceiptCode.DUPLICATE
-        if kept[envelope.envelope_id].is_new and envelope.envelope_id not in seen:
+        if envelope.state == ERASED:
+            code = ReceiptCode.ERASED
+        elif kept[envelope.envelope_id].is_new and envelope.envelope_id not in seen:
             code = ReceiptCode.QUARANTINED if envelope.state == QUARANTINED else ReceiptCode.STORED
         seen.add(envelope.envelope_id)
         receipts.append(Receipt(index, code, kept[envelope.envelope_id].sequence))
-    return Received(carrier, tuple(receipts), head)
+    return tuple(receipts)
+
+
+def _without_erased(session: Session, arrived: Sequence[NewEnvelope]) -> list[NewEnvelope]:
+    """Put tombstones in the place of what is erased: by its instanceID, or by a parent of it.
+
+    Parents that stand in the same exchange count too, for a chain of edits may come at once. What was stored before
+    its interview was erased is emptied by the fold.
+    """
+    shown = [(envelope, erasing.parents_of(envelope.body)) for envelope in arrived]
+    own, as_parent = erasures.known(
+        session,
+        {node for one, parents in shown for node in (one.instance_id, *parents) if node is not None},
+    )
+    erased = set(as_parent)
+    was = -1
+    while len(erased) != was:
+        was = len(erased)
+        erased.update(
+            one.instance_id
+            for one, parents in shown
+            if one.instance_id and one.kind in erasures.OF_INTERVIEWS and erased.intersection(parents)
+        )
+    return [
+        envelope.emptied()
+        if envelope.kind in erasures.OF_INTERVIEWS and (envelope.instance_id in own or erased.intersection(parents))
+        else envelope
+        for envelope, parents in shown
+    ]
 
 
 def recall(session: Session, have: Sequence[bytes], *, first_index: int) -> tuple[Receipt, ...]:
     """Return a receipt for each hash that is known here; what has none must be sent again."""
     known = envelopes.sequences_by_prefix(session, have)
     return tuple(
-        Receipt(first_index + number, ReceiptCode.DUPLICATE, known[prefix])
+        Receipt(
+            first_index + number,
+            ReceiptCode.ERASED if known[prefix].is_erased else ReceiptCode.DUPLICATE,
+            known[prefix].sequence,
+        )
         for number, prefix in enumerate(have)
         if prefix in known
     )
@@ -131,14 +174,16 @@ def _within(
     return tuple(taken)
 
 
-def _known(session: Session, arrived: Sequence[NewEnvelope], kept: Mapping[bytes, Kept]) -> dict[bytes, int]:
+def _known(session: Session, arrived: Sequence[NewEnvelope], kept: Mapping[bytes, Kept]) -> Mapping[bytes, Recalled]:
     """Return the numbers of envelopes that were not taken because they have been here for long."""
     left = [envelope.envelope_id for envelope in arrived if envelope.envelope_id not in kept]
     return envelopes.sequences_by_prefix(session, left)
 
 
-def _refused_by_quota(index: int, sequence: int | None) -> Receipt:
-    return Receipt(index, ReceiptCode.QUOTA if sequence is None else ReceiptCode.DUPLICATE, sequence)
+def _refused_by_quota(index: int, known: Recalled | None) -> Receipt:
+    if known is None:
+        return Receipt(index, ReceiptCode.QUOTA, None)
+    return Receipt(index, ReceiptCode.ERASED if known.is_erased else ReceiptCode.DUPLICATE, known.sequence)
 
 
 def _refused_counter(session: Session, device_id: str, counter: int) -> DeviceUnknown | CounterReplayed | CounterBehind:
