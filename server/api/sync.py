@@ -173,6 +173,8 @@ def _answer(context: Context, asked: ExchangeRequest, received: Received) -> Exc
         cursor=pulled.cursor,
         pull=_keyring(context, asked) + pulled.items,
         more=pulled.more,
+        backed_up_sequence=context.backed_up_sequence(received.head.epoch),
+        deletes_without_backup=not context.config.backups,
     )
 
 

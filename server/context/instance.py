@@ -1,6 +1,7 @@
 """What one app instance owns: settings, database, key store, microdata, and what is read once and kept."""
 
 import threading
+import time
 from collections import OrderedDict
 from typing import Any, Final, Self
 
@@ -8,16 +9,18 @@ from flask import current_app
 
 from forms.definition import FormDefinition
 from server.blobs import Blobs
-from server.config import Config
+from server.config import RESTORING_FILE, Config
 from server.context.blocked import Blocked
 from server.context.shelf import Shelf
 from server.context.verified import VerifiedPasswords
-from server.db.engine import Database
-from server.db.queries import definitions, devices, forms
+from server.db.engine import Database, DatabaseUnusable
+from server.db.queries import backups, definitions, devices, forms
 from server.keystore import DoorSealer, KeyStore, TabletSecrets
 from server.microdata import Microdata
 
 EXTENSION: Final = "passerelle"
+BACKUP_SECONDS: Final = 5.0
+"""For how long what is known of the last backup is said again without looking: it can only be too low meanwhile."""
 DEFINITIONS: Final = 32
 """Parsed form versions that are kept; a definition takes some megabytes."""
 
@@ -40,6 +43,7 @@ class Context:
         self._definitions: OrderedDict[bytes, FormDefinition] = OrderedDict()
         self._signing_keys: dict[str, bytes] = {}
         self._form_versions: dict[tuple[str, str], bytes] = {}
+        self._backed_up: tuple[str, float, int | None] = ("", 0.0, None)
         self._guard = threading.Lock()
 
     @classmethod
@@ -48,8 +52,12 @@ class Context:
 
         Raises:
             KeyStoreError: when there is no key store, or the passphrase is wrong.
-            DatabaseUnusable: when SQLite is too old.
+            DatabaseUnusable: when SQLite is too old, or a restore was cut short.
         """
+        if (config.data_dir / RESTORING_FILE).exists():
+            raise DatabaseUnusable(
+                f"a restore into {config.data_dir} did not finish: empty the folder and the database, and restore again"
+            )
         keystore = KeyStore.open(config.keys_dir, config.passphrase)
         database = Database(config.database_url)
         microdata = Microdata(config.microdata_dir, keystore, database)
@@ -89,6 +97,20 @@ class Context:
             if device is not None:
                 key = self._signing_keys[device_id] = device.signing_key
         return key
+
+    def backed_up_sequence(self, feed_epoch: str) -> int | None:
+        """Return up to which envelope the last backup reaches; None when there is none.
+
+        Args:
+            feed_epoch: the life of the database that the answer is about: what was known of another one is forgotten.
+        """
+        epoch, until, sequence = self._backed_up
+        if epoch == feed_epoch and time.monotonic() < until:
+            return sequence
+        last = self.database.glance(backups.last)
+        sequence = None if last is None else last.sequence
+        self._backed_up = (feed_epoch, time.monotonic() + BACKUP_SECONDS, sequence)
+        return sequence
 
     def close(self) -> None:
         """Let go of the database."""
