@@ -287,5 +287,7 @@ def _say_upgraded(as_json: bool, *, before: str, after: str, backup: Any, verifi
         click.echo(f"The database has the schema of this program already ({after}); nothing was changed.")
         return
     click.echo(f"The database went from schema {before} to {after}.")
-    click.echo("Every envelope and all that is derived from them was verified." if verified else
-               "The key store is locked, so nothing was verified: run `passerelle verify` with the passphrase.")  # fmt: skip
+    if verified:
+        click.echo("Every envelope and all that is derived from them was verified.")
+    else:
+        click.echo("The key store is locked, so nothing was verified: run `passerelle verify` with the passphrase.")

@@ -75,6 +75,9 @@ class _Names:
     feed_epoch: str
 
 
+_Former = tuple[Path, Mapping[str, BackupFile]]
+
+
 @dataclass(slots=True)
 class _Written:
     files: list[BackupFile] = field(default_factory=list)
@@ -203,8 +206,8 @@ def _names(taken: Snapshot, *, now: datetime, is_newest_schema: bool) -> _Names:
     )  # fmt: skip
 
 
-def _former(place: Path, server_id: str) -> tuple[Path, Mapping[str, str]] | None:
-    """Return the last backup in a place and the hashes of its files, None when there is none of this office."""
+def _former(place: Path, server_id: str) -> _Former | None:
+    """Return the last backup in a place and its files by path, None when there is none of this office."""
     found = [
         (manifest.made_at, child, manifest)
         for child in place.iterdir()
@@ -215,7 +218,7 @@ def _former(place: Path, server_id: str) -> tuple[Path, Mapping[str, str]] | Non
     if not own:
         return None
     child, manifest = own[-1]
-    return child, {file.path: file.sha256 for file in manifest.files}
+    return child, {file.path: file for file in manifest.files}
 
 
 def _readable(folder: Path) -> Manifest | None:
@@ -233,29 +236,32 @@ def _gather(
     names: _Names,
     target: Path,
     config: Config,
-    former: tuple[Path, Mapping[str, str]] | None,
+    former: _Former | None,
     written: _Written,
     say: Say,
 ) -> None:
     for number, (path, digest) in enumerate(sorted(names.files.items()), start=1):
         say("files", number / len(names.files))
-        if former is not None and former[1].get(path) == digest and _link(former[0] / path, target / path):
+        before = None if former is None else former[1].get(path)
+        if former is not None and before is not None and before.sha256 == digest and _link(former[0], before, target):
             written.linked.add(path)
-            written.files.append(BackupFile(path, (target / path).stat().st_size, digest))
+            written.files.append(before)
         elif (copied := _copy(config, path, target, digest)) is not None:
             written.files.append(copied)
         else:
             written.missing.append(path)
 
 
-def _link(source: Path, target: Path) -> bool:
+def _link(source: Path, file: BackupFile, target: Path) -> bool:
     """Link a file of the former backup; say whether that was possible."""
-    make_folder(target.parent)
+    make_folder((target / file.path).parent)
     try:
-        target.hardlink_to(source)
+        if (source / file.path).stat().st_size == file.bytes:
+            (target / file.path).hardlink_to(source / file.path)
+            return True
     except OSError:
         return False
-    return True
+    return False
 
 
 def _copy(config: Config, path: str, target: Path, digest: str) -> BackupFile | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, inspect, insert, or_, select, text, update
+from sqlalchemy import Connection, delete, func, insert, inspect, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from server.db.tables import Attachment, Backup, Device, Envelope, Revision, Schedule, Upload, WantedMedium
@@ -14,7 +14,7 @@ from server.db.tables.envelopes import IS_UNOPENED
 from sync_protocol.constants import Kind
 
 GRACE: Final = timedelta(days=30)
-"""A medium that has not come for so long is taken for lost with its tablet: it must not hold up everybody's deletions."""
+"""A medium that has not come for so long is taken for lost with its tablet: it must not hold up all deletions."""
 AT_ONCE: Final = 200
 RESTORED_GAP: Final = 1_000_000
 """Numbers of envelopes left out after a restore: those given after the backup are never given again."""

