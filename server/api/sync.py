@@ -195,6 +195,8 @@ def _answer(context: Context, asked: ExchangeRequest, received: Received, *, bac
         more=pulled.more,
         backoff_seconds=backoff_seconds,
         media=media,
+        backed_up_sequence=context.backed_up_sequence(received.head.epoch),
+        deletes_without_backup=not context.config.backups,
     )
 
 
