@@ -1,7 +1,8 @@
 """The reference device: the library that an app, the command line and the demonstration drive.
 
 A device lives in a directory of its own. It seals interviews without a network, keeps every envelope, and syncs
-when a transport is at hand. The seal happens at `finalise`; nothing here re-opens a sealed interview.
+when a transport is at hand. Unfinished and finished interviews are in `Device.drafts` until they are sealed; nothing
+re-opens a sealed one.
 """
 
 import random
@@ -9,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -20,12 +21,14 @@ from sync_protocol import assignments, enrolment, hpke
 from sync_protocol.assignments import Household
 from sync_protocol.client import enrolling
 from sync_protocol.client.database import DeviceDatabase
+from sync_protocol.client.drafts import Drafts
+from sync_protocol.client.repin import rewrap
 from sync_protocol.client.report import Progress, ProgressCallback, SyncReport
-from sync_protocol.client.sealing import Finalised, Interview, Sealer
+from sync_protocol.client.sealing import Interview, SealedInterview, Sealer
 from sync_protocol.client.store import DeviceStore
 from sync_protocol.client.syncing import Patience, Sync
 from sync_protocol.client.transport import HttpTransport, Transport
-from sync_protocol.client.vault import OpenVault, PinSettings, Randomness, Vault, choose_pin, open_vault
+from sync_protocol.client.vault import OpenVault, PinCost, PinSettings, Randomness, Vault, choose_pin, open_vault
 from sync_protocol.constants import SUITE_X25519, Kind
 from sync_protocol.documents import DeviceCertificate
 from sync_protocol.enrolment import EnrolmentLink
@@ -35,6 +38,7 @@ from sync_protocol.storage import Identity
 from sync_protocol.transitions import Fate
 
 SEED_BYTES: Final = 32
+DEFAULT_COST: Final = PinCost()
 RECEIVING: Final = "receiving key"
 PAUSES: Final = 4
 LONGEST_PAUSE_SECONDS: Final = 60.0  # an enumerator waits a minute, not a quarter of an hour
@@ -80,24 +84,42 @@ class Device:
         """Take an open file and its vault; `create` and `open` do this."""
         self._database = database
         self._store = DeviceStore(database)
-        self._vault = vault
         self._randomness = randomness
         self._is_bulk = False
         signing_seed = self._store.secret("signing")
         if signing_seed is None:
             raise LocalError("device-format", "the device's file has no signing key")
         self._signer = Ed25519PrivateKey.from_private_bytes(signing_seed)
+        self._unlock(vault)
+
+    def _unlock(self, vault: Vault) -> None:
+        """Let everything that wraps or unwraps use this vault."""
+        self._vault = vault
+        self._sealer = Sealer(self._store, vault=vault, signer=self._signer, randomness=self._randomness)
+        self.drafts = Drafts(
+            self._store,
+            vault=vault,
+            sealer=self._sealer,
+            randomness=self._randomness,
+            truncate_log=self._truncate_log,
+        )
 
     @classmethod
     def create(
-        cls, directory: Path, *, pin: str | None = None, randomness: Randomness = secrets.token_bytes
+        cls,
+        directory: Path,
+        *,
+        pin: str | None = None,
+        randomness: Randomness = secrets.token_bytes,
+        pin_cost: PinCost = DEFAULT_COST,
     ) -> "Device":
         """Make a device with new keys in a directory.
 
         Args:
             directory: made if it is not there; readable by its owner only.
-            pin: protects ratchet keys and assignments, at least 6 characters; None for no protection.
+            pin: protects drafts, ratchet keys and assignments, at least 6 characters; None for no protection.
             randomness: returns so many random bytes.
+            pin_cost: what one guess at the PIN costs.
 
         Raises:
             LocalError: ``device-exists``, ``pin-too-short``.
@@ -105,7 +127,7 @@ class Device:
         vault: Vault = OpenVault()
         settings: PinSettings | None = None
         if pin is not None:
-            vault, settings = choose_pin(pin, randomness)
+            vault, settings = choose_pin(pin, randomness, pin_cost)
         database = DeviceDatabase(directory, is_new=True)
         store = DeviceStore(database)
         with database.transaction():
@@ -119,7 +141,7 @@ class Device:
 
     @classmethod
     def open(cls, directory: Path, *, pin: str | None = None, randomness: Randomness = secrets.token_bytes) -> "Device":
-        """Open the device of a directory. Without its PIN it can sync, but neither seal nor read assignments.
+        """Open the device of a directory. Without its PIN it syncs what is sealed; it neither seals nor reads.
 
         Raises:
             LocalError: ``device-missing``, ``device-format``, ``pin-wrong``.
@@ -147,6 +169,27 @@ class Device:
     def is_enrolled(self) -> bool:
         """An office knows this device."""
         return self._store.setting("device_id") is not None
+
+    @property
+    def has_pin(self) -> bool:
+        """A PIN was chosen; whether it was given says `drafts.is_locked`."""
+        return self._store.pin() is not None
+
+    def change_pin(self, pin: str | None, *, pin_cost: PinCost = DEFAULT_COST) -> None:
+        """Choose another PIN, or none: everything that was under the old one is under the new one when this returns.
+
+        Raises:
+            LocalError: ``pin-needed`` when the device is locked, ``pin-too-short``.
+        """
+        vault: Vault = OpenVault()
+        settings: PinSettings | None = None
+        if pin is not None:
+            vault, settings = choose_pin(pin, self._randomness, pin_cost)
+        with self._database.transaction():
+            rewrap(self._database, self._vault, vault)
+            self._store.put_pin(settings)
+        self._database.truncate_log()
+        self._unlock(vault)
 
     @property
     def server_url(self) -> str:
@@ -194,7 +237,7 @@ class Device:
             self._store.put_setting("device_id", enrolled.certificate.device_id)
         return enrolled.certificate
 
-    def finalise(
+    def seal_interview(
         self,
         instance_xml: bytes,
         *,
@@ -203,8 +246,8 @@ class Device:
         now: datetime,
         parents: tuple[bytes, ...] = (),
         mode: str = "survey",
-    ) -> Finalised:
-        """Seal one finished interview; it is on disk, and its key gone, when this returns.
+    ) -> SealedInterview:
+        """Seal a finished interview that was never a draft here; it is on disk, and its key gone, when this returns.
 
         Args:
             instance_xml: the instance as it was filled, UTF-8.
@@ -217,7 +260,6 @@ class Device:
         Raises:
             LocalError: ``instance-exists``, ``too-large``, ``no-survey-key``, ``not-enrolled``, ``pin-needed``.
         """
-        sealer = Sealer(self._store, vault=self._vault, signer=self._signer, randomness=self._randomness)
         interview = Interview(
             instance_xml=instance_xml,
             instance_id=instance_id,
@@ -226,22 +268,25 @@ class Device:
             mode=mode,
             device_time=now,
         )
-        finalised = sealer.seal(interview)
-        if not self._is_bulk:
-            self._database.truncate_log()
-        return finalised
+        sealed = self._sealer.seal(interview)
+        self._truncate_log()
+        return sealed
 
     @contextmanager
     def bulk(self) -> Iterator[None]:
         """Seal many interviews with one truncation of the log at the end.
 
-        Each is still on disk when `finalise` returns; what waits for the end is only the erasure of used keys.
+        Each is still on disk when it has been sealed; what waits for the end is only the erasure of used keys.
         """
         self._is_bulk = True
         try:
             yield
         finally:
             self._is_bulk = False
+            self._database.truncate_log()
+
+    def _truncate_log(self) -> None:
+        if not self._is_bulk:
             self._database.truncate_log()
 
     def sync(
@@ -253,7 +298,7 @@ class Device:
         wait: Callable[[float], None] = time.sleep,
         on_progress: ProgressCallback | None = None,
     ) -> SyncReport:
-        """Exchange with the server until nothing is left, or until it is not worth waiting any longer.
+        """Seal what is finalised, then exchange with the server until nothing is left or waiting is not worth it.
 
         Args:
             transport: what carries the requests.
@@ -268,6 +313,7 @@ class Device:
         identity = Identity(
             device_id=self.device_id, signer=self._signer, root_key=bytes(self._store.setting("root_key"))
         )
+        sealing = self.drafts.seal_for_sync(now=now)
         client = ExchangeClient(identity=identity, store=self._store, jitter=random.SystemRandom().random)
         sync = Sync(client, transport, self.progress)
         patience = Patience(pauses=pauses, longest_seconds=LONGEST_PAUSE_SECONDS, wait=wait)
@@ -276,7 +322,8 @@ class Device:
         finally:
             transport.close()
             self._database.truncate_log()
-        return sync.report(self._store.backlog().envelopes)
+        report = sync.report(self._store.backlog().envelopes)
+        return replace(report, sealed=len(sealing.sealed), unsealed=sealing.unsealed)
 
     def progress(self) -> Progress:
         """Count the interviews on this device, and those that the server has receipted."""

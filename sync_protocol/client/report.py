@@ -32,6 +32,14 @@ class Progress:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Unsealed:
+    """An interview that should have been sealed, and the code of what stood in the way; nothing of it is lost."""
+
+    instance_id: bytes
+    reason: str
+
+
 ProgressCallback = Callable[[Progress], None]
 
 
@@ -48,6 +56,8 @@ class SyncReport:
             kept for want of room on the server and waits.
         waiting: envelopes that no receipt covers yet.
         forms, assignments, verdicts: pulled items by kind; an assignment is a PSU.
+        sealed: finalised interviews that were sealed at its beginning.
+        unsealed: those that could not be, e.g. because the device was locked, and why.
     """
 
     outcome: Literal["synced", "interrupted", "stopped"]
@@ -68,3 +78,5 @@ class SyncReport:
     bytes_up: int
     bytes_down: int
     progress: Progress
+    sealed: int = 0
+    unsealed: tuple[Unsealed, ...] = ()

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sync_protocol.client.database import DeviceDatabase
-from sync_protocol.client.vault import PinSettings
+from sync_protocol.client.vault import PinCost, PinSettings
 from sync_protocol.constants import Kind
 from sync_protocol.errors import LocalError
 from sync_protocol.keyring import Keyring
@@ -17,7 +17,7 @@ from sync_protocol.messages import AssignmentsPull, Backlog, FormVersionPull, Pu
 from sync_protocol.storage import Sealed, Settlement
 from sync_protocol.transitions import Fate, FateEvent, following_fate
 
-PIN_SETTINGS: Final = ("pin_salt", "pin_device_secret", "pin_check")
+PIN_SETTINGS: Final = ("pin_salt", "pin_device_secret", "pin_check", "pin_memory_kib", "pin_passes")
 
 
 class DeviceStore:
@@ -48,12 +48,23 @@ class DeviceStore:
 
     def pin(self) -> PinSettings | None:
         """Return what is stored of the PIN, None when none was chosen."""
-        parts = [self.setting(name) for name in PIN_SETTINGS]
-        return None if parts[0] is None else PinSettings(*(bytes(part) for part in parts))
+        salt, device_secret, check, memory_kib, passes = (self.setting(name) for name in PIN_SETTINGS)
+        return None if salt is None else PinSettings(salt, device_secret, check, PinCost(memory_kib, passes))
 
-    def put_pin(self, settings: PinSettings) -> None:
-        """Store what recognises a PIN; inside the caller's transaction."""
-        for name, value in zip(PIN_SETTINGS, (settings.salt, settings.device_secret, settings.check), strict=True):
+    def put_pin(self, settings: PinSettings | None) -> None:
+        """Store what recognises a PIN, None for no PIN; inside the caller's transaction."""
+        if settings is None:
+            self.database.execute("DELETE FROM setting WHERE name LIKE 'pin!_%' ESCAPE '!'")
+            return
+        cost = settings.cost
+        parts: tuple[bytes | int, ...] = (
+            settings.salt,
+            settings.device_secret,
+            settings.check,
+            cost.memory_kib,
+            cost.passes,
+        )
+        for name, value in zip(PIN_SETTINGS, parts, strict=True):
             self.put_setting(name, value)
 
     def document(self, kind: str) -> bytes:
