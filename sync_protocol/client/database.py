@@ -50,6 +50,9 @@ CREATE TABLE draft (
     changed_at TEXT NOT NULL, finalised_at TEXT
 ) STRICT;
 CREATE TABLE draft_envelope (envelope_id BLOB PRIMARY KEY, instance_id BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE taken_up (
+    kind TEXT NOT NULL, instance_id BLOB NOT NULL, taken_as BLOB NOT NULL, PRIMARY KEY (kind, instance_id)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE closed_psu (psu TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
 

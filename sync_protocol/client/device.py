@@ -332,6 +332,10 @@ class Device:
         )
         return Progress(safe=safe, interviews=interviews)
 
+    def waiting(self) -> int:
+        """Count the envelopes that no receipt covers."""
+        return self._store.backlog().envelopes
+
     def form_versions(self) -> tuple[FormVersion, ...]:
         """Return the form versions on this device, by form and version."""
         query = "SELECT hash, form_id, version, title, state, xform FROM form_version ORDER BY form_id, version"

@@ -7,9 +7,9 @@ the log is truncated. A locked device seals nothing, says so, and still sends wh
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from sync_protocol.client import drafts_instance
 from sync_protocol.client.drafts_store import DRAFTS, Draft, DraftContent, DraftEvent, DraftState, DraftStore
@@ -107,6 +107,13 @@ class Drafts:
         """
         return self._drafts.get(instance_id)
 
+    def standing(self, instance_id: bytes) -> Literal["new", "draft", "finalised", "sealed"]:
+        """Say where an interview stands on this device: ``new`` when there is nothing of it; needs no PIN."""
+        draft = self._drafts.find(instance_id)
+        if draft is not None:
+            return "finalised" if draft.state is DraftState.FINALISED else "draft"
+        return "sealed" if self._is_sealed(instance_id) else "new"
+
     def read(self, instance_id: bytes) -> DraftContent:
         """Return the answers of one, its media and the office's note.
 
@@ -142,31 +149,59 @@ class Drafts:
             LocalError: ``malformed``, ``wrong-state`` when it is finalised, ``instance-exists`` when it is sealed,
                 ``pin-needed``.
         """
-        instance_id = drafts_instance.read_instance_id(instance_xml)
+        fresh = DraftContent(instance_xml=instance_xml, media=tuple(media or ()), note=note or "")
         with self._database.transaction():
-            kept = self._drafts.find(instance_id)
-            before = None if kept is None else self._drafts.content(instance_id)
-            state = DraftState.DRAFT if kept is None else _following(kept, DraftEvent.SAVED)
-            if kept is None:
-                self._refuse_sealed(instance_id)
-            content = DraftContent(
-                instance_xml=instance_xml,
-                media=tuple(media) if media is not None else before.media if before is not None else (),
-                note=note if note is not None else before.note if before is not None else "",
-            )
-            draft = Draft(
-                instance_id=instance_id,
-                state=state,
+            draft = self.save_within(
+                fresh,
                 form_version_hash=form_version_hash,
+                now=now,
                 mode=mode,
-                psu=psu or (kept.psu if kept is not None else ""),
-                parents=parents if parents is not None else kept.parents if kept is not None else (),
-                is_changed=content != before or (kept is not None and kept.is_changed),
-                changed_at=now,
-                finalised_at=None,
+                psu=psu,
+                parents=parents,
+                keeps_media=media is None,
+                keeps_note=note is None,
             )
-            self._drafts.put(draft, content)
         self._truncate_log()
+        return draft
+
+    def save_within(
+        self,
+        content: DraftContent,
+        *,
+        form_version_hash: bytes,
+        now: datetime,
+        mode: str,
+        psu: str,
+        parents: tuple[bytes, ...] | None,
+        keeps_media: bool = False,
+        keeps_note: bool = False,
+    ) -> Draft:
+        """Do as `save_draft` does, inside the caller's transaction."""
+        instance_id = drafts_instance.read_instance_id(content.instance_xml)
+        kept = self._drafts.find(instance_id)
+        before = DraftContent(instance_xml=b"")
+        if kept is None:
+            self._refuse_sealed(instance_id)
+        else:
+            _following(kept, DraftEvent.SAVED)
+            before = self._drafts.content(instance_id)
+        content = replace(
+            content,
+            media=before.media if keeps_media else content.media,
+            note=before.note if keeps_note else content.note,
+        )
+        draft = Draft(
+            instance_id=instance_id,
+            state=DraftState.DRAFT,
+            form_version_hash=form_version_hash,
+            mode=mode,
+            psu=psu or (kept.psu if kept is not None else ""),
+            parents=parents if parents is not None else kept.parents if kept is not None else (),
+            is_changed=content != before or (kept is not None and kept.is_changed),
+            changed_at=now,
+            finalised_at=None,
+        )
+        self._drafts.put(draft, content)
         return draft
 
     def finalise(self, instance_id: bytes, *, now: datetime) -> Draft:
@@ -240,6 +275,10 @@ class Drafts:
         """Seal what a synchronisation is to take along: every finalised interview and, by policy, changed drafts."""
         return self.seal_all(now=now)
 
+    def has_to_seal(self) -> bool:
+        """Whether a synchronisation would seal something, had it the PIN."""
+        return bool(self._finalised())
+
     def _finalised(self) -> tuple[Draft, ...]:
         return tuple(draft for draft in self._drafts.all() if draft.state is DraftState.FINALISED)
 
@@ -282,8 +321,11 @@ class Drafts:
         )
 
     def _refuse_sealed(self, instance_id: bytes) -> None:
-        if self._database.rows("SELECT 1 FROM envelope WHERE instance_id = ?", instance_id):
+        if self._is_sealed(instance_id):
             raise LocalError("instance-exists", f"{instance_id.hex()} is sealed; a correction has its own instanceID")
+
+    def _is_sealed(self, instance_id: bytes) -> bool:
+        return bool(self._database.rows("SELECT 1 FROM envelope WHERE instance_id = ?", instance_id))
 
 
 def _following(draft: Draft, event: DraftEvent) -> DraftState:

@@ -4,16 +4,19 @@ Everything else stays byte for byte as it is: a correction differs from what was
 corrected it. No form is needed, no namespace prefix is assumed, and a document type declaration is refused.
 """
 
+import hashlib
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
+from sync_protocol.constants import INSTANCE_ID_BYTES
 from sync_protocol.errors import LocalError
 
 META_DEPTH: Final = 2
 PREFIX: Final = "uuid:"
+LABEL_INSTANCE_ID: Final = b"passerelle/1 instance-id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +48,35 @@ def read_names(instance_xml: bytes) -> InstanceNames:
     return InstanceNames(places["instanceID"].text.strip(), (deprecated.text.strip() or None) if deprecated else None)
 
 
-def read_instance_id(instance_xml: bytes) -> bytes:
-    """Return the instanceID of an instance, (16,).
-
-    Raises:
-        LocalError: ``malformed`` when it is not `uuid:` and a UUID.
-    """
-    return uuid_bytes(read_names(instance_xml).instance_id)
-
-
-def uuid_bytes(instance_id: str) -> bytes:
-    """Return the 16 bytes of an instanceID, `uuid:…`.
+def read_form(instance_xml: bytes) -> tuple[str, str]:
+    """Return the form id and version that the root of an instance names, empty for what it does not name.
 
     Raises:
         LocalError: ``malformed``.
     """
+    finder = _Finder(instance_xml)
+    finder.find()
+    return finder.root.get("id", ""), finder.root.get("version", "")
+
+
+def read_instance_id(instance_xml: bytes) -> bytes:
+    """Return the 16 bytes that stand for the instanceID of an instance.
+
+    Raises:
+        LocalError: ``malformed``.
+    """
+    return id_bytes(read_names(instance_xml).instance_id)
+
+
+def id_bytes(text: str) -> bytes:
+    """Return the 16 bytes that stand for an instanceID: those of its UUID, else a labelled hash of it."""
     try:
-        return UUID(instance_id.removeprefix(PREFIX)).bytes
+        value = UUID(text.removeprefix(PREFIX))
     except ValueError:
-        raise LocalError("malformed", "an instanceID reads uuid: and a UUID") from None
+        value = None
+    if value is not None and text.startswith(PREFIX) and str(value) == text.removeprefix(PREFIX).lower():
+        return value.bytes
+    return hashlib.sha256(LABEL_INSTANCE_ID + text.encode("utf-8")).digest()[:INSTANCE_ID_BYTES]
 
 
 def uuid_text(instance_id: bytes) -> str:
@@ -130,6 +143,7 @@ class _Finder:
         self._open: _Place | None = None
         self._found: dict[str, _Place] = {}
         self._is_past_meta = False
+        self.root: dict[str, str] = {}
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
         self._parser.CharacterDataHandler = self._text
@@ -145,11 +159,13 @@ class _Finder:
             self._parser.Parse(self._xml, True)  # noqa: FBT003 - expat takes it by position only
         except (expat.ExpatError, ValueError):
             raise LocalError("malformed", "the interview is not well-formed XML") from None
-        if "instanceID" not in self._found:
+        if "instanceID" not in self._found or not self._found["instanceID"].text.strip():
             raise LocalError("malformed", "the interview has no meta/instanceID")
         return self._found
 
-    def _start(self, tag: str, _: dict[str, str]) -> None:
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        if not self._path:
+            self.root = attributes
         self._path.append(_local(tag))
         in_meta = len(self._path) == META_DEPTH + 1 and self._path[1] == "meta" and not self._is_past_meta
         if in_meta and self._path[-1] in ("instanceID", "deprecatedID") and self._path[-1] not in self._found:

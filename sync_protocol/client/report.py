@@ -5,14 +5,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
+PIN_NEEDED: Final = "pin-needed"
 MESSAGES: Final = {
     "en": {
         "progress": "{safe} of {interviews} interviews safe",
         "progress_one": "{safe} of 1 interview safe",
+        "locked": "{count} finished interviews are not sealed and did not go out: sync again with the PIN",
+        "locked_one": "1 finished interview is not sealed and did not go out: sync again with the PIN",
+        "unsealed": "{count} finished interviews could not be sealed ({reasons}); they are kept, tell the office",
+        "unsealed_one": "1 finished interview could not be sealed ({reasons}); it is kept, tell the office",
     },
     "fr": {
         "progress": "{safe} entretiens sur {interviews} en sécurité",
         "progress_one": "{safe} entretien sur 1 en sécurité",
+        "locked": "{count} entretiens finalisés ne sont ni scellés ni partis : synchronisez encore, avec le code PIN",
+        "locked_one": "1 entretien finalisé n’est ni scellé ni parti : synchronisez encore, avec le code PIN",
+        "unsealed": "{count} entretiens finalisés n’ont pas pu être scellés ({reasons}) ; ils sont gardés, "
+        "prévenez le bureau",
+        "unsealed_one": "1 entretien finalisé n’a pas pu être scellé ({reasons}) ; il est gardé, prévenez le bureau",
     },
 }
 
@@ -80,3 +90,15 @@ class SyncReport:
     progress: Progress
     sealed: int = 0
     unsealed: tuple[Unsealed, ...] = ()
+
+    def warnings(self, language: str = "en") -> tuple[str, ...]:
+        """Say what could not be sealed, in words that an enumerator understands; nothing when all was."""
+        table = MESSAGES.get(language, MESSAGES["en"])
+        said: list[str] = []
+        locked = sum(one.reason == PIN_NEEDED for one in self.unsealed)
+        others = [one.reason for one in self.unsealed if one.reason != PIN_NEEDED]
+        for message, count in (("locked", locked), ("unsealed", len(others))):
+            if count:
+                text = table[message if count > 1 else f"{message}_one"]
+                said.append(text.format(count=count, reasons=", ".join(sorted(set(others)))))
+        return tuple(said)

@@ -139,8 +139,8 @@ def test_media_note_and_parents_stay_when_answers_change(device: Device) -> None
     assert (header.kind, header.parents) == (Kind.INTERVIEW, (uuid_of(9),))
 
 
-@pytest.mark.parametrize("xml", [b"<data/>", b"<data>", b"<data><meta><instanceID>seven</instanceID></meta></data>"])
-def test_an_instance_without_a_uuid_of_its_own_is_refused(device: Device, xml: bytes) -> None:
+@pytest.mark.parametrize("xml", [b"<data/>", b"<data>", b"<data><meta><instanceID> </instanceID></meta></data>"])
+def test_an_instance_that_does_not_name_itself_is_refused(device: Device, xml: bytes) -> None:
     assert code_of(device.drafts.save_draft, xml, form_version_hash=FORM, now=NOW) == "malformed"
 
 
