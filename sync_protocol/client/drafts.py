@@ -16,7 +16,7 @@ from sync_protocol.client.drafts_store import DRAFTS, Draft, DraftContent, Draft
 from sync_protocol.client.report import Unsealed
 from sync_protocol.client.sealing import Interview, SealedInterview, Sealer
 from sync_protocol.client.store import DeviceStore
-from sync_protocol.client.vault import LockedVault, Randomness, Vault
+from sync_protocol.client.vault import LockedVault, PinVault
 from sync_protocol.constants import Kind
 from sync_protocol.errors import LocalError
 from sync_protocol.plaintext import Medium
@@ -54,19 +54,23 @@ class Drafts:
         self,
         store: DeviceStore,
         *,
-        vault: Vault,
+        vault: LockedVault | PinVault,
         sealer: Sealer,
-        randomness: Randomness,
         truncate_log: Callable[[], None],
     ) -> None:
-        """Take what a device is made of; `Device.drafts` does this."""
+        """Take what a device is made of; `Device.drafts` does this.
+
+        Args:
+            vault: of the device's data key.
+        """
         self._settings = store
         self._database = store.database
         self._vault = vault
         self._sealer = sealer
-        self._randomness = randomness
         self._truncate_log = truncate_log
         self._drafts = DraftStore(store.database, vault)
+        store.count_unsealed = self.count_finalised
+        store.erasing.erasers = [self._drafts.erase]
 
     @property
     def is_locked(self) -> bool:
@@ -239,9 +243,10 @@ class Drafts:
             LocalError: ``draft-unknown``, ``wrong-state`` when it is finalised: re-open it first, ``pin-needed``.
         """
         with self._database.transaction():
-            self._drafts.content(instance_id)
+            content = self._drafts.content(instance_id)
             _following(self._drafts.get(instance_id), DraftEvent.DISCARDED)
             self._drafts.delete(instance_id)
+            self._settings.media.discard(content.media)
         self._truncate_log()
 
     def close_psu(self, psu: str, *, now: datetime) -> SealReport:
@@ -273,14 +278,25 @@ class Drafts:
 
     def seal_for_sync(self, *, now: datetime) -> SealReport:
         """Seal what a synchronisation is to take along: every finalised interview and, by policy, changed drafts."""
-        return self.seal_all(now=now)
+        finished = self.seal_all(now=now)
+        drafts = self._seal_each(self._changed(), now, Kind.DRAFT)
+        return SealReport(sealed=finished.sealed, drafts=drafts.drafts, unsealed=finished.unsealed + drafts.unsealed)
+
+    def count_finalised(self) -> int:
+        """Count the finished interviews that are not sealed."""
+        return len(self._finalised())
 
     def has_to_seal(self) -> bool:
         """Whether a synchronisation would seal something, had it the PIN."""
-        return bool(self._finalised())
+        return bool(self._finalised() or self._changed())
 
     def _finalised(self) -> tuple[Draft, ...]:
         return tuple(draft for draft in self._drafts.all() if draft.state is DraftState.FINALISED)
+
+    def _changed(self) -> tuple[Draft, ...]:
+        """Return the drafts of which a replacement device would not get the newest answers, if it is to get any."""
+        drafts = self._drafts.all() if self.policy.seals_drafts else ()
+        return tuple(draft for draft in drafts if draft.state is DraftState.DRAFT and draft.is_changed)
 
     def _is_due(self, draft: Draft, now: datetime, closed: frozenset[str]) -> bool:
         if draft.finalised_at is None:
@@ -288,16 +304,18 @@ class Drafts:
         end = draft.finalised_at + timedelta(hours=self.policy.seal_after_hours)
         return now >= end or draft.psu in closed
 
-    def _seal_each(self, drafts: Iterable[Draft], now: datetime) -> SealReport:
+    def _seal_each(self, drafts: Iterable[Draft], now: datetime, kind: Kind = Kind.INTERVIEW) -> SealReport:
         sealed: list[SealedInterview] = []
         unsealed: list[Unsealed] = []
         for draft in drafts:
             try:
-                sealed.append(self._seal(draft, now))
+                sealed.append(self._seal(draft, now) if kind is Kind.INTERVIEW else self._seal_unfinished(draft, now))
             except LocalError as error:
-                unsealed.append(Unsealed(draft.instance_id, error.code))
+                unsealed.append(Unsealed(draft.instance_id, error.code, is_finished=kind is Kind.INTERVIEW))
         if sealed:
             self._truncate_log()
+        if kind is Kind.DRAFT:
+            return SealReport(drafts=tuple(sealed), unsealed=tuple(unsealed))
         return SealReport(sealed=tuple(sealed), unsealed=tuple(unsealed))
 
     def _seal(self, draft: Draft, now: datetime) -> SealedInterview:
@@ -305,6 +323,12 @@ class Drafts:
             _following(draft, DraftEvent.SEALED)
             sealed = self._sealer.seal_within(self._interview(draft, now, Kind.INTERVIEW))
             self._drafts.delete(draft.instance_id)
+            return sealed
+
+    def _seal_unfinished(self, draft: Draft, now: datetime) -> SealedInterview:
+        with self._database.transaction():
+            sealed = self._sealer.seal_within(self._interview(draft, now, Kind.DRAFT))
+            self._drafts.sealed_as_draft(draft.instance_id)
             return sealed
 
     def _interview(self, draft: Draft, now: datetime, kind: Kind) -> Interview:

@@ -1,18 +1,19 @@
 """Interviews that are not sealed yet, on the device: their states as a table, and where they are kept.
 
 Of a draft the file shows what an envelope would show, too: instanceID, parents, form version, and the state it is in.
-The answers, the keys of its media and the office's note are under the PIN, bound to the instanceID.
+The answers, the keys of its media and the office's note are under the device's data key, and with it under the PIN,
+bound to the instanceID.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from sync_protocol.client.database import DeviceDatabase
-from sync_protocol.client.vault import Vault
+from sync_protocol.client.vault import LockedVault, PinVault
 from sync_protocol.constants import INSTANCE_ID_BYTES
 from sync_protocol.documents import canonical_json
 from sync_protocol.errors import LocalError
@@ -104,7 +105,7 @@ def content_name(instance_id: bytes) -> str:
 class DraftStore:
     """The draft tables of a device's file. What changes them runs inside the caller's transaction."""
 
-    def __init__(self, database: DeviceDatabase, vault: Vault) -> None:
+    def __init__(self, database: DeviceDatabase, vault: LockedVault | PinVault) -> None:
         """Take the open file and what wraps contents."""
         self._database = database
         self._vault = vault
@@ -162,16 +163,20 @@ class DraftStore:
             *(state.value, _text(finalised_at), instance_id),
         )
 
-    def sealed_as_draft(self, instance_id: bytes, envelope_id: bytes) -> None:
-        """Note which envelope holds a draft as it is now."""
+    def sealed_as_draft(self, instance_id: bytes) -> None:
+        """Note that an envelope holds a draft as it is now."""
         self._database.execute("UPDATE draft SET is_changed = 0 WHERE instance_id = ?", instance_id)
-        self._database.execute(
-            "INSERT INTO draft_envelope (envelope_id, instance_id) VALUES (?, ?)", envelope_id, instance_id
-        )
 
     def delete(self, instance_id: bytes) -> None:
         """Remove a draft; `secure_delete` overwrites it in the file."""
         self._database.execute("DELETE FROM draft WHERE instance_id = ?", instance_id)
+
+    def erase(self, instance_ids: Sequence[bytes]) -> None:
+        """Remove what is unsealed of these instances and of revisions that edit them; also of a locked device."""
+        erased = set(instance_ids)
+        for draft in self.all():
+            if draft.instance_id in erased or erased & set(draft.parents):
+                self.delete(draft.instance_id)
 
     def close_psu(self, psu: str) -> None:
         """Note that fieldwork in a primary sampling unit is over."""

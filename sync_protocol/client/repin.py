@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sync_protocol.client.database import DeviceDatabase
-from sync_protocol.client.drafts_store import content_name
+from sync_protocol.client.receiving import DATA_KEY
 from sync_protocol.client.sealing import ratchet_name
 from sync_protocol.client.vault import Vault
 
@@ -19,8 +19,11 @@ class Wrapped:
     name: Callable[[Any], str]
 
 
-SECRETS: Final[Mapping[str, str]] = {"receiving": "receiving key"}
-"""Secrets that are wrapped, and what they are bound to; the signing key is not, so that a locked device can sync."""
+SECRETS: Final[Mapping[str, str]] = {"data": DATA_KEY}
+"""Secrets that are wrapped, and what they are bound to; the signing key is not, so that a locked device can sync.
+
+Drafts, receiving keys, assignments and entities are under the data key, and so under the PIN.
+"""
 
 WRAPPED: Final = (
     Wrapped(
@@ -32,11 +35,6 @@ WRAPPED: Final = (
         "SELECT hash, ratchet FROM epoch WHERE ratchet IS NOT NULL",
         "UPDATE epoch SET ratchet = ? WHERE hash = ?",
         ratchet_name,
-    ),
-    Wrapped(
-        "SELECT instance_id, content FROM draft",
-        "UPDATE draft SET content = ? WHERE instance_id = ?",
-        content_name,
     ),
 )
 

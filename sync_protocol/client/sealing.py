@@ -12,6 +12,7 @@ from typing import Final
 from sync_protocol import envelope as envelopes
 from sync_protocol import epoch as epochs
 from sync_protocol import ratchet
+from sync_protocol.client.files import FormFiles
 from sync_protocol.client.store import DeviceStore
 from sync_protocol.client.vault import Randomness, Vault
 from sync_protocol.constants import RATCHET_STEPS, Kind
@@ -23,7 +24,7 @@ from sync_protocol.plaintext import Manifest, Medium
 from sync_protocol.signatures import Signer
 from sync_protocol.transitions import Fate
 
-SEAL: Final = {Kind.INTERVIEW: envelopes.seal_interview}
+SEAL: Final = {Kind.INTERVIEW: envelopes.seal_interview, Kind.DRAFT: envelopes.seal_draft}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,7 @@ class Sealer:
         """Take the store, what wraps ratchet keys, what signs, and a source of random bytes."""
         self._store = store
         self._database = store.database
+        self._files = FormFiles(store.database)
         self._vault = vault
         self._signer = signer
         self._randomness = randomness
@@ -86,6 +88,7 @@ class Sealer:
         self._refuse_known(interview.instance_id)
         epoch = self._epoch(interview.mode, interview.device_time)
         sequence, previous = self._chain_end()
+        dictionary = self._files.dictionary(interview.form_version_hash)
         header = Header(
             kind=interview.kind,
             suite=epoch.suite,
@@ -96,7 +99,7 @@ class Sealer:
             instance_id=interview.instance_id,
             parents=interview.parents,
             form_version_hash=interview.form_version_hash,
-            dictionary_hash=NO_HASH,
+            dictionary_hash=NO_HASH if dictionary is None else document_hash(dictionary),
             certificate_hash=self._certificate_hash(),
         )
         device_time = interview.device_time.astimezone(UTC).isoformat(timespec="seconds")
@@ -106,8 +109,10 @@ class Sealer:
             signer=self._signer,
             manifest=Manifest(device_time=device_time, media=interview.media),
             instance_xml=interview.instance_xml,
+            dictionary=dictionary,
         )
         self._step(epoch)
+        self._store.media.name_by(interview.instance_id, interview.media)
         # An instanceID belongs to the envelope of the finished interview; drafts of it may have gone before.
         named = interview.instance_id if interview.kind is Kind.INTERVIEW else None
         return self._append(body, interview.kind, sequence, interview.device_time, named)

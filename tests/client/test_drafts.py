@@ -1,5 +1,7 @@
 """Unsealed interviews on the device: saved, finalised, re-opened, sealed or discarded, and never in two places."""
 
+import hashlib
+import io
 import tempfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -13,10 +15,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sync_protocol.client.device import Device
 from sync_protocol.client.drafts import DraftPolicy
 from sync_protocol.client.drafts_store import DRAFTS, DraftContent, DraftEvent, DraftState
+from sync_protocol.client.report import Unsealed
 from sync_protocol.constants import Kind
-from sync_protocol.envelope import Header, peek
+from sync_protocol.envelope import Header, open_interview, peek
+from sync_protocol.epoch import Epoch, open_epoch
 from sync_protocol.errors import LocalError
+from sync_protocol.fetch import WantedFile
+from sync_protocol.keyring import Keyring
+from sync_protocol.messages import ErasurePull
 from sync_protocol.plaintext import Medium
+from sync_protocol.ratchet import EpochKeys
 from tests.client.model_transport import CHEAP, FORM, ModelTransport, interview_xml, uuid_of
 from tests.client.test_device import code_of, opened
 from tests.sync_protocol.model_server import NOW, ModelServer
@@ -144,6 +152,102 @@ def test_an_instance_that_does_not_name_itself_is_refused(device: Device, xml: b
     assert code_of(device.drafts.save_draft, xml, form_version_hash=FORM, now=NOW) == "malformed"
 
 
+class TestForAReplacement:
+    """Unfinished interviews sealed at each sync, so that a lost tablet loses none."""
+
+    def test_a_draft_is_sealed_when_it_has_changed(
+        self, device: Device, server: ModelServer, transport: ModelTransport
+    ) -> None:
+        save(device, 1, "no")
+        device.sync(transport, NOW)
+        assert opened(device, server, Kind.DRAFT) == {uuid_of(1): interview_xml(1, "no")}
+        before = len(list(device.envelope_bodies()))
+        save(device, 1, "no")
+        device.sync(transport, NOW)
+        assert len(list(device.envelope_bodies())) == before, "nothing has changed"
+        save(device, 1, "yes")
+        device.sync(transport, NOW)
+        assert opened(device, server, Kind.DRAFT) == {uuid_of(1): interview_xml(1, "yes")}
+        assert opened(device, server) == {}
+        assert len(server.bodies) == before + 1
+
+    def test_it_is_finalised_and_sealed_as_ever_afterwards(
+        self, device: Device, server: ModelServer, transport: ModelTransport
+    ) -> None:
+        save(device, 1, "no")
+        device.sync(transport, NOW)
+        finalised(device, 1, "yes")
+        assert device.sync(transport, NOW).sealed == 1
+        assert opened(device, server) == {uuid_of(1): interview_xml(1, "yes")}
+
+    def test_an_office_may_not_want_them(self, device: Device, transport: ModelTransport) -> None:
+        device.drafts.set_policy(DraftPolicy(seals_drafts=False))
+        save(device, 1)
+        device.sync(transport, NOW)
+        assert list(device.envelope_bodies()) == []
+
+
+def test_an_erasure_takes_the_drafts_of_an_interview_and_of_its_corrections(
+    unlocked: Device, server: ModelServer, transport: ModelTransport
+) -> None:
+    save(unlocked, 1)
+    save(unlocked, 2)
+    unlocked.drafts.save_draft(interview_xml(3), form_version_hash=FORM, now=NOW, parents=(uuid_of(1),))
+    unlocked.sync(transport, NOW)
+    server.feed.append(ErasurePull(instance_ids=(uuid_of(1),)))
+    unlocked.sync(transport, NOW)
+    assert [draft.instance_id for draft in unlocked.drafts.list()] == [uuid_of(2)]
+    assert set(opened(unlocked, server, Kind.DRAFT)) == {uuid_of(2)}
+
+
+def test_an_interview_is_deflated_with_the_dictionary_of_its_form(device: Device, server: ModelServer) -> None:
+    dictionary = interview_xml(7, "a long answer that comes again and again")
+    sha256 = hashlib.sha256(dictionary).digest()
+    device._database.execute("INSERT INTO form_file VALUES (?, 'd', 't', ?, ?, 1)", FORM, len(dictionary), sha256)
+    wanted = WantedFile(sha256, len(dictionary), 0)
+    lengths: list[int] = []
+    for number in (1, 2):
+        device.drafts.seal(finalised(device, number, "a long answer that comes again and again"), now=NOW)
+        body = list(device.envelope_bodies())[-1]
+        header = peek(body)
+        assert isinstance(header, Header)
+        assert header.dictionary_hash == (bytes(32) if number == 1 else sha256)
+        lengths.append(len(body))
+        device.files.append(wanted, dictionary)
+    assert lengths[1] < lengths[0]
+    key = EpochKeys(epoch_key(device, server), header.epoch_hash).content_key(header.index)
+    assert open_interview(body, key, dictionary=dictionary)[1] == interview_xml(
+        2, "a long answer that comes again and again"
+    )
+
+
+def epoch_key(device: Device, server: ModelServer) -> bytes:
+    """Open the one epoch of a device as the office would."""
+    epoch = peek(next(device.envelope_bodies()))
+    assert isinstance(epoch, Epoch)
+    survey_key = Keyring.read(server.keyring(), server.root_key).survey_key_by_id(epoch.survey_key_id)
+    assert survey_key is not None
+    return open_epoch(epoch, server.survey_seed, survey_key)
+
+
+def test_media_of_a_draft_wait_until_it_is_sealed_and_go_with_it(device: Device, server: ModelServer) -> None:
+    roof = device.media.add(io.BytesIO(b"roof" * 99), "roof.jpg", "image/jpeg")
+    door = device.media.add(io.BytesIO(b"door" * 99), "door.jpg", "image/jpeg")
+    for number, medium in ((1, roof), (2, door)):
+        device.drafts.save_draft(interview_xml(number), form_version_hash=FORM, now=NOW, media=[medium])
+    assert device.media.waiting_media() == ()
+    device.drafts.discard(uuid_of(2))
+    device.drafts.finalise(uuid_of(1), now=NOW)
+    device.drafts.seal(uuid_of(1), now=NOW)
+    assert [one.sha256.hex() for one in device.media.waiting_media()] == [roof.sha256]
+    assert device._database.rows("SELECT count(*) FROM medium") == [(1,)], "that of the discarded one is gone"
+    body = list(device.envelope_bodies())[-1]
+    header = peek(body)
+    assert isinstance(header, Header)
+    key = EpochKeys(epoch_key(device, server), header.epoch_hash).content_key(header.index)
+    assert open_interview(body, key)[0].media == (roof,)
+
+
 class TestPin:
     """Drafts under the PIN."""
 
@@ -173,7 +277,11 @@ class TestPin:
         with Device.open(directory) as locked:
             report = locked.sync(transport, NOW)
             assert (report.outcome, report.progress.safe, report.waiting, report.sealed) == ("synced", 1, 0, 0)
-            assert [(one.instance_id, one.reason) for one in report.unsealed] == [(uuid_of(2), "pin-needed")]
+            assert report.unsealed == (
+                Unsealed(uuid_of(2), "pin-needed"),
+                Unsealed(uuid_of(3), "pin-needed", is_finished=False),
+            )
+            assert [line.split(" ", 2)[:2] for line in report.warnings()] == [["1", "finished"], ["1", "changed"]]
             assert [draft.state for draft in locked.drafts.list()] == [DraftState.FINALISED, DraftState.DRAFT]
             for operation in (locked.drafts.finalise, locked.drafts.reopen, locked.drafts.seal):
                 assert code_of(operation, uuid_of(2), now=NOW) == "pin-needed"
@@ -204,12 +312,11 @@ class TestPin:
     def test_a_change_of_pin_that_fails_leaves_the_old_one(self, directory: Path) -> None:
         with Device.open(directory, pin=PIN) as device:
             save(device, 1)
-            save(device, 2)
-            database = device._database
-            database.execute("UPDATE draft SET content = x'00' WHERE instance_id = ?", max(uuid_of(1), uuid_of(2)))
+            device.drafts.seal(finalised(device, 2), now=NOW)
+            device._database.execute("UPDATE epoch SET ratchet = x'00'")
             assert code_of(device.change_pin, "150100", pin_cost=CHEAP) == "pin-wrong"
         with Device.open(directory, pin=PIN) as device:
-            assert device.drafts.read(min(uuid_of(1), uuid_of(2))).note == ""
+            assert device.drafts.read(uuid_of(1)).instance_xml == interview_xml(1)
 
     def test_a_locked_device_changes_no_pin(self, directory: Path) -> None:
         with Device.open(directory) as locked:
