@@ -162,6 +162,16 @@ def seal_interview(
     return _seal(header, content_key, signer, plaintext.pack(manifest, instance_xml))
 
 
+def seal_draft(*, header: Header, content_key: bytes, signer: Signer, manifest: Manifest, instance_xml: bytes) -> bytes:
+    """Seal an unfinished interview, as `seal_interview` seals a finished one.
+
+    Raises:
+        LocalError: as `seal_interview`.
+    """
+    _check_kind(header, Kind.DRAFT)
+    return _seal(header, content_key, signer, plaintext.pack(manifest, instance_xml))
+
+
 def seal_attachment(*, header: Header, content_key: bytes, signer: Signer, manifest: Manifest) -> bytes:
     """Seal an attachment: its manifest names one medium, its header the instance that the medium belongs to.
 
@@ -224,6 +234,15 @@ def open_interview(body: bytes, content_key: bytes, *, dictionary: bytes | None 
             of `peek` and `plaintext.unpack`.
     """
     return _open(body, Kind.INTERVIEW, content_key, dictionary)
+
+
+def open_draft(body: bytes, content_key: bytes, *, dictionary: bytes | None = None) -> tuple[Manifest, bytes]:
+    """Open a draft whose signature has been verified, as `open_interview` opens an interview.
+
+    Raises:
+        EnvelopeError: as `open_interview`; an interview never passes as a draft.
+    """
+    return _open(body, Kind.DRAFT, content_key, dictionary)
 
 
 def _open(body: bytes, kind: Kind, content_key: bytes, dictionary: bytes | None) -> tuple[Manifest, bytes]:

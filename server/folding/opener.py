@@ -26,10 +26,11 @@ from server.db.tables.envelopes import (
 )
 from server.errors import KeyStoreLocked
 from server.folding.encrypted import Decrypted, EncryptedFiles, decrypt, is_encrypted
+from server.folding.instances import check_form, check_instance_id, parsed
 from server.folding.material import Material
 from server.folding.media import Wanted, attachment_row, wanted_names
 from server.folding.profile import Summary
-from server.folding.reasons import NO_INSTANCE_ID, PLAINTEXT, UNREADABLE_INSTANCE
+from server.folding.reasons import PLAINTEXT
 from server.folding.waiting import Ended, Lacks, Waits
 from server.keystore import DOOR_ID, OFFICE_ID, KeyStore
 from sync_protocol import envelope as envelopes
@@ -67,6 +68,15 @@ class ReadInterview:
         return self.certificate.device_id == DOOR_ID
 
 
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What is inside an interview or a draft: manifest and XML, verbatim; `mode` is that of the key it is sealed to."""
+
+    manifest: Manifest
+    xml: bytes
+    mode: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedInterview:
     """An interview that was opened and read."""
@@ -80,6 +90,16 @@ class OpenedInterview:
     device_time: str
     wanted: tuple[Wanted, ...] = ()
     entities: tuple[EntityWrite, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedDraft:
+    """An unfinished interview of a device: it could be handed to another one, and is never folded."""
+
+    envelope: StoredEnvelope
+    header: Header
+    certificate: DeviceCertificate
+    project: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +149,7 @@ class Unopened:
     lacks: Lacks = None
 
 
-Outcome = OpenedInterview | OpenedAttachment | OpenedDecision | OpenedEpoch | Unopened
+Outcome = OpenedInterview | OpenedDraft | OpenedAttachment | OpenedDecision | OpenedEpoch | Unopened
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,18 +213,20 @@ class Opener:
             raise EnvelopeError("unknown-kind", "this envelope holds no interview")
         return self._read(stored, header, certificate, self._epoch(header))
 
-    def document_of(self, stored: StoredEnvelope) -> bytes:
-        """Return the XML inside an interview envelope, verbatim, whether or not it can be read as an interview.
+    def contents_of(self, stored: StoredEnvelope) -> Contents:
+        """Return what is inside an interview or a draft, whether or not it can be read.
 
         Raises:
-            EnvelopeError: it cannot be trusted or opened, or holds no interview.
+            EnvelopeError: it cannot be trusted or opened, or holds neither.
             KeyStoreLocked: without the vault.
             Waits: its epoch is not here.
         """
         header, _ = self._trusted(stored)
         if isinstance(header, Epoch):
             raise EnvelopeError("unknown-kind", "this envelope holds no interview")
-        return envelopes.open_interview(stored.body, self._epoch(header).keys.content_key(header.index))[1]
+        open_ = envelopes.open_draft if header.kind == Kind.DRAFT else envelopes.open_interview
+        opened = self._epoch(header)
+        return Contents(*open_(stored.body, opened.keys.content_key(header.index)), opened.mode)
 
     def _open(self, stored: StoredEnvelope) -> Outcome:
         header, certificate = self._trusted(stored)
@@ -212,15 +234,34 @@ class Opener:
             if self.keystore.keyring.survey_key_by_id(header.survey_key_id) is None:
                 raise EnvelopeError("wrong-survey-key", "wrapped to a key that the keyring does not name")
             return OpenedEpoch(envelope=stored, epoch=header)
-        if header.kind == Kind.DRAFT:
-            raise EnvelopeError("unknown-kind", "drafts are not opened yet")
         opened = self._epoch(header)
+        if header.kind == Kind.DRAFT:
+            return self._draft(stored, header, certificate, opened)
         if header.kind == Kind.ATTACHMENT:
             _, medium = envelopes.open_attachment(stored.body, opened.keys.content_key(header.index))
             return OpenedAttachment(envelope=stored, instance_id=header.instance_id, medium=medium)
         if header.kind == Kind.DECISION:
             return self._decision(stored, header, certificate, opened.keys.content_key(header.index))
         return self._interview(self._read(stored, header, certificate, opened))
+
+    def _draft(
+        self, stored: StoredEnvelope, header: Header, certificate: DeviceCertificate, opened: _OpenEpoch
+    ) -> OpenedDraft:
+        """Read a draft as far as it must be whole: an instance of its form version; answers may be unfinished."""
+        if certificate.device_id in (DOOR_ID, OFFICE_ID):
+            raise EnvelopeError("unknown-kind", "a draft is made by a device")
+        instance = parse_instance(envelopes.open_draft(stored.body, opened.keys.content_key(header.index))[1])
+        definition = self._definition(header.form_version_hash)
+        if self.material.is_from_elsewhere(stored, definition.hash) and stored.reason != RELEASED:
+            raise EnvelopeError(queries.OTHER_PROJECT, "its device is of another project than its form")
+        check_form(instance, definition)
+        check_instance_id(instance, stored, header, is_from_door=False)
+        return OpenedDraft(
+            envelope=stored,
+            header=header,
+            certificate=certificate,
+            project=self.material.projects.get(definition.hash, 0),
+        )
 
     def _trusted(self, stored: StoredEnvelope) -> tuple[Header | Epoch, DeviceCertificate]:
         if envelopes.envelope_id(stored.body) != stored.envelope_id:
@@ -236,7 +277,7 @@ class Opener:
     ) -> ReadInterview:
         is_from_door = certificate.device_id == DOOR_ID
         manifest, xml = envelopes.open_interview(stored.body, opened.keys.content_key(header.index))
-        instance = _parsed(xml, is_from_door=is_from_door)
+        instance = parsed(xml, is_from_door=is_from_door)
         definition = self._definition(self._form_version(header, instance))
         self._refuse_unasked(stored, definition.hash)
         public_key = definition.metadata.submission.public_key
@@ -246,9 +287,8 @@ class Opener:
             instance = encrypted.instance
         elif is_from_door and public_key and stored.reason != RELEASED:
             raise EnvelopeError(PLAINTEXT, "it came in clear although its form is encrypted")
-        if (instance.form_id, instance.version) != (definition.form_id, definition.version):
-            raise EnvelopeError("wrong-form", "the interview is not of the form version that its header names")
-        _check_instance_id(instance, stored, header, is_from_door=is_from_door)
+        check_form(instance, definition)
+        check_instance_id(instance, stored, header, is_from_door=is_from_door)
         return ReadInterview(
             envelope=stored,
             header=header,
@@ -369,25 +409,6 @@ class Opener:
                 raise Waits(WAITING_FOR_FORM)
             known = self.definitions[digest] = FormDefinition.parse(xform, self.material.media.get(digest, {}))
         return known
-
-
-def _parsed(xml: bytes, *, is_from_door: bool) -> Instance:
-    """Parse an instance; at the door, where anything is taken, one word says that nobody can."""
-    try:
-        return parse_instance(xml)
-    except InstanceError as error:
-        if is_from_door:
-            raise EnvelopeError(UNREADABLE_INSTANCE, error.message) from None
-        raise
-
-
-def _check_instance_id(instance: Instance, stored: StoredEnvelope, header: Header, *, is_from_door: bool) -> None:
-    """Compare the instanceID with the header's; one that names itself not has the door's, once a person let it in."""
-    if instance.instance_id is None and is_from_door:
-        if stored.reason != RELEASED:
-            raise EnvelopeError(NO_INSTANCE_ID, "the submission has no instanceID")
-    elif instance.instance_id is None or instance_id_bytes(instance.instance_id) != header.instance_id:
-        raise EnvelopeError("wrong-instance-id", "the interview has another instanceID than its header")
 
 
 def _ratchet_order(stored: StoredEnvelope) -> tuple[bytes, bytes]:

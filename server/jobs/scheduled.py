@@ -25,7 +25,7 @@ from server.db.queries import envelopes, schedule
 from server.db.queries.schedule import DueJob
 from server.errors import Problem
 from server.folding import after_update
-from server.folding.fold import refold_all
+from server.folding.telling import refold_all
 from server.services import estimate, score_interviews
 
 LOG: Final = logging.getLogger(__name__)

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
+from server.db.queries import feed
 from server.db.queries.scoped import visible_devices
 from server.db.scope import EVERYTHING, Scope
 from server.db.tables import AppUser, Certificate, Device, EnrolmentToken, KeyringDocument
@@ -142,8 +143,9 @@ def devices(session: Session, scope: Scope = EVERYTHING) -> list[StoredDevice]:
 
 
 def revoke_device(session: Session, *, device_id: str, now: datetime) -> bool:
-    """Revoke a device; return whether it was in use until now."""
-    revoked = update(Device).where(Device.device_id == device_id, Device.revoked_at.is_(None)).values(revoked_at=now)
+    """Revoke a device; return whether it was in use until now. The feed moves: others take over what it leaves."""
+    is_in_use = (Device.device_id == device_id, Device.revoked_at.is_(None))
+    revoked = update(Device).where(*is_in_use).values(revoked_at=now, revoked_position=feed.next_position(session))
     return session.execute(revoked.returning(Device.device_id)).first() is not None
 
 

@@ -54,16 +54,17 @@ def _add_uploads() -> None:
 def _add_what_tablets_get() -> None:
     op.create_table(
         "returned_interview",
-        sa.Column("interview_id", sa.LargeBinary(length=16), nullable=False),
         sa.Column("instance_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("interview_id", sa.LargeBinary(length=16), nullable=False),
         sa.Column("form_version_hash", sa.LargeBinary(length=32), nullable=False),
         sa.Column("project_id", sa.Integer(), nullable=False),
         sa.Column("enumerator", sa.String(length=200), nullable=False),
         sa.Column("state", sa.String(length=10), nullable=False),
         sa.Column("decision_id", sa.LargeBinary(length=32), nullable=False),
         sa.Column("feed_position", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("interview_id", name=op.f("pk_returned_interview")),
+        sa.PrimaryKeyConstraint("instance_id", name=op.f("pk_returned_interview")),
     )
+    op.create_index(op.f("ix_returned_interview_interview_id"), "returned_interview", ["interview_id"], unique=False)
     op.create_table(
         "sealed_draft",
         sa.Column("instance_id", sa.LargeBinary(length=16), nullable=False),
