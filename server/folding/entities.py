@@ -122,7 +122,9 @@ def refold(session: Session, keys: Iterable[Key], *, keystore: KeyStore) -> None
     if not wanted:
         return
     rows = []
-    for key, (state, folded) in folded_entities(session, queries.changes_of(session, wanted), keystore).items():
+    found = dict(folded_entities(session, queries.changes_of(session, wanted), keystore))
+    found |= dict.fromkeys(queries.entities_by_key(session, wanted - found.keys()), (PENDING, _NO_CHANGES))
+    for key, (state, folded) in found.items():
         rows.append(
             {
                 "list_id": key[0],

@@ -16,6 +16,7 @@ from server.db.tables.devices import (
 from server.db.tables.entities import (
     Entity,
     EntityChange,
+    EntityHolder,
     EntityList,
     EntitySnapshot,
     EntityVersion,
@@ -63,6 +64,7 @@ __all__ = [
     "EnrolmentToken",
     "Entity",
     "EntityChange",
+    "EntityHolder",
     "EntityList",
     "EntitySnapshot",
     "EntityVersion",

@@ -13,8 +13,7 @@ down_revision = "0005"
 
 def upgrade() -> None:
     _widen_devices()
-    _add_column("entity", "feed_position", sa.BigInteger(), default="0")
-    op.create_index(op.f("ix_entity_list_id_feed_position"), "entity", ["list_id", "feed_position"], unique=False)
+    _add_holders()
     _add_column("form_version", "dictionary_hash", sa.LargeBinary(length=32))
     _add_uploads()
     _add_what_tablets_get()
@@ -35,6 +34,23 @@ def _widen_devices() -> None:
     for name in ("quota_bytes", "keyring_serial"):
         _add_column("device", name, sa.BigInteger(), default="0")
     _add_column("device", "backlog", sa.String(length=400), default="")
+
+
+def _add_holders() -> None:
+    """Let all entities be recorded once more: that puts them into the feed."""
+    op.create_table(
+        "entity_holder",
+        sa.Column("list_id", sa.Integer(), nullable=False),
+        sa.Column("entity_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("tag", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("is_current", sa.Boolean(), nullable=False),
+        sa.Column("feed_position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("list_id", "entity_id", "tag", name=op.f("pk_entity_holder")),
+    )
+    columns = ["list_id", "tag", "feed_position"]
+    op.create_index(op.f("ix_entity_holder_list_id_tag_feed_position"), "entity_holder", columns, unique=False)
+    op.execute("UPDATE entity SET is_recorded = false")
+    op.execute("UPDATE entity_list SET changes = changes + 1")
 
 
 def _add_uploads() -> None:

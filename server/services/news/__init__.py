@@ -16,6 +16,7 @@ from server.db.queries.devices import Carrier
 from server.keystore import KeyStore
 from server.services.news.assignments import assignments
 from server.services.news.drafts import sealed_drafts
+from server.services.news.entities import entity_rows
 from server.services.news.forms import form_versions
 from server.services.news.returned import returned_interviews
 from server.services.news.source import Asked, Skipped, Source
@@ -25,7 +26,14 @@ from sync_protocol.messages import FormVersionPull, PullItem
 PULL_ITEMS: Final = 400
 """An answer holds at most 500 frames and 256 KiB of control; a verdict takes some 150 bytes of it."""
 PULL_BYTES: Final = 1 << 20
-SOURCES: Final[tuple[Source, ...]] = (form_versions, assignments, verdicts, returned_interviews, sealed_drafts)
+SOURCES: Final[tuple[Source, ...]] = (
+    form_versions,
+    assignments,
+    verdicts,
+    returned_interviews,
+    sealed_drafts,
+    entity_rows,
+)
 FOR_REVOKED: Final[tuple[Source, ...]] = ()
 """All that a revoked device is told."""
 
