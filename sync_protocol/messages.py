@@ -22,6 +22,7 @@ PATH_MEDIA: Final = "/sync/v1/media/"
 PATH_BLOBS: Final = "/sync/v1/blobs/"
 MEDIA_TYPE_EXCHANGE: Final = "application/vnd.passerelle.exchange"
 MEDIA_TYPE_JSON: Final = "application/json"
+MEDIA_TYPE_DICTIONARY: Final = "application/vnd.passerelle.dictionary"
 HAVE_BYTES: Final = 16  # of an envelope id: 2^-64 odds of a false match among 2^32 envelopes of one round
 
 

@@ -122,9 +122,7 @@ def refold(session: Session, keys: Iterable[Key], *, keystore: KeyStore) -> None
     if not wanted:
         return
     rows = []
-    found = dict(folded_entities(session, queries.changes_of(session, wanted), keystore))
-    found |= dict.fromkeys(queries.entities_by_key(session, wanted - found.keys()), (PENDING, _NO_CHANGES))
-    for key, (state, folded) in found.items():
+    for key, (state, folded) in folded_entities(session, queries.changes_of(session, wanted), keystore).items():
         rows.append(
             {
                 "list_id": key[0],

@@ -5,17 +5,16 @@ raises for a bad envelope: it waits for something or goes to quarantine under a 
 """
 
 import logging
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from forms.attached import attached_names
 from forms.definition import FormDefinition
-from forms.entities import EntityWrite, entity_writes
+from forms.entities import entity_writes
 from forms.instance import Instance, InstanceError, answers_hash, canonical_leaves, instance_id_bytes, parse_instance
-from forms.structure import OpenedAnswers, read_answers
+from forms.structure import read_answers
 from server.db.queries import opening as queries
-from server.db.queries.attachments import AttachmentRow
 from server.db.queries.opening import RELEASED, StoredEnvelope
 from server.db.tables.envelopes import (
     QUARANTINED,
@@ -28,10 +27,21 @@ from server.errors import KeyStoreLocked
 from server.folding.encrypted import Decrypted, EncryptedFiles, decrypt, is_encrypted
 from server.folding.instances import check_form, check_instance_id, parsed
 from server.folding.material import Material
-from server.folding.media import Wanted, attachment_row, wanted_names
+from server.folding.media import wanted_names
+from server.folding.opened import (
+    Contents,
+    OpenedAttachment,
+    OpenedDecision,
+    OpenedDraft,
+    OpenedEpoch,
+    OpenedInterview,
+    Outcome,
+    ReadInterview,
+    Unopened,
+)
 from server.folding.profile import Summary
 from server.folding.reasons import PLAINTEXT
-from server.folding.waiting import Ended, Lacks, Waits
+from server.folding.waiting import Ended, Waits
 from server.keystore import DOOR_ID, OFFICE_ID, KeyStore
 from sync_protocol import envelope as envelopes
 from sync_protocol import epoch as epochs
@@ -40,116 +50,25 @@ from sync_protocol.documents import DeviceCertificate
 from sync_protocol.envelope import NO_HASH, Header
 from sync_protocol.epoch import Epoch
 from sync_protocol.errors import EnvelopeError, LocalError
-from sync_protocol.plaintext import Manifest, Medium
+from sync_protocol.plaintext import Manifest
 from sync_protocol.ratchet import EpochKeys
 from sync_protocol.reconcile import Revision
 
+__all__ = [
+    "Contents",
+    "OpenedAttachment",
+    "OpenedDecision",
+    "OpenedDraft",
+    "OpenedEpoch",
+    "OpenedInterview",
+    "Opener",
+    "Outcome",
+    "ReadInterview",
+    "Unopened",
+]
 LOG: Final = logging.getLogger(__name__)
 KEPT_FINDINGS: Final = 100
 UNFORESEEN: Final = "unforeseen"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadInterview:
-    """The instance of an envelope that is trusted, beside the exact version of its form."""
-
-    envelope: StoredEnvelope
-    header: Header
-    certificate: DeviceCertificate
-    mode: str
-    manifest: Manifest
-    definition: FormDefinition
-    instance: Instance
-    encrypted: Decrypted | None = None
-
-    @property
-    def is_from_door(self) -> bool:
-        """The OpenRosa door sealed it, so that the manifest's time is the door's and not the tablet's."""
-        return self.certificate.device_id == DOOR_ID
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """What is inside an interview or a draft: manifest and XML, verbatim; `mode` is that of the key it is sealed to."""
-
-    manifest: Manifest
-    xml: bytes
-    mode: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedInterview:
-    """An interview that was opened and read."""
-
-    envelope: StoredEnvelope
-    revision: Revision
-    definition: FormDefinition
-    answers: OpenedAnswers
-    summary: Summary
-    source: str
-    device_time: str
-    wanted: tuple[Wanted, ...] = ()
-    entities: tuple[EntityWrite, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedDraft:
-    """An unfinished interview of a device: it could be handed to another one, and is never folded."""
-
-    envelope: StoredEnvelope
-    header: Header
-    certificate: DeviceCertificate
-    project: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedAttachment:
-    """A medium that belongs to an instance."""
-
-    envelope: StoredEnvelope
-    instance_id: bytes
-    medium: Medium
-
-    def row(self, keystore: KeyStore) -> AttachmentRow:
-        """Return what is stored of it."""
-        return attachment_row(
-            self.envelope.envelope_id,
-            self.instance_id,
-            self.medium,
-            received_at=self.envelope.received_at,
-            keystore=keystore,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedDecision:
-    """A decision of the office, about the interviews of its header's parents."""
-
-    envelope: StoredEnvelope
-    header: Header
-    decided_at: str
-    decision: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedEpoch:
-    """An epoch whose signature holds; its key is unwrapped when an interview needs it."""
-
-    envelope: StoredEnvelope
-    epoch: Epoch
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unopened:
-    """An envelope that waits for something, or went to quarantine."""
-
-    envelope: StoredEnvelope
-    state: str
-    reason: str
-    lacks: Lacks = None
-
-
-Outcome = OpenedInterview | OpenedDraft | OpenedAttachment | OpenedDecision | OpenedEpoch | Unopened
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +143,8 @@ class Opener:
         header, _ = self._trusted(stored)
         if isinstance(header, Epoch):
             raise EnvelopeError("unknown-kind", "this envelope holds no interview")
-        open_ = envelopes.open_draft if header.kind == Kind.DRAFT else envelopes.open_interview
         opened = self._epoch(header)
-        return Contents(*open_(stored.body, opened.keys.content_key(header.index)), opened.mode)
+        return Contents(*self._unsealed(stored, header, opened.keys.content_key(header.index)), opened.mode)
 
     def _open(self, stored: StoredEnvelope) -> Outcome:
         header, certificate = self._trusted(stored)
@@ -250,7 +168,7 @@ class Opener:
         """Read a draft as far as it must be whole: an instance of its form version; answers may be unfinished."""
         if certificate.device_id in (DOOR_ID, OFFICE_ID):
             raise EnvelopeError("unknown-kind", "a draft is made by a device")
-        instance = parse_instance(envelopes.open_draft(stored.body, opened.keys.content_key(header.index))[1])
+        instance = parse_instance(self._unsealed(stored, header, opened.keys.content_key(header.index))[1])
         definition = self._definition(header.form_version_hash)
         if self.material.is_from_elsewhere(stored, definition.hash) and stored.reason != RELEASED:
             raise EnvelopeError(queries.OTHER_PROJECT, "its device is of another project than its form")
@@ -276,7 +194,7 @@ class Opener:
         self, stored: StoredEnvelope, header: Header, certificate: DeviceCertificate, opened: _OpenEpoch
     ) -> ReadInterview:
         is_from_door = certificate.device_id == DOOR_ID
-        manifest, xml = envelopes.open_interview(stored.body, opened.keys.content_key(header.index))
+        manifest, xml = self._unsealed(stored, header, opened.keys.content_key(header.index))
         instance = parsed(xml, is_from_door=is_from_door)
         definition = self._definition(self._form_version(header, instance))
         self._refuse_unasked(stored, definition.hash)
@@ -299,6 +217,18 @@ class Opener:
             instance=instance,
             encrypted=encrypted,
         )
+
+    def _unsealed(self, stored: StoredEnvelope, header: Header, content_key: bytes) -> tuple[Manifest, bytes]:
+        """Decrypt and inflate; the dictionary comes with the form, and is waited for as long as that is."""
+        dictionary = self.material.dictionaries.get(header.dictionary_hash)
+        if dictionary is None and header.dictionary_hash != NO_HASH:
+            named = header.form_version_hash
+            if named != NO_HASH and named not in self.definitions and named not in self.material.xforms:
+                raise Waits(WAITING_FOR_FORM)
+            message = "deflated with a dictionary that no form here has"
+            raise Ended(queries.UNKNOWN_DICTIONARY, message, lacks=header.dictionary_hash)
+        open_ = envelopes.open_draft if header.kind == Kind.DRAFT else envelopes.open_interview
+        return open_(stored.body, content_key, dictionary=dictionary)
 
     def _decrypted(self, instance: Instance, instance_id: bytes, public_key: str) -> Decrypted:
         if self.files is None:

@@ -143,10 +143,13 @@ def devices(session: Session, scope: Scope = EVERYTHING) -> list[StoredDevice]:
 
 
 def revoke_device(session: Session, *, device_id: str, now: datetime) -> bool:
-    """Revoke a device; return whether it was in use until now. The feed moves: others take over what it leaves."""
-    is_in_use = (Device.device_id == device_id, Device.revoked_at.is_(None))
-    revoked = update(Device).where(*is_in_use).values(revoked_at=now, revoked_position=feed.next_position(session))
-    return session.execute(revoked.returning(Device.device_id)).first() is not None
+    """Revoke a device and let it find that in the feed; return whether it was in use until now."""
+    revoked = update(Device).where(Device.device_id == device_id, Device.revoked_at.is_(None)).values(revoked_at=now)
+    if session.execute(revoked.returning(Device.device_id)).first() is None:
+        return False
+    position = feed.next_position(session)
+    session.execute(update(Device).where(Device.device_id == device_id).values(revoked_position=position))
+    return True
 
 
 def advance_counter(session: Session, *, device_id: str, counter: int, now: datetime) -> Carrier | None:
