@@ -11,6 +11,7 @@ import click
 from server.cli import (
     accounts,
     app_users,
+    backups,
     codebooks,
     demonstration,
     devices,
@@ -22,12 +23,14 @@ from server.cli import (
     forms,
     holds,
     intake,
+    keys,
     odk_keys,
     projects,
     serving,
     setup,
     store,
     submissions,
+    tablets,
 )
 from server.cli.desk import DATA, Desk
 from server.cli.edge import EdgeGroup
@@ -41,6 +44,7 @@ A first survey, step by step:
   passerelle --data survey frame import --frame frame.csv --listing listing.csv --draw draw.csv
   passerelle --data survey device enrol --enumerator 0001 --team 01 --qr
   passerelle --data survey serve
+  passerelle tablet enrol ./tablet 'passerelle://…'
 Or watch a whole survey of a made country: passerelle demo
 """
 
@@ -62,11 +66,13 @@ def main(ctx: click.Context, data: Path | None, debug: bool) -> None:  # noqa: A
 
 setup.register(main)
 serving.register(main)
+backups.register(main)
 codebooks.register(forms.form)
 evolution.register(forms.form)
 for group in (
     forms.form,
     devices.device,
+    tablets.tablet,
     app_users.app_user,
     fieldwork.frame,
     fieldwork.psu,
@@ -75,6 +81,7 @@ for group in (
     holds.quarantine,
     submissions.submission,
     odk_keys.odk_key,
+    keys.key,
     entities.entity,
     estimates.estimate,
     estimates.release,
