@@ -50,7 +50,7 @@ from sync_protocol.documents import DeviceCertificate
 from sync_protocol.envelope import NO_HASH, Header
 from sync_protocol.epoch import Epoch
 from sync_protocol.errors import EnvelopeError, LocalError
-from sync_protocol.plaintext import Manifest
+from sync_protocol.plaintext import Manifest, Medium
 from sync_protocol.ratchet import EpochKeys
 from sync_protocol.reconcile import Revision
 
