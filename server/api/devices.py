@@ -34,7 +34,7 @@ def list_all() -> dict[str, Any]:
 def enrol() -> tuple[dict[str, Any], int]:
     """Make a link that enrols one tablet, once: `{"enumerator", "project_id", "team", "role"}`."""
     asked, context = json_object(), current()
-    members = {name: text_member(asked, name, default="") for name in ("enumerator", "team")}
+    members: dict[str, Any] = {name: text_member(asked, name, default="") for name in ("enumerator", "team")}
     role = text_member(asked, "role", default="enumerator")
     project_id = _project(asked)
     with context.database.transaction() as session:

@@ -3,6 +3,7 @@
 # ruff: noqa: E501 -- a message is a line, so that two languages can be read side by side
 from typing import Final
 
+from server.services.device_words import backlog_words
 from server.web.messages import french_spaces
 from sync_protocol.messages import Backlog
 
@@ -10,10 +11,8 @@ DEVICE_MESSAGES: Final[dict[str, dict[str, str]]] = {
     "en": {
         "devices": "Tablets", "devices_lead": "Tablets with our own app: who has each, when it was last here, and what it still has to send.",
         "no_devices": "No tablet is enrolled yet.", "device": "Tablet", "state": "State", "enumerator": "Enumerator", "team": "Team", "role": "Role", "project": "Project",
-        "last_seen": "Last here", "never": "never", "backlog": "Still to send", "nothing_known": "–", "all_here": "nothing: all is here",
-        "interviews_one": "1 interview", "interviews_many": "{n} interviews", "media_one": "1 file", "media_many": "{n} files", "others_one": "1 other envelope", "others_many": "{n} other envelopes",
-        "to_go": "{what} to go", "unsealed_one": "1 finished, not sealed yet", "unsealed_many": "{n} finished, not sealed yet",
-        "clock": "Clock", "clock_right": "right", "clock_ahead": "{n} ahead", "clock_behind": "{n} behind", "minutes": "{n} min", "hours": "{n} h", "day_units": "{n} d",
+        "last_seen": "Last here", "never": "never", "backlog": "Still to send", "nothing_known": "–",
+        "clock": "Clock",
         "active": "in use", "revoked": "revoked", "wipe_proposed": "wipe proposed", "wipe_ordered": "wipe ordered", "old_keys": "old keys", "set_aside": "{n} set aside", "enumerator_role": "enumerator", "supervisor_role": "supervisor",
         "utc": "UTC", "since": "Enrolled", "back": "All tablets", "keys": "Keys", "keys_new": "newest", "keys_old": "older ones, of keyring {n}",
         "enrol": "Enrol a tablet", "enrol_text": "Makes a code that lets in one tablet, once, within 14 days. On the tablet: open the app, choose Enrol, scan.",
@@ -33,10 +32,8 @@ DEVICE_MESSAGES: Final[dict[str, dict[str, str]]] = {
     "fr": {
         "devices": "Tablettes", "devices_lead": "Tablettes avec notre application : qui a chacune, sa dernière venue, et ce qu'elle doit encore envoyer.",
         "no_devices": "Aucune tablette n'est encore inscrite.", "device": "Tablette", "state": "État", "enumerator": "Enquêteur", "team": "Équipe", "role": "Rôle", "project": "Projet",
-        "last_seen": "Dernière venue", "never": "jamais", "backlog": "Reste à envoyer", "nothing_known": "–", "all_here": "rien : tout est ici",
-        "interviews_one": "1 entretien", "interviews_many": "{n} entretiens", "media_one": "1 fichier", "media_many": "{n} fichiers", "others_one": "1 autre enveloppe", "others_many": "{n} autres enveloppes",
-        "to_go": "{what} à envoyer", "unsealed_one": "1 terminé, pas encore scellé", "unsealed_many": "{n} terminés, pas encore scellés",
-        "clock": "Horloge", "clock_right": "juste", "clock_ahead": "{n} d'avance", "clock_behind": "{n} de retard", "minutes": "{n} min", "hours": "{n} h", "day_units": "{n} j",
+        "last_seen": "Dernière venue", "never": "jamais", "backlog": "Reste à envoyer", "nothing_known": "–",
+        "clock": "Horloge",
         "active": "en service", "revoked": "révoquée", "wipe_proposed": "effacement proposé", "wipe_ordered": "effacement ordonné", "old_keys": "anciennes clés", "set_aside": "{n} mises de côté", "enumerator_role": "enquêteur", "supervisor_role": "contrôleur",
         "utc": "UTC", "since": "Inscrite", "back": "Toutes les tablettes", "keys": "Clés", "keys_new": "les dernières", "keys_old": "d'un trousseau antérieur, le {n}",
         "enrol": "Inscrire une tablette", "enrol_text": "Fabrique un code qui admet une tablette, une fois, pendant 14 jours. Sur la tablette : ouvrir l'application, choisir Inscrire, lire le code.",
@@ -54,9 +51,6 @@ DEVICE_MESSAGES: Final[dict[str, dict[str, str]]] = {
         "same_person": "Qui a proposé ne peut pas accepter : il faut deux personnes.", "decided": "Quelqu'un a décidé entre-temps.", "sealed_note": "scellé tant que le serveur n'est pas démarré avec sa phrase secrète",
     },
 }  # fmt: skip
-MINUTE: Final = 60
-HOUR: Final = 3600
-DAY: Final = 86_400
 
 
 def device_word(language: str, key: str, **values: object) -> str:
@@ -67,35 +61,7 @@ def device_word(language: str, key: str, **values: object) -> str:
     return text.format(**values) if values else text
 
 
-def backlog_words(language: str, backlog: Backlog | None) -> str:
-    """Say what a tablet still has to send: ``3 interviews, 6 files to go``; a dash where nobody knows."""
-    if backlog is None:
-        return device_word(language, "nothing_known")
-    # Epochs and drafts go with the interviews; they are worth a word when nothing else is left.
-    others = 0 if backlog.interviews or backlog.media else backlog.envelopes
-    counts = (("interviews", backlog.interviews), ("media", backlog.media), ("others", others))
-    parts = [_counted(language, name, count) for name, count in counts if count]
-    said = [device_word(language, "to_go", what=", ".join(parts))] if parts else []
-    if backlog.unsealed:
-        said.append(_counted(language, "unsealed", backlog.unsealed))
-    return "; ".join(said) if said else device_word(language, "all_here")
-
-
-def clock_words(language: str, offset_seconds: int | None) -> str:
-    """Say how far a tablet's clock is off: ``5 min ahead``; less than a minute is right."""
-    if offset_seconds is None:
-        return device_word(language, "nothing_known")
-    size = abs(offset_seconds)
-    if size < MINUTE:
-        return device_word(language, "clock_right")
-    unit, length = next(
-        (name, seconds)
-        for name, seconds in (("day_units", DAY), ("hours", HOUR), ("minutes", MINUTE))
-        if size >= seconds
-    )
-    amount = device_word(language, unit, n=size // length)
-    return device_word(language, "clock_ahead" if offset_seconds > 0 else "clock_behind", n=amount)
-
-
-def _counted(language: str, name: str, count: int) -> str:
-    return device_word(language, f"{name}_one" if count == 1 else f"{name}_many", n=count)
+def backlog_text(language: str, backlog: Backlog | None) -> str:
+    """Return `backlog_words` as a page sets it."""
+    text = backlog_words(language, backlog)
+    return french_spaces(text) if language == "fr" else text

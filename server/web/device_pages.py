@@ -15,9 +15,9 @@ from werkzeug.wrappers import Response
 from server.clock import utc_now
 from server.context import caller, current, roles
 from server.errors import BadRequest, Conflict, Forbidden, NotFound
-from server.services import enrol_device, look_after_devices, proposals
+from server.services import device_words, enrol_device, look_after_devices, proposals
 from server.services.look_after_devices import DeviceView
-from server.web.device_messages import backlog_words, clock_words, device_word
+from server.web.device_messages import backlog_text, device_word
 from server.web.pages import POLICY, page_language, protect, refuse_foreign, render_page
 from server.web.project_choice import chosen_project, page_scope, visible_projects
 from sync_protocol.enrolment import EnrolmentLink, encode_link
@@ -45,7 +45,7 @@ def list_all() -> str:
 def enrol() -> Response | tuple[str, int]:
     """Make a link that enrols one tablet, and show its code, this once."""
     refuse_foreign()
-    members = {name: request.form.get(name, "").strip() for name in ("enumerator", "team", "role")}
+    members: dict[str, Any] = {name: request.form.get(name, "").strip() for name in ("enumerator", "team", "role")}
     context, project_id = current(), _asked_project()
     if not members["enumerator"]:
         return _list("bad_enrolment"), 400
@@ -197,8 +197,8 @@ def _page(template: str, **values: Any) -> str:
         template,
         d=partial(device_word, language),
         moment=_moment,
-        backlog=partial(backlog_words, language),
-        clock=partial(clock_words, language),
+        backlog=partial(backlog_text, language),
+        clock=partial(device_words.clock_words, language),
         interview_name=_interview_name,
         is_office=g.caller.role in OFFICE,
         is_locked=current().keystore.is_locked,

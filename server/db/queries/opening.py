@@ -314,11 +314,21 @@ def release_of_device(session: Session, device_id: str) -> int:
 
 
 def set_aside_by_device(session: Session) -> Mapping[str, int]:
-    """Return how many envelopes are set aside after the revocation of each device, by who sealed or else brought it."""
-    maker = func.coalesce(Certificate.device_id, Envelope.carrier)
-    query = select(maker, func.count()).outerjoin(Certificate, Certificate.hash == Envelope.certificate_hash)
-    rows = session.execute(query.where(IS_UNOPENED, *_set_aside()).group_by(maker))
-    return {device_id: count for device_id, count in rows}
+    """Return how many envelopes are set aside after a revocation, by each device that sealed or brought them."""
+    sealed = Certificate.device_id
+    found: dict[str, int] = {}
+    brought = select(Envelope.carrier, func.count()).where(IS_UNOPENED, *_set_aside()).group_by(Envelope.carrier)
+    of_others = (
+        select(sealed, func.count())
+        .select_from(Envelope)
+        .join(Certificate, Certificate.hash == Envelope.certificate_hash)
+        .where(IS_UNOPENED, *_set_aside(), sealed != Envelope.carrier)
+        .group_by(sealed)
+    )
+    for query in (brought, of_others):
+        for device_id, count in session.execute(query):
+            found[device_id] = found.get(device_id, 0) + count
+    return found
 
 
 def _set_aside() -> tuple[ColumnElement[bool], ...]:

@@ -1,6 +1,5 @@
 """Withdrawal of consent: two people erase an interview, for ever, whatever arrives and in whatever order."""
 
-
 import pytest
 from sqlalchemy import func, select
 
@@ -83,5 +82,6 @@ def test_every_version_of_an_interview_goes_and_others_stay(context: Context, ta
     assert (count(context, Revision), count(context, Interview), count(context, RevisionParent)) == (1, 1, 0)
     assert count(context, Erasure) == 2
     now = {path.name for path in context.config.microdata_dir.rglob("*.parquet")}
-    assert len(now) == 2 * count(context, MicrodataPart) and not now & former
+    assert len(now) == 2 * count(context, MicrodataPart)
+    assert not now & former
     assert_sound(context)
