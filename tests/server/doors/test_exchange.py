@@ -168,7 +168,9 @@ def test_a_device_cannot_speak_for_another(
     assert stored(sqlite_context) == []
 
 
-def test_a_revoked_device_delivers_into_quarantine_and_hears_that_it_is_revoked(tablet: Tablet, context: Context) -> None:
+def test_a_revoked_device_delivers_into_quarantine_and_hears_that_it_is_revoked(
+    tablet: Tablet, context: Context
+) -> None:
     tablet.exchange(envelope(1))
     revoke(context, tablet.device_id)
     reply = tablet.exchange(envelope(1), envelope(2))
