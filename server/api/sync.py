@@ -9,6 +9,7 @@ from typing import Final
 
 from flask import Blueprint, Response, g, request
 
+from server.api import watching
 from server.api.bodies import if_changed, read_body
 from server.clock import utc_now
 from server.context import Context, current, own_auth, public
@@ -94,6 +95,7 @@ def enrol() -> Response:
 @own_auth
 def exchange() -> Response:
     """Store what a device brings, and tell it what is new: one round trip."""
+    watching.begin()
     context = current()
     asked = _verified_request(context)
     arrived = receive_exchange.read(asked.envelopes)
@@ -107,6 +109,7 @@ def exchange() -> Response:
             now=utc_now(),
         )
     )
+    watching.stored(received.receipts)
     body = messages.encode_answer(_answer(context, asked, received))
     return Response(body, mimetype=MEDIA_TYPE_EXCHANGE)
 
@@ -141,6 +144,8 @@ def sign(response: Response) -> Response:
                     response.status_code, body, method="POST", path=request.path, request_digest=digest
                 )
             )
+    if request.path == messages.PATH_EXCHANGE:
+        watching.told(response)
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 
@@ -162,6 +167,7 @@ def _verify_signature(context: Context, body: bytes) -> str:
     if public_key is None:
         raise DeviceUnknown(f"no device {device_id} is enrolled here")
     signatures.verify_request(request.method, request.path, body, headers=headers, public_key=public_key)
+    watching.identified(device_id)
     return device_id
 
 

@@ -26,6 +26,7 @@ from server.cli import (
     projects,
     serving,
     setup,
+    status,
     store,
     submissions,
 )
@@ -83,5 +84,5 @@ for group in (
     projects.project,
 ):
     main.add_command(group)
-for command in (fieldwork.progress, store.verify, store.rebuild, demonstration.demo):
+for command in (status.status, fieldwork.progress, store.verify, store.rebuild, demonstration.demo):
     main.add_command(command)

@@ -13,6 +13,7 @@ down_revision = "0005"
 
 def upgrade() -> None:
     _widen_devices()
+    _add_column("schedule", "failures", sa.Integer(), default="0")
     _add_column("entity", "feed_position", sa.BigInteger(), default="0")
     op.create_index(op.f("ix_entity_list_id_feed_position"), "entity", ["list_id", "feed_position"], unique=False)
     _add_column("form_version", "dictionary_hash", sa.LargeBinary(length=32))

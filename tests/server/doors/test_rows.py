@@ -95,6 +95,7 @@ ROUTES: dict[str, Listing | Naming | NoRows] = {
     "GET /api/v1/projects": Listing(("Survey",)),
     "POST /api/v1/projects": ADMINISTRATORS,
     "PATCH /api/v1/projects/<int:project_id>": ADMINISTRATORS,
+    "GET /api/v1/status": ADMINISTRATORS,
     "GET /api/v1/submissions": Listing((str(UUID(OWN.interviews[1])),)),
     "GET /api/v1/submissions/<path:instance_id>": Naming(),
     "GET /api/v1/submissions/<path:instance_id>/attachments": Naming(),
