@@ -6,7 +6,7 @@ imported), so that any of them gives the sum. Whatever must agree between machin
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
@@ -33,12 +33,12 @@ class Gauge:
     label: str = ""
 
 
-@dataclass(slots=True)
 class _Gauges(Collector):
-    gauges: Iterable[Gauge] = field(default_factory=tuple)
+    def __init__(self, gauges: Iterable[Gauge]) -> None:
+        self._gauges = tuple(gauges)
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        for gauge in self.gauges:
+        for gauge in self._gauges:
             family = GaugeMetricFamily(gauge.name, gauge.text, labels=[gauge.label] if gauge.label else None)
             for value_of_label, value in gauge.values.items():
                 family.add_metric([value_of_label] if gauge.label else [], value)
@@ -48,7 +48,7 @@ class _Gauges(Collector):
 def render(gauges: Iterable[Gauge]) -> bytes:
     """Return the counters of this machine and these gauges, as Prometheus reads them."""
     registry = CollectorRegistry()
-    registry.register(_Gauges(tuple(gauges)))
+    registry.register(_Gauges(gauges))
     return generate_latest(registry) + _counters()
 
 
