@@ -3,6 +3,7 @@
 import http.client
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -42,6 +43,18 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+class Line(http.client.HTTPConnection):
+    """A connection to 127.0.0.1 that asks for the certificate of localhost."""
+
+    def __init__(self, port: int, tls: ssl.SSLContext) -> None:
+        super().__init__(HOST, port, timeout=30)
+        self._tls = tls
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock = self._tls.wrap_socket(self.sock, server_hostname="localhost")
+
+
 @dataclass
 class Front:
     """A server with two threads, and nginx before it."""
@@ -57,7 +70,7 @@ class Front:
         )
 
     def request(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> "Answered":
-        with closing(http.client.HTTPSConnection(HOST, self.port, timeout=30, context=self.tls)) as connection:
+        with closing(Line(self.port, self.tls)) as connection:
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
             return Answered(answer.status, dict(answer.getheaders()), answer.read())
@@ -162,8 +175,9 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
         yield made
     finally:
         context.close()
+        server.send_signal(signal.SIGQUIT)  # at once: nobody waits for answers any more
+        nginx.terminate()
         for process in (nginx, server):
-            process.terminate()
             process.wait(30)
 
 
@@ -181,22 +195,6 @@ def wait_until(holds: Any, seconds: float = 30.0) -> bool:
             return False
         time.sleep(0.1)
     return True
-
-
-@pytest.fixture(autouse=True)
-def _own_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections go to 127.0.0.1 and ask for the certificate of localhost."""
-    monkeypatch.setattr(
-        http.client.HTTPSConnection,
-        "connect",
-        lambda self: setattr(
-            self,
-            "sock",
-            self._context.wrap_socket(
-                socket.create_connection((self.host, self.port), self.timeout), server_hostname="localhost"
-            ),
-        ),
-    )
 
 
 def tablet_at(front: Front, enumerator: str) -> Tablet:
@@ -252,11 +250,11 @@ def test_fifty_stalled_uploads_hold_up_no_form_list(front: Front) -> None:
     lines = [front.connect() for _ in range(STALLED)]
     try:
         for line in lines:
-            line.sendall(head_of(f"/v1/key/{token}/submission", 1 << 20, {"Content-Type": "multipart/form-data"}))
+            line.sendall(head_of(f"/key/{token}/submission", 1 << 20, {"Content-Type": "multipart/form-data"}))
             line.sendall(b"x" * 1000)
         start = time.monotonic()
         headers = {"X-OpenRosa-Version": "1.0", "Date": "Tue, 24 Nov 2026 08:00:00 GMT"}
-        found = front.request("GET", f"/v1/key/{token}/formList", headers=headers)
+        found = front.request("GET", f"/key/{token}/formList", headers=headers)
         assert found.status_code == 200
         assert b"visit" in found.content
         assert time.monotonic() - start < 3.0
