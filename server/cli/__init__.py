@@ -29,6 +29,7 @@ from server.cli import (
     proposals,
     serving,
     setup,
+    status,
     store,
     submissions,
     tablets,
@@ -91,5 +92,12 @@ for group in (
     projects.project,
 ):
     main.add_command(group)
-for command in (fieldwork.progress, intake.intake, store.verify, store.rebuild, demonstration.demo):
+for command in (
+    status.status,
+    fieldwork.progress,
+    intake.intake,
+    store.verify,
+    store.rebuild,
+    demonstration.demo,
+):
     main.add_command(command)

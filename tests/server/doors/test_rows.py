@@ -104,6 +104,7 @@ ROUTES: dict[str, Listing | Naming | NoRows] = {
     "GET /api/v1/proposals": Listing((OWN.interviews[0],)),
     "POST /api/v1/proposals/<int:proposal_id>/agreement": Naming(),
     "POST /api/v1/proposals/<int:proposal_id>/refusal": Naming(),
+    "GET /api/v1/status": ADMINISTRATORS,
     "GET /api/v1/submissions": Listing((str(UUID(OWN.interviews[1])),)),
     "GET /api/v1/submissions/<path:instance_id>": Naming(),
     "GET /api/v1/submissions/<path:instance_id>/attachments": Naming(),
