@@ -21,6 +21,7 @@ from server.cli import (
     findings,
     forms,
     holds,
+    intake,
     odk_keys,
     projects,
     serving,
@@ -84,5 +85,5 @@ for group in (
     projects.project,
 ):
     main.add_command(group)
-for command in (fieldwork.progress, store.verify, store.rebuild, demonstration.demo):
+for command in (fieldwork.progress, intake.intake, store.verify, store.rebuild, demonstration.demo):
     main.add_command(command)
