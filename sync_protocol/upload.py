@@ -12,7 +12,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from sync_protocol import answers, messages, signatures
@@ -106,6 +106,7 @@ class Upload:
         self._offsets = dict(offsets)
         self._unsure: dict[bytes, int] = {}
         self._corrections = 0
+        self._begun, self._seconds = datetime.min.replace(tzinfo=UTC), 0.0
         self._part: _Part | None = None
 
     @property
@@ -120,6 +121,7 @@ class Upload:
             self._fire(UploadEvent.WOKEN)
         if self.state is not UploadState.READY:
             return None
+        self._begun, self._seconds = now, 0.0
         if not self._queue:
             self._fire(UploadEvent.NOTHING_LEFT)
             return None
@@ -134,6 +136,7 @@ class Upload:
             if self.state is UploadState.ASKING:
                 self._told(part, response)
             elif status in ARRIVED:
+                self._seconds = (now - self._begun).total_seconds()
                 answers.verify(response, part.request, keyring=self._store.keyring())
                 self._arrived(part, messages.decode_part_answer(body), headers)
             else:
@@ -260,7 +263,7 @@ class Upload:
     def _learn(self, sent: int, arrived: int) -> None:
         """Learn how much goes through at once; where most of a torn part is kept, its size costs little."""
         if arrived >= sent > 0:
-            self._pace.whole(sent)
+            self._pace.whole(sent, self._seconds)
         elif arrived * 2 < sent:
             self._pace.cut(sent)
 
