@@ -32,7 +32,7 @@ def export(folder: Path, file: Path, everything: bool, locked: bool, as_json: bo
         report = device.drafts.seal_for_sync(now=utc_now())
         unfinished = file.with_name(f".{file.name}.unfinished")
         with unfinished.open("wb") as stream:
-            written = device.parcels.export(stream, device_id=device.device_id, now=utc_now(), everything=everything)
+            written = device.parcels.export(stream, now=utc_now(), everything=everything)
         unfinished.replace(file)
     if as_json:
         print_json({"file": file, "envelopes": written.envelopes, "media": written.media, "unsealed": report.unsealed})

@@ -66,12 +66,11 @@ class Parcels:
         self._store = store
         self._database = store.database
 
-    def export(self, file: BinaryIO, *, device_id: str, now: datetime, everything: bool = False) -> Written:
+    def export(self, file: BinaryIO, *, now: datetime, everything: bool = False) -> Written:
         """Write what the office has not receipted into a parcel.
 
         Args:
             file: open for writing bytes, at its beginning.
-            device_id: of this device, for the label.
             now: the device's clock, UTC.
             everything: write all envelopes and media that are here, whatever is known of them.
 
@@ -83,7 +82,7 @@ class Parcels:
         with self._database.transaction():
             self._store.happen(dict.fromkeys(envelopes, (FateEvent.OFFERED, None)))
         label = Label(
-            device_id=device_id,
+            device_id=str(self._store.setting("device_id") or ""),
             written_at=now.astimezone(UTC).isoformat(timespec="seconds"),
             envelopes=len(envelopes),
             media=len(media),

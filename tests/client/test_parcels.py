@@ -30,7 +30,7 @@ def other(tmp_path: Path, server: ModelServer, transport: ModelTransport) -> Ite
 
 def parcel(device: Device, *, everything: bool = False) -> io.BytesIO:
     file = io.BytesIO()
-    device.parcels.export(file, device_id=device.device_id, now=NOW, everything=everything)
+    device.parcels.export(file, now=NOW, everything=everything)
     return file
 
 
@@ -124,7 +124,7 @@ def test_a_locked_tablet_writes_what_is_sealed(tmp_path: Path, server: ModelServ
         finalised(device, 2)
     with Device.open(tmp_path / "d") as locked:
         file = io.BytesIO()
-        assert locked.parcels.export(file, device_id="d", now=NOW).envelopes == 2
+        assert locked.parcels.export(file, now=NOW).envelopes == 2
 
 
 class TestReceipts:
