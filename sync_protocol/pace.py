@@ -1,8 +1,8 @@
 """How much to send at once over a link that is cut now and then.
 
-Sizes double while nothing is cut and each takes a moment: a good link is soon used in full. A size that takes longer, or
-the first cut, shows what may be too much; from there a size doubles only after `PATIENCE` whole ones in a row. So about
-one in `PATIENCE` is cut; doubling after every success would have half of them cut.
+Sizes double while nothing is cut and each takes a moment: a good link is soon used in full. A size that takes longer,
+or the first cut, shows what may be too much; from there a size doubles only after `PATIENCE` whole ones in a row. So
+about one in `PATIENCE` is cut; doubling after every success would have half of them cut.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Pace:
     _in_a_row: int = 0
 
     def whole(self, sent: int, seconds: float = 0.0) -> None:
-        """Learn that so many bytes arrived at once in so many seconds; much less than `size` says nothing about more."""
+        """Learn that so many bytes arrived at once in so many seconds; much less than `size` says nothing of more."""
         if sent * 2 < self.size:
             return
         if self._known is None and seconds > MOMENT_SECONDS:

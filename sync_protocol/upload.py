@@ -75,6 +75,7 @@ class Upload:
         reason: the slug of what interrupted it last, or None.
         tally: what it has done.
         unconfirmed: media that an unsigned answer called whole: their lengths by SHA-256.
+        missing: media that the device could not read: they wait for another time, and delay no other.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Upload:
         self.reason: str | None = None
         self.tally = tally if tally is not None else UploadTally()
         self.unconfirmed: dict[bytes, int] = {}
+        self.missing: set[bytes] = set()
         self._identity = identity
         self._store = store
         self._backoff = Backoff(jitter)
@@ -122,11 +124,17 @@ class Upload:
         if self.state is not UploadState.READY:
             return None
         self._begun, self._seconds = now, 0.0
-        if not self._queue:
-            self._fire(UploadEvent.NOTHING_LEFT)
-            return None
-        medium = self._queue[0]
-        return self._question(medium) if medium.sha256 in self._unsure else self._send(medium)
+        while self._queue:
+            medium = self._queue[0]
+            if medium.sha256 in self._unsure:
+                return self._question(medium)
+            try:
+                return self._send(medium)
+            except LocalError:
+                self.missing.add(medium.sha256)
+                self._queue.popleft()
+        self._fire(UploadEvent.NOTHING_LEFT)
+        return None
 
     def on_response(self, status: int, headers: Mapping[str, str], body: bytes, *, now: datetime) -> None:
         """Take the answer to the request under way. To a part, what does not verify is no answer."""
