@@ -21,12 +21,14 @@ from server.cli import (
     findings,
     forms,
     holds,
+    intake,
     odk_keys,
     projects,
     serving,
     setup,
     store,
     submissions,
+    tablets,
 )
 from server.cli.desk import DATA, Desk
 from server.cli.edge import EdgeGroup
@@ -40,6 +42,7 @@ A first survey, step by step:
   passerelle --data survey frame import --frame frame.csv --listing listing.csv --draw draw.csv
   passerelle --data survey device enrol --enumerator 0001 --team 01 --qr
   passerelle --data survey serve
+  passerelle tablet enrol ./tablet 'passerelle://…'
 Or watch a whole survey of a made country: passerelle demo
 """
 
@@ -66,6 +69,7 @@ evolution.register(forms.form)
 for group in (
     forms.form,
     devices.device,
+    tablets.tablet,
     app_users.app_user,
     fieldwork.frame,
     fieldwork.psu,
@@ -81,5 +85,5 @@ for group in (
     projects.project,
 ):
     main.add_command(group)
-for command in (fieldwork.progress, store.verify, store.rebuild, demonstration.demo):
+for command in (fieldwork.progress, intake.intake, store.verify, store.rebuild, demonstration.demo):
     main.add_command(command)

@@ -129,7 +129,7 @@ _OWN: Final[dict[str, ArrivalReason]] = {
         ("Les versions de cet entretien se disent chacune la correction de l'autre.", "Regardez-les et choisissez celle qui compte."),
     ),
     **dict.fromkeys(("malformed", "truncated", "trailing-bytes", "certificate-mismatch", "index-too-high", "too-large", "medium-altered"), _ALTERED),
-    **dict.fromkeys(("unknown-suite", "unknown-version", "unknown-dictionary"), _NEWER),
+    **dict.fromkeys(("unknown-suite", "unknown-version"), _NEWER),
 }  # fmt: skip
 
 WIPED_BY_CLICK: Final = frozenset({reasons.PLAINTEXT, reasons.BESIDE_CIPHERTEXT})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sync_protocol.client.device import Device
 from sync_protocol.client.transport import Fault, FaultyTransport
 from sync_protocol.messages import ErasurePull, FormVersionPull, ReceiptCode, VerdictPull
-from tests.client.model_transport import FORM, ModelTransport, finalise, instance_id, no_wait
+from tests.client.model_transport import FORM, ModelTransport, instance_id, no_wait, seal
 from tests.sync_protocol.model_server import NOW, ModelServer
 
 FAULTS = st.just([]) | st.lists(st.sampled_from([Fault.NONE, *Fault]), max_size=6)
@@ -41,7 +41,7 @@ class Survival:
 
     def seal(self, has_picture: bool) -> None:
         number = len(self.made)
-        self.made[number] = finalise(self.device, number).envelope_id
+        self.made[number] = seal(self.device, number).envelope_id
         if has_picture:
             medium = self.device.media.add(io.BytesIO(b"%d" % number * 9_000), "x.jpg", "image/jpeg")
             with self.device._database.transaction():

@@ -34,6 +34,8 @@ FORM_RETIRED: Final = "form-retired"
 OTHER_PROJECT: Final = "other-project"
 UNKNOWN_FORM_VERSION: Final = "unknown-form-version"
 """At the OpenRosa door, where a submission names its form by words: it is looked up again whenever one is published."""
+UNKNOWN_DICTIONARY: Final = "unknown-dictionary"
+"""Its form is here, and the dictionary that it was deflated with is not: a publication may bring it."""
 RELEASED: Final = "released"
 """Kept with an envelope for ever: a person has let it in although its device is revoked, or its form retired."""
 ENDED_BY_A_FILE: Final = ("odk-undecryptable", "odk-signature-invalid")
@@ -309,6 +311,13 @@ def retry_unknown_forms(session: Session, *, form_id: str, version: str) -> None
         )
         .values(state=RECEIVED, reason=None)
     )
+
+
+def retry_unknown_dictionaries(session: Session) -> None:
+    """Let interviews whose dictionary was unknown be opened again, for a publication may have brought it."""
+    lock_fold(session)
+    is_held = and_(IS_UNOPENED, Envelope.state == QUARANTINED, Envelope.reason == UNKNOWN_DICTIONARY)
+    session.execute(update(Envelope).where(is_held).values(state=RECEIVED, reason=None))
 
 
 def retry_encrypted(session: Session, instance_ids: Iterable[bytes]) -> None:
