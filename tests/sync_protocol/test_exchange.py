@@ -196,6 +196,54 @@ def test_a_batch_that_is_too_large_is_halved(pair: Pair) -> None:
     assert set(pair.store.fates.values()) == {Fate.RECEIPTED}
 
 
+def test_forty_interviews_and_the_epoch_of_their_day_go_in_one_exchange(pair: Pair) -> None:
+    for number in range(41):
+        pair.store.seal(bytes([number]) * 830)
+    pair.turn()
+    assert (pair.client.state, pair.client.tally.exchanges) == (State.SYNCED, 1)
+
+
+def test_a_batch_that_is_cut_is_halved_and_recovers(pair: Pair) -> None:
+    for number in range(400):
+        pair.store.seal(number.to_bytes(2) * 400)
+    sizes = []
+    for turn in range(9):
+        request = pair.request()
+        sizes.append(len(messages.decode_request(request.body).envelopes))
+        if turn == 1:
+            pair.client.on_disconnect(was_sent=False, torn_bytes=9_000, now=pair.now)
+            pair.now += timedelta(minutes=1)
+        else:
+            pair.answer(pair.ask(request))
+    assert sizes[:3] == [51, 102, 51], "doubled, cut, halved"
+    pair.finish()
+    assert set(pair.store.fates.values()) == {Fate.RECEIPTED}
+
+
+def test_a_cut_in_the_middle_of_a_request_needs_no_question(pair: Pair) -> None:
+    pair.store.seal(b"envelope")
+    pair.request()
+    pair.client.on_disconnect(was_sent=False, torn_bytes=100, now=pair.now)
+    pair.now += timedelta(minutes=1)
+    control = messages.decode_request(pair.request().body)
+    assert (control.have, control.envelopes) == ((), (b"envelope",))
+
+
+def test_each_exchange_names_a_new_receiving_key(pair: Pair) -> None:
+    for _ in range(2):
+        pair.client = pair.new_client()
+        pair.turn()
+    assert pair.server.named_keys["device-1"] == pair.store.named_keys
+    assert len(set(pair.store.named_keys)) == 2
+
+
+def test_an_offset_beyond_the_end_of_a_medium_is_no_answer(pair: Pair) -> None:
+    sha256 = pair.store.take_picture(b"picture")
+    pair.server.parts[sha256] = b"more than the picture"
+    pair.turn()
+    assert (pair.client.state, pair.client.reason) == (State.PAUSED, "malformed")
+
+
 def test_an_envelope_that_is_too_large_by_itself_delays_no_other(pair: Pair) -> None:
     sealed = [pair.store.seal(body) for body in (b"a", b"x" * 100, b"b", b"c")]
     pair.server.largest_envelope = 50
