@@ -174,7 +174,7 @@ def _store(context: Context, asked: ExchangeRequest) -> Received:
     """Store what came, in one transaction; what costs the processor is done before it."""
     arrived = receive_exchange.read(asked.envelopes)
     told = receive_exchange.told_by(asked, now=utc_now())
-    return context.database.submit(
+    return context.database.submit_light(
         lambda session: receive_exchange.receive(
             session,
             device_id=asked.device_id,

@@ -161,6 +161,18 @@ class Database:
             return self._submit_alone(work, self._statement if is_one_statement else self.engine.begin)
         return self._submit(work, is_bare=True)
 
+    def submit_light(self, work: Callable[[Session], T]) -> T:
+        """Do as `submit` does, for calls that add no objects to their session: its savepoint would cost more than they.
+
+        A session whose flush fails rolls back all that its connection holds, and so whatever else is in the group.
+        """
+
+        def lightly(connection: Connection) -> T:
+            with Session(connection, expire_on_commit=False, autoflush=False) as session:
+                return work(session)
+
+        return self.submit_bare(lightly)
+
     def _submit(self, work: Callable[..., T], *, is_bare: bool) -> T:
         engine = self.engine
         call = _Call(work, is_bare=is_bare)
@@ -317,7 +329,7 @@ def _first(error: BaseException) -> BaseException:
     first = error
     while error.__context__ is not None:
         error = error.__context__
-        if isinstance(error, DBAPIError):
+        if isinstance(error, (DBAPIError, pysqlite3.dbapi2.Error)):
             first = error
     return first
 
@@ -334,7 +346,7 @@ def _translated(written: Path | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except DBAPIError as error:
+    except (DBAPIError, pysqlite3.dbapi2.Error) as error:
         if not _is_about_itself(error):
             raise
         if written is not None and _name(error).startswith("SQLITE_IOERR") and not is_nearly_full(written.parent):
@@ -342,19 +354,20 @@ def _translated(written: Path | None = None) -> Iterator[None]:
         raise _problem(error) from error
 
 
-def _is_about_itself(error: DBAPIError) -> bool:
+def _is_about_itself(error: Exception) -> bool:
     """Tell the state of a database from a mistake of ours, such as wrong SQL."""
-    if isinstance(error, OperationalError):
+    if isinstance(error, (OperationalError, pysqlite3.dbapi2.OperationalError)):
         return _name(error) != "SQLITE_ERROR"
     return isinstance(error, (InterfaceError, InternalError)) or _name(error) in CORRUPT
 
 
-def _name(error: DBAPIError) -> str:
-    return str(getattr(error.orig, "sqlite_errorname", ""))
+def _name(error: Exception) -> str:
+    """Return SQLite's name of an error, whether it came through SQLAlchemy or from the driver itself."""
+    return str(getattr(getattr(error, "orig", error), "sqlite_errorname", ""))
 
 
-def _problem(error: DBAPIError) -> Problem:
-    state = getattr(error.orig, "sqlstate", None)
+def _problem(error: Exception) -> Problem:
+    state = getattr(getattr(error, "orig", error), "sqlstate", None)
     if state in SERIALIZATION_STATES:
         return _Again("the database rolled the request back to break a deadlock")
     if state in FULL_STATES or _name(error) == "SQLITE_FULL":

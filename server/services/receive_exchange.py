@@ -8,7 +8,7 @@ is checked: that is done at the opening, after the answer. `read` costs the proc
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -23,8 +23,9 @@ from server.db.queries.feed import Head
 from server.db.tables.envelopes import QUARANTINED
 from server.errors import CounterBehind, CounterReplayed, DeviceUnknown
 from server.folding import receiving
-from sync_protocol.messages import ExchangeRequest, Receipt, ReceiptCode
+from sync_protocol.messages import Backlog, ExchangeRequest, Receipt, ReceiptCode
 
+BACKLOG: Final = tuple(Backlog.__slots__)
 AFTER_REVOCATION: Final = "after-revocation"
 NO_QUOTA: Final = Quota(envelopes=sys.maxsize, envelope_bytes=sys.maxsize)
 
@@ -115,9 +116,11 @@ def recall(session: Session, have: Sequence[bytes], *, first_index: int) -> tupl
 
 def told_by(asked: ExchangeRequest, *, now: datetime) -> Told:
     """Return what a device says of itself in a request."""
+    left = asked.backlog
+    backlog = {name: getattr(left, name) for name in BACKLOG}
     return Told(
         receiving_key=asked.receiving_key,
-        backlog=json.dumps(asdict(asked.backlog), separators=(",", ":")),
+        backlog=json.dumps(backlog, separators=(",", ":")),
         clock_offset_seconds=round((asked.device_time - now).total_seconds()),
         keyring_serial=asked.keyring_serial,
     )

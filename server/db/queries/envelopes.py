@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from sqlalchemy import Connection, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
@@ -14,7 +14,7 @@ from server.db.queries.opening import AFTER_REVOCATION
 from server.db.tables import Envelope
 from server.db.tables.envelopes import ERASED, QUARANTINED, RECEIVED
 from sync_protocol.constants import Kind
-from sync_protocol.envelope import peek
+from sync_protocol.envelope import glance
 from sync_protocol.epoch import Epoch
 from sync_protocol.errors import EnvelopeError
 
@@ -54,12 +54,14 @@ _columns = Envelope.__table__.c
 _MEDIA_OF: Final = select(func.count()).where(
     _columns.instance_id == bindparam("of_instance"), _columns.blob_sha256.is_not(None)
 )
-_LAST: Final = select(func.max(Envelope.__table__.c.sequence))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class NewEnvelope:
-    """An envelope as it came, with what its header shows; None for what it does not show."""
+    """An envelope as it came, with what its header shows; None for what it does not show.
+
+    Never changed, and yet not frozen: that would triple what making one costs.
+    """
 
     envelope_id: bytes
     kind: int
@@ -79,7 +81,7 @@ class NewEnvelope:
     def read(cls, body: bytes) -> Self:
         """Read what an envelope shows; what nobody here can read is kept too, in quarantine with the reason."""
         try:
-            shown = peek(body)
+            shown = glance(body)
         except EnvelopeError as error:
             return cls.unread(body, error.code)
         if isinstance(shown, Epoch):
@@ -92,14 +94,15 @@ class NewEnvelope:
                 certificate_hash=shown.certificate_hash,
                 form_version_hash=None,
             )
+        kind, epoch_hash, instance_id, form_version_hash, certificate_hash = shown
         return cls(
             envelope_id=sha256(body).digest(),
-            kind=int(shown.kind),
+            kind=int(kind),
             body=body,
-            epoch_hash=shown.epoch_hash,
-            instance_id=shown.instance_id,
-            certificate_hash=shown.certificate_hash,
-            form_version_hash=shown.form_version_hash,
+            epoch_hash=epoch_hash,
+            instance_id=instance_id,
+            certificate_hash=certificate_hash,
+            form_version_hash=form_version_hash,
         )
 
     def emptied(self) -> Self:
@@ -123,8 +126,7 @@ class NewEnvelope:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """The server's number of an envelope, and whether it had it before."""
 
     sequence: int
@@ -176,17 +178,21 @@ def _row(envelope: NewEnvelope, carrier: str, received_at: object) -> tuple[Any,
 def _store_alone(session: Session, rows: Sequence[tuple[Any, ...]]) -> dict[bytes, Kept]:
     """Store on SQLite, where nobody else writes meanwhile: what has a number above the last one is new.
 
-    The statement goes to the driver as it is: SQLAlchemy's RETURNING of many rows costs four times the insert.
+    Statements go to the driver as they are: SQLAlchemy's RETURNING of many rows costs four times the insert. When all
+    rows are new, which is nearly always, they have the last numbers in their order, and nothing is asked for again.
     """
-    connection = session.connection()
-    last = connection.execute(_LAST).scalar() or 0
+    driver: Any = session.connection().connection.driver_connection
+    (last,) = driver.execute("SELECT coalesce(max(sequence), 0) FROM envelope").fetchone()
     moment = rows[0][RECEIVED_AT].astimezone(UTC).strftime(SQLITE_MOMENT)
     stored = [(*row[:RECEIVED_AT], moment, *row[RECEIVED_AT + 1 :]) for row in rows]
-    connection.exec_driver_sql(INSERT_ON_SQLITE, stored)
+    if driver.executemany(INSERT_ON_SQLITE, stored).rowcount == len(rows):
+        (end,) = driver.execute("SELECT max(sequence) FROM envelope").fetchone()
+        first = end - len(rows) + 1
+        return {row[0]: Kept(first + place, is_new=True) for place, row in enumerate(rows)}
     marks = ", ".join("?" * len(rows))
-    found = connection.exec_driver_sql(
+    found = driver.execute(
         f"SELECT envelope_id, sequence FROM envelope WHERE envelope_id IN ({marks})",  # noqa: S608 -- marks only
-        tuple(row[0] for row in rows),
+        [row[0] for row in rows],
     )
     return {envelope_id: Kept(sequence, is_new=sequence > last) for envelope_id, sequence in found}
 

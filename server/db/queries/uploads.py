@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from server.db.insert import upsert
 from server.db.tables import Attachment, Device, Envelope, ManifestMedium, Upload
+from server.db.tables.sync import IS_UNSETTLED
 
 T = TypeVar("T")
 CHUNK: Final = 400
@@ -92,7 +93,7 @@ def put(session: Session, upload: StoredUpload, *, carrier: str, brought: int, n
 
 def unsettled(session: Session, *, limit: int) -> tuple[bytes, ...]:
     """Return media that have become whole without anybody being told, the oldest first."""
-    query = select(Upload.sha256).where(Upload.completed_at.is_not(None), ~Upload.is_settled)
+    query = select(Upload.sha256).where(Upload.completed_at.is_not(None), IS_UNSETTLED)
     return tuple(session.scalars(query.order_by(Upload.completed_at, Upload.sha256).limit(limit)))
 
 

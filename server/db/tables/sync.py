@@ -5,8 +5,9 @@ second person, and backups.
 """
 
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import BigInteger, Index, LargeBinary, String, false
+from sqlalchemy import BigInteger, Index, LargeBinary, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db.tables.base import Base, Instant, Sequence, partial_index
@@ -38,6 +39,10 @@ class Upload(Base):
         partial_index("ix_upload_unsettled", "completed_at", where="completed_at IS NOT NULL AND NOT is_settled"),
         partial_index("ix_upload_under_way", "begun_at", where="completed_at IS NULL"),
     )
+
+
+IS_UNSETTLED: Final = text("NOT upload.is_settled")
+"""For queries of what is still to be done: SQLite uses their index only where its condition stands word for word."""
 
 
 class ReturnedInterview(Base):

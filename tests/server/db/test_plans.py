@@ -9,7 +9,8 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from server.db.engine import Database
-from server.db.queries import checks, opening
+from server.db.queries import attachments, checks, opening, uploads
+from tests.office import NOW
 
 Query = Callable[[Session], object]
 
@@ -38,6 +39,9 @@ def _statements(database: Database) -> Iterator[list[tuple[str, Any]]]:
         lambda session: opening.retry_encrypted(session, [bytes(16)]),
         lambda session: checks.pending_ids(session, bytes(32), limit=1000),
         lambda session: checks.count_pending(session, bytes(32)),
+        lambda session: uploads.unsettled(session, limit=500),
+        lambda session: uploads.stale(session, before=NOW),
+        lambda session: attachments.attachments_of(session, [bytes(16)]),
     ],
     ids=lambda query: getattr(query, "__name__", "query"),
 )
