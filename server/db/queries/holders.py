@@ -114,7 +114,7 @@ def held_since(
     kept = aliased(EntityHolder)
     is_kept = exists().where(kept.list_id == list_id, kept.entity_id == entity_id, kept.tag == own, kept.is_current)
     changes = exists().where(Entity.list_id == list_id, Entity.entity_id == entity_id, ~Entity.is_recorded)
-    is_theirs = or_(tag == own, and_(tag.in_(sorted(former)), ~is_kept))
+    is_theirs = and_(tag.in_(sorted({own, *former})), or_(tag == own, ~is_kept))
     query = (
         select(position, entity_id, and_(EntityHolder.is_current, tag == own))
         .where(EntityHolder.list_id == list_id, is_theirs, _is_later(list_id, after), ~changes)
@@ -133,8 +133,8 @@ def _is_later(list_id: int, after: Place) -> ColumnElement[bool]:
         return position >= after.position
     if after.kind > ENTITIES or after.key[:LIST_BYTES] > mark:
         return position > after.position
-    is_behind = and_(position == after.position, EntityHolder.entity_id > after.key[LIST_BYTES:])
-    return or_(position > after.position, is_behind)
+    is_behind = or_(position > after.position, EntityHolder.entity_id > after.key[LIST_BYTES:])
+    return and_(position >= after.position, is_behind)
 
 
 def lists_in_use(session: Session, project_id: int) -> frozenset[int]:

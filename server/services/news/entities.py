@@ -27,8 +27,10 @@ def entity_rows(asked: Asked) -> Iterator[Entry]:
     """Yield the rows of each list that came to the device, changed or left it, a few at a time."""
     carrier, session = asked.carrier, asked.session
     used = holders.lists_in_use(session, carrier.project_id)
+    if not used:
+        return
     lists = [one for one in entity_lists.all_lists(session, project_id=carrier.project_id) if one.list_id in used]
-    team = _team(asked) if lists else ""
+    team = _team(asked)
     for of in lists:
         own = tag_of(of, enumerator=carrier.enumerator, team=team, keystore=asked.keystore)
         former = former_tags(of, enumerator=carrier.enumerator, team=team, keystore=asked.keystore) - {own}
