@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from server.db.queries import fieldwork, pull
+from server.db.queries.pull import ASSIGNMENTS
 from server.services.news.source import Asked, Entry
 from sync_protocol.assignments import Household, seal_assignments
 from sync_protocol.messages import AssignmentsPull
@@ -12,6 +13,8 @@ from sync_protocol.messages import AssignmentsPull
 
 def assignments(asked: Asked) -> Iterator[Entry]:
     """Yield the primary sampling units of the enumerator in which a household changed."""
+    if ASSIGNMENTS not in asked.kinds:
+        return
     carrier = asked.carrier
     for place, psu in pull.assigned_psus(
         asked.session, project_id=carrier.project_id, enumerator=carrier.enumerator, after=asked.after
