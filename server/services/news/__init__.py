@@ -13,7 +13,8 @@ from server.blobs import Blobs
 from server.db import cursor
 from server.db.queries import feed, projects
 from server.db.queries.devices import Carrier
-from server.db.queries.pull import Place, kinds_since
+from server.db.queries.kinds import kinds_since
+from server.db.queries.pull import Place
 from server.keystore import KeyStore
 from server.services.news.assignments import assignments
 from server.services.news.drafts import sealed_drafts
