@@ -66,6 +66,7 @@ def _feed(session: Session, of: StoredList, keys: Iterable[Key], keystore: KeySt
     holders.give(session, tags, position=position)
     taken = [(key, tag) for key, held in before.items() for tag in held if tag != tags.get(key)]
     holders.take(session, taken, position=position)
+    holders.mark_fed(session, [of.list_id], position=position)
 
 
 def _tag(of: StoredList, stored: StoredEntity, keystore: KeyStore) -> bytes | None:

@@ -160,7 +160,12 @@ def drafts_since(
     position = case((SealedDraft.feed_position >= revoked_at, SealedDraft.feed_position), else_=revoked_at)
     newer = aliased(SealedDraft)
     superseded = (
-        exists().where(newer.instance_id == of_instance, newer.envelope_sequence > SealedDraft.envelope_sequence),
+        exists().where(
+            newer.instance_id == of_instance,
+            newer.project_id == project_id,
+            newer.enumerator == enumerator,
+            newer.envelope_sequence > SealedDraft.envelope_sequence,
+        ),
         exists().where(Revision.instance_id == of_instance),
         exists().where(IS_UNOPENED, Envelope.kind == Kind.INTERVIEW, Envelope.instance_id == of_instance),
         exists().where(Erasure.instance_id == of_instance),

@@ -89,10 +89,17 @@ def take(session: Session, tags: Iterable[tuple[Key, bytes]], *, position: int) 
         session.connection().execute(statement, rows)
 
 
-def feed_again(session: Session, list_ids: Iterable[int], *, position: int) -> None:
+def mark_fed(session: Session, list_ids: Iterable[int], *, position: int) -> None:
+    """Write that something of these lists is found at a position of the feed."""
+    fed = update(EntityList).where(EntityList.list_id.in_(sorted(set(list_ids))))
+    session.execute(fed.values(feed_position=position))
+
+
+def feed_again(session: Session, list_ids: Collection[int], *, position: int) -> None:
     """Put all of these lists at a position of the feed: devices get them that were not told of them before."""
     again = update(EntityHolder).where(EntityHolder.list_id.in_(sorted(set(list_ids))))
     session.execute(again.values(feed_position=position))
+    mark_fed(session, list_ids, position=position)
 
 
 def held_since(
@@ -114,7 +121,7 @@ def held_since(
     kept = aliased(EntityHolder)
     is_kept = exists().where(kept.list_id == list_id, kept.entity_id == entity_id, kept.tag == own, kept.is_current)
     changes = exists().where(Entity.list_id == list_id, Entity.entity_id == entity_id, ~Entity.is_recorded)
-    is_theirs = or_(tag == own, and_(tag.in_(sorted(former)), ~is_kept))
+    is_theirs = and_(tag.in_(sorted({own, *former})), or_(tag == own, ~is_kept))
     query = (
         select(position, entity_id, and_(EntityHolder.is_current, tag == own))
         .where(EntityHolder.list_id == list_id, is_theirs, _is_later(list_id, after), ~changes)
@@ -133,12 +140,12 @@ def _is_later(list_id: int, after: Place) -> ColumnElement[bool]:
         return position >= after.position
     if after.kind > ENTITIES or after.key[:LIST_BYTES] > mark:
         return position > after.position
-    is_behind = and_(position == after.position, EntityHolder.entity_id > after.key[LIST_BYTES:])
-    return or_(position > after.position, is_behind)
+    is_behind = or_(position > after.position, EntityHolder.entity_id > after.key[LIST_BYTES:])
+    return and_(position >= after.position, is_behind)
 
 
-def lists_in_use(session: Session, project_id: int) -> frozenset[int]:
-    """Return the lists of a project that forms use which are or were published."""
+def lists_in_use(session: Session, project_id: int, *, fed_since: int = 0) -> frozenset[int]:
+    """Return the lists of a project that forms use which are or were published; those fed at a position or later."""
     query = (
         select(EntityList.list_id)
         .join(FormEntityList, FormEntityList.name == EntityList.name)
@@ -146,7 +153,7 @@ def lists_in_use(session: Session, project_id: int) -> frozenset[int]:
         .join(Form, Form.form_id == FormVersion.form_id)
         .where(EntityList.project_id == project_id, Form.project_id == project_id, FormVersion.state != DRAFT)
     )
-    return frozenset(session.scalars(query.distinct()))
+    return frozenset(session.scalars(query.where(EntityList.feed_position >= fed_since).distinct()))
 
 
 def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -23,6 +23,7 @@ class EntityList(Base):
         assigned_to: enumerator | team.
         changes: grows with whatever changes in the list.
         changes_in_files: how many of them are in the files of tablets, which are behind while these are fewer.
+        feed_position: the last one at which tablets with our own client find something of it.
     """
 
     __tablename__ = "entity_list"
@@ -37,6 +38,7 @@ class EntityList(Base):
     assigned_to: Mapped[str] = mapped_column(String(20))
     changes: Mapped[int] = mapped_column(default=0, server_default="0")
     changes_in_files: Mapped[int] = mapped_column(default=0, server_default="0")
+    feed_position: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(Instant)
     created_by: Mapped[str] = mapped_column(String(200))
 

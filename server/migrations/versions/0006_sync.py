@@ -51,6 +51,7 @@ def _add_holders() -> None:
     )
     columns = ["list_id", "tag", "feed_position"]
     op.create_index(op.f("ix_entity_holder_list_id_tag_feed_position"), "entity_holder", columns, unique=False)
+    _add_column("entity_list", "feed_position", sa.BigInteger(), default="0")
     op.execute("UPDATE entity SET is_recorded = false")
     op.execute("UPDATE entity_list SET changes = changes + 1")
 

@@ -13,6 +13,8 @@ from server.blobs import Blobs
 from server.db import cursor
 from server.db.queries import feed, projects
 from server.db.queries.devices import Carrier
+from server.db.queries.kinds import kinds_since
+from server.db.queries.pull import Place
 from server.keystore import KeyStore
 from server.services.news.assignments import assignments
 from server.services.news.drafts import sealed_drafts
@@ -64,7 +66,7 @@ def pull_news(
     sources = SOURCES if carrier.revoked_at is None else FOR_REVOKED
     if carrier.revoked_at is None and projects.is_archived(session, carrier.project_id):
         return Pulled((), since or cursor.write(cursor.START, head), more=False)
-    asked = Asked(session, carrier, after, keystore, PULL_ITEMS, blobs)
+    asked = Asked(session, carrier, after, keystore, PULL_ITEMS, _kinds(session, carrier, after), blobs)
     items: list[PullItem] = []
     budget = PULL_BYTES
     entries = (entry for source in sources for entry in source(asked))
@@ -83,6 +85,16 @@ def pull_news(
         budget -= _carried_bytes(item)
         after = place
     return Pulled(tuple(items), cursor.write(end, head), more=False)
+
+
+def _kinds(session: Session, carrier: Carrier, after: Place) -> frozenset[int]:
+    return kinds_since(
+        session,
+        device_id=carrier.device_id,
+        project_id=carrier.project_id,
+        enumerator=carrier.enumerator,
+        position=after.position,
+    )
 
 
 def _carried_bytes(item: PullItem) -> int:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from server.db.queries import fieldwork, pull
+from server.db.queries.pull import ASSIGNMENTS
 from server.services.news.source import Asked, Entry
 from sync_protocol.assignments import Household, seal_assignments
 from sync_protocol.documents import key_id
@@ -14,6 +15,8 @@ from sync_protocol.messages import AssignmentsPull
 
 def assignments(asked: Asked) -> Iterator[Entry]:
     """Yield the primary sampling units of the enumerator in which a household changed."""
+    if ASSIGNMENTS not in asked.kinds:
+        return
     carrier = asked.carrier
     for place, psu in pull.assigned_psus(
         asked.session, project_id=carrier.project_id, enumerator=carrier.enumerator, after=asked.after

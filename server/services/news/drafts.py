@@ -7,6 +7,7 @@ from typing import Final
 
 from server.db.queries import handovers
 from server.db.queries.handovers import StoredDraft
+from server.db.queries.pull import DRAFT
 from server.folding import handing
 from server.folding.waiting import Waits
 from server.services.news.source import Asked, Entry, Skipped
@@ -21,7 +22,7 @@ LOG: Final = logging.getLogger(__name__)
 def sealed_drafts(asked: Asked) -> Iterator[Entry]:
     """Yield the drafts of revoked devices of the same enumerator and project that nothing newer has replaced."""
     carrier = asked.carrier
-    if not carrier.enumerator:
+    if DRAFT not in asked.kinds or not carrier.enumerator:
         return
     for place, draft in handovers.drafts_since(
         asked.session,

@@ -10,6 +10,7 @@ from server.db.queries import devices, entities, entity_lists, holders
 from server.db.queries.entities import LIVE, StoredEntity
 from server.db.queries.entity_lists import StoredList
 from server.db.queries.holders import HeldEntity
+from server.db.queries.pull import ENTITIES
 from server.folding.entities import EntityContent
 from server.folding.entity_versions import former_tags, tag_of
 from server.keystore import KeyStore
@@ -26,9 +27,11 @@ ROWS: Final = 200
 def entity_rows(asked: Asked) -> Iterator[Entry]:
     """Yield the rows of each list that came to the device, changed or left it, a few at a time."""
     carrier, session = asked.carrier, asked.session
-    used = holders.lists_in_use(session, carrier.project_id)
+    if ENTITIES not in asked.kinds:
+        return
+    used = holders.lists_in_use(session, carrier.project_id, fed_since=asked.after.position)
     lists = [one for one in entity_lists.all_lists(session, project_id=carrier.project_id) if one.list_id in used]
-    team = _team(asked) if lists else ""
+    team = _team(asked)
     for of in lists:
         own = tag_of(of, enumerator=carrier.enumerator, team=team, keystore=asked.keystore)
         former = former_tags(of, enumerator=carrier.enumerator, team=team, keystore=asked.keystore) - {own}

@@ -7,6 +7,7 @@ from typing import Final
 
 from server.db.queries import handovers
 from server.db.queries.handovers import OPEN, GivenBack
+from server.db.queries.pull import RETURNED
 from server.folding import handing
 from server.folding.waiting import Waits
 from server.services.news.source import Asked, Entry
@@ -21,7 +22,7 @@ LOG: Final = logging.getLogger(__name__)
 def returned_interviews(asked: Asked) -> Iterator[Entry]:
     """Yield what was given back, or settled since; a device without an enumerator gets none."""
     carrier = asked.carrier
-    if not carrier.enumerator:
+    if RETURNED not in asked.kinds or not carrier.enumerator:
         return
     for place, given in handovers.returned_since(
         asked.session,

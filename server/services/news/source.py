@@ -31,6 +31,7 @@ class Asked:
     Attributes:
         session: on one snapshot, for reading.
         keystore: opens what is sealed under its keys; may be locked.
+        kinds: of which there may be news; a source of another kind need not look.
         blobs: sealed media, where they are at hand.
         limit: more entries than so many are not looked at; a source may give fewer, never a gap.
     """
@@ -40,6 +41,7 @@ class Asked:
     after: Place
     keystore: KeyStore
     limit: int
+    kinds: frozenset[int]
     blobs: Blobs | None = None
 
 

@@ -260,7 +260,7 @@ def test_who_follows_has_the_list_of_the_openrosa_door(
             getattr(world, f"do_{kind}")(*what)
         open_all(sqlite_context)
         world.follower.pull()
-        fresh = Puller(sqlite_context)
+        fresh = Puller(sqlite_context, device_id=world.follower.device_id)
         fresh.pull()
     finally:
         patch.undo()

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 import pytest
 
 from server.context import Context
-from server.db.queries import feed, handovers
+from server.db.queries import feed, handovers, verdicts
 from server.db.queries.handovers import GivenBack, StoredDraft
+from server.db.queries.verdicts import NewVerdict
 from server.folding.entity_files import EntityFiles
 from server.services.news import entities as source
 from sync_protocol.messages import (
@@ -158,7 +159,11 @@ def test_a_position_with_much_at_it_is_cut_anywhere(
             for one in instances
         ]  # fmt: skip
         handovers.put_given_back(session, given, position=position)
-    judge(sqlite_context, "puller", 1, 2, 3)
+        told = [
+            NewVerdict(device_id="puller", envelope_id=one * 2, instance_id=one, state="opened", reason=None)
+            for one in instances[:3]
+        ]
+        verdicts.tell(session, told, position=lambda: position)
     write(sqlite_context, *((number, "x", "") for number in range(1, 8)))
     open_all(sqlite_context)
     small_pages(monkeypatch, page)

@@ -11,16 +11,28 @@ from server.db.queries import interviews
 from server.db.tables import Envelope, ReturnedInterview
 from server.errors import BadRequest
 from server.folding import handing
-from server.keystore import KeyStore
+from server.keystore import KeyStore, odk
 from server.microdata import Microdata
-from server.services import rebuild, review_interview, settle_hold, verify_store
+from server.services import odk_keys, rebuild, review_interview, settle_hold, verify_store
 from sync_protocol.errors import RemoteError
 from sync_protocol.handover import Handover
+from sync_protocol.media import open_medium
 from sync_protocol.messages import VerdictPull
 from sync_protocol.plaintext import Medium
 from tests.office import NOW
 from tests.server.handovers.pulling import Puller
-from tests.server.opening.kit import Answers, Tablet, deliver, form_hash, household, open_all, publish, raw_id
+from tests.server.opening.doorway import Door, Photos, encrypted, photo_form
+from tests.server.opening.kit import (
+    Answers,
+    Tablet,
+    deliver,
+    form_hash,
+    household,
+    open_all,
+    publish,
+    publish_xform,
+    raw_id,
+)
 
 PHOTO = Medium(name="front.jpg", type="image/jpeg", length_bytes=9, sha256="ab" * 32, key="cd" * 32)
 
@@ -220,3 +232,30 @@ def test_while_the_key_store_is_locked_it_waits_and_what_comes_after_too(
     assert puller.pull() == []
     puller.context = unlocked
     assert [type(item).__name__ for item in puller.pull()] == ["ReturnedPull", "FormVersionPull"]
+
+
+def test_what_came_through_collect_is_given_back_with_the_keys_of_its_photos(small_office: Context) -> None:
+    publish_xform(small_office, photo_form())
+    photos = Photos(number=1, house="a.jpg")
+    Door(small_office).post(photos.xml(), {"a.jpg": b"house" * 100})
+    open_all(small_office)
+    review(small_office)
+    puller = Puller(small_office)
+    (handover,) = (puller.open(item) for item in puller.returned())
+    (medium,) = handover.media
+    sealed = small_office.blobs.chunks(bytes.fromhex(medium.sha256))
+    assert (handover.instance_xml, medium.name) == (photos.xml(), "a.jpg")
+    assert b"".join(open_medium(sealed, bytes.fromhex(medium.key))) == b"house" * 100
+
+
+def test_what_collect_has_encrypted_is_given_back_as_it_was_answered(small_office: Context) -> None:
+    made = odk.make_key(small_office.keystore)
+    publish_xform(small_office, photo_form(public_key=made.public_key))
+    with small_office.database.transaction() as session:
+        odk_keys.keep(session, made, is_managed=True, user="manager", now=NOW)
+    clear = Photos(number=1, name="Ama").xml()
+    Door(small_office).post(*encrypted(made.public_key, clear, number=1))
+    open_all(small_office)
+    review(small_office)
+    puller = Puller(small_office)
+    assert [(puller.open(item).instance_xml, puller.open(item).media) for item in puller.returned()] == [(clear, ())]

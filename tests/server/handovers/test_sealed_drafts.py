@@ -120,6 +120,16 @@ def test_of_one_instance_the_newest_draft_of_all_devices_is_handed_on(small_offi
     assert [b"Second" in third.open(item).instance_xml for item in third.drafts()] == [True]
 
 
+def test_nobody_elses_draft_replaces_it(small_office: Context) -> None:
+    first, stranger = tablet(small_office), tablet(small_office, "tablet-9", enumerator="0009")
+    deliver(small_office, [first.epoch(), first.draft(Answers(number=1, name="First"))])
+    deliver(small_office, [stranger.epoch(), stranger.draft(Answers(number=1, name="Theirs"))], carrier="tablet-9")
+    open_all(small_office)
+    revoke(small_office, "tablet-1")
+    puller = Puller(small_office, device_id="tablet-2")
+    assert [b"First" in puller.open(item).instance_xml for item in puller.drafts()] == [True]
+
+
 def test_what_comes_after_the_revocation_waits_for_a_person(small_office: Context) -> None:
     former = tablet(small_office)
     revoke(small_office, "tablet-1")
