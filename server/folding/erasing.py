@@ -20,6 +20,7 @@ from server.blobs import Blobs
 from server.db.engine import Database
 from server.db.queries import erasures, feed, interviews, schedule
 from server.db.queries.erasures import ERASE, NewErasure
+from server.db.sqlite_log import truncate_log
 from server.db.tables.accounts import FIRST_PROJECT
 from server.folding.opener import OpenedDecision
 from server.microdata import Microdata
@@ -283,4 +284,4 @@ def clear(swept: Swept, *, database: Database, microdata: Microdata, blobs: Blob
     if blobs is not None:
         for digest in sorted(swept.blobs):
             blobs.remove(digest)
-    database.truncate_log()
+    truncate_log(database)
