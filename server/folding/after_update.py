@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from forms.definition import FormDefinition
 from server.blobs import Blobs
 from server.db.engine import Database
-from server.db.queries import audit, opening
+from server.db.queries import audit, interviews, opening
 from server.db.tables.envelopes import OPENED
 from server.errors import KeyStoreLocked
 from server.folding import entities, media
@@ -61,6 +61,10 @@ def _is_opened_interview(stored: opening.StoredEnvelope) -> bool:
 
 def _store(session: Session, opened: list[OpenedInterview], *, keystore: KeyStore, now: datetime) -> None:
     opening.lock_fold(session)
+    # What was erased since it was read is no revision any more.
+    rows = interviews.revisions_of_instances(session, (item.revision.instance_id for item in opened))
+    present = {row.instance_id for row in rows}
+    opened = [item for item in opened if item.revision.instance_id in present]
     wanted = [(item.revision.instance_id, one) for item in opened for one in item.wanted]
     media.put_wanted(session, wanted, keystore=keystore)
     named = [

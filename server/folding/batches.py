@@ -111,7 +111,10 @@ class OpeningWorker:
         with self._database.read() as session:
             batch = opening.openable(session, limit=limit, is_locked=self._keystore.is_locked)
             material = Material.load(session, batch, known_forms=self._definitions)
+            has_late = not self._keystore.is_locked and erasing.has_late(session)
         if not batch:
+            while has_late:
+                has_late = self._sweep_late()
             self._entity_files.make_rested(self._clock())
             return OpenedBatch(0, 0, 0)
         opener = Opener(self._keystore, material, self._definitions, self._files)
@@ -133,6 +136,12 @@ class OpeningWorker:
                 opening.lock_fold(session)
                 media.settle_uploads(session, whole, keystore=self._keystore)
 
+    def _sweep_late(self) -> bool:
+        """Erase what descends from tombstones that came meanwhile; say whether that made further ones."""
+        self._keep(())
+        with self._database.read() as session:
+            return erasing.has_late(session)
+
     def _audit(self, epochs: Sequence[bytes]) -> None:
         """Record that keys were unwrapped, whatever then becomes of the batch."""
         if epochs:
@@ -151,7 +160,9 @@ class OpeningWorker:
             return kept
         except _TROUBLE:
             raise
-        except Exception as error:  # noqa: BLE001 -- whatever one envelope breaks must not stop those behind it
+        except Exception as error:
+            if not outcomes:
+                raise
             if len(outcomes) == 1:
                 return self._give_up(outcomes[0], error)
         middle = len(outcomes) // 2
@@ -220,7 +231,14 @@ class OpeningWorker:
         )
         opening.retry_encrypted(session, {item.instance_id for item in arrived})
         touched = fold.store_revisions(session, filed, self._keystore) | fold.decided_instances(decisions)
-        swept = erasing.sweep(session, decisions, _came(filed, rest), microdata=self._microdata, now=now)
+        swept = erasing.sweep(
+            session,
+            decisions,
+            _came(filed, rest),
+            microdata=self._microdata,
+            now=now,
+            with_tombstones=not self._keystore.is_locked,
+        )
         if swept.instance_ids:
             filed = [item for item in filed if item.opened.revision.instance_id not in swept.instance_ids]
             arrived = [item for item in arrived if item.instance_id not in swept.instance_ids]

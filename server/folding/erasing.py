@@ -20,6 +20,7 @@ from server.blobs import Blobs
 from server.db.engine import Database
 from server.db.queries import erasures, feed, interviews, schedule
 from server.db.queries.erasures import ERASE, NewErasure
+from server.db.sqlite_log import truncate_log
 from server.db.tables.accounts import FIRST_PROJECT
 from server.folding.opener import OpenedDecision
 from server.microdata import Microdata
@@ -95,6 +96,7 @@ def sweep(
     *,
     microdata: Microdata,
     now: datetime,
+    with_tombstones: bool = True,
 ) -> Swept:
     """Erase what decisions of a batch erase, and what of the batch belongs to what is erased already.
 
@@ -106,16 +108,20 @@ def sweep(
         came: what the batch opened, by instanceID and parents.
         microdata: whose files are written anew.
         now: goes into the tombstones.
+        with_tombstones: look for what descends from tombstones that came meanwhile; not while the vault is locked.
 
     Raises:
         KeyStoreLocked: without the vault.
     """
     named = {one.instance_id: one for opened in decisions for one in _named(session, opened, now)}
     arrived = [(instance_id, tuple(parents)) for instance_id, parents in came]
-    if not named and not ((arrived or decisions) and erasures.has_any(session)):
+    if not named and not erasures.has_any(session):
         return NOTHING
     _forget_decisions(session, decisions, named)
-    wanted = _closed(session, named, _late(session, arrived, named, now))
+    late = _late(session, arrived, named, now)
+    if with_tombstones:
+        late |= _children_of_tombstones(session, now)
+    wanted = _closed(session, named, late)
     if not wanted:
         return NOTHING
     return _take(session, wanted, microdata=microdata, now=now)
@@ -172,6 +178,18 @@ def _late(
                 instance_id=cause, interview_id=cause, project_id=FIRST_PROJECT, decision_id=_UNKNOWN, erased_at=now
             )
             found[instance_id] = replace(origin, instance_id=instance_id)
+    return found
+
+
+def _children_of_tombstones(session: Session, now: datetime) -> dict[bytes, NewErasure]:
+    """Return what edits an instance that came late and fell by its own parent: its edit may have come before it."""
+    gone = erasures.settle_tombstones(session, erasures.late_tombstones(session))
+    found: dict[bytes, NewErasure] = {}
+    for child, parent in sorted(erasures.children_of(session, gone)):
+        project_id = erasures.project_of(session, child, FIRST_PROJECT)
+        found[child] = NewErasure(
+            instance_id=child, interview_id=parent, project_id=project_id, decision_id=_UNKNOWN, erased_at=now
+        )
     return found
 
 
@@ -250,6 +268,11 @@ def publish(session: Session, swept: Swept) -> None:
         erasures.add(session, new, feed_position=feed.next_position(session))
 
 
+def has_late(session: Session) -> bool:
+    """Say whether tombstones came whose descendants nobody has looked for yet."""
+    return erasures.has_any(session) and bool(erasures.late_tombstones(session))
+
+
 def clear(swept: Swept, *, database: Database, microdata: Microdata, blobs: Blobs | None) -> None:
     """Remove from the disk what the commit has let go of: files, blobs, and pages in the log of SQLite.
 
@@ -261,4 +284,4 @@ def clear(swept: Swept, *, database: Database, microdata: Microdata, blobs: Blob
     if blobs is not None:
         for digest in sorted(swept.blobs):
             blobs.remove(digest)
-    database.truncate_log()
+    truncate_log(database)

@@ -43,8 +43,12 @@ def without_erased(session: Session, arrived: Sequence[NewEnvelope]) -> Sequence
             if one.instance_id and one.kind in erasures.OF_INTERVIEWS and erased.intersection(parents)
         )
     return [
-        envelope.emptied()
-        if envelope.kind in erasures.OF_INTERVIEWS and (envelope.instance_id in own or erased.intersection(parents))
-        else envelope
-        for envelope, parents in shown
+        _emptied(one, is_named=one.instance_id in own, by_parent=bool(erased.intersection(parents)))
+        for one, parents in shown
     ]
+
+
+def _emptied(envelope: NewEnvelope, *, is_named: bool, by_parent: bool) -> NewEnvelope:
+    if envelope.kind not in erasures.OF_INTERVIEWS or not (is_named or by_parent):
+        return envelope
+    return envelope.emptied(reason=None if is_named else erasures.LATE)

@@ -11,11 +11,11 @@ import hashlib
 import io
 import os
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -37,6 +37,7 @@ from server.microdata.as_of import upgraded_table, upgrades_to
 from server.microdata.schema import EMPTY, table_of
 from server.microdata.standing import Standing
 
+T = TypeVar("T")
 STORES: Final[tuple[Store, Store]] = ("analysis", "identifiers")
 
 
@@ -125,10 +126,15 @@ class Microdata:
             KeyStoreLocked: without the vault.
             NotFound: when no version has the hash `as_of`.
         """
-        with self._database.read() as session:
-            rows = part_queries.current_rows(session, form_id=form_id, mode=mode)
-            files = part_queries.part_paths(session, store)
-        return self._tables(rows, files, store, columns=columns, upgrades=self.upgrades(form_id, as_of))
+        upgrades = self.upgrades(form_id, as_of)
+
+        def look() -> tuple[PartTable, ...]:
+            with self._database.read() as session:
+                rows = part_queries.current_rows(session, form_id=form_id, mode=mode)
+                files = part_queries.part_paths(session, store)
+            return self._tables(rows, files, store, columns=columns, upgrades=upgrades)
+
+        return _once_more(look)
 
     def read_one(self, store: Store, interview_id: bytes, *, as_of: bytes | None = None) -> PartTable | None:
         """Read the current row of one interview, as `read` does; None when it has none.
@@ -137,15 +143,19 @@ class Microdata:
             KeyStoreLocked: without the vault.
             NotFound: when no version has the hash `as_of`.
         """
-        with self._database.read() as session:
-            found = part_queries.current_row(session, interview_id)
-            files = part_queries.part_paths(session, store)
-        if found is None:
-            return None
-        form_id, row = found
-        upgrades = self.upgrades(form_id, as_of)
-        (table,) = self._tables((row,), files, store, columns=None, upgrades=upgrades)
-        return table
+
+        def look() -> PartTable | None:
+            with self._database.read() as session:
+                found = part_queries.current_row(session, interview_id)
+                files = part_queries.part_paths(session, store)
+            if found is None:
+                return None
+            form_id, row = found
+            upgrades = self.upgrades(form_id, as_of)
+            (table,) = self._tables((row,), files, store, columns=None, upgrades=upgrades)
+            return table
+
+        return _once_more(look)
 
     def upgrades(self, form_id: str, as_of: bytes | None) -> Mapping[bytes, Upgrade]:
         """Return the upgrade of each form version that leads to one; none for as collected.
@@ -296,6 +306,14 @@ class Microdata:
         """Delete files that no transaction names any more, by their paths below the folder."""
         for path in paths:
             (self._folder / path).unlink(missing_ok=True)
+
+
+def _once_more(look: Callable[[], T]) -> T:
+    """Read; once more where a file was written anew under another name since its name was read."""
+    try:
+        return look()
+    except FileNotFoundError:
+        return look()
 
 
 def _written(written: Mapping[Store, tuple[str, bytes]], rows: int) -> WrittenPart:

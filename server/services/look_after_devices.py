@@ -10,7 +10,7 @@ from typing import Any, Final
 import segno
 from sqlalchemy.orm import Session
 
-from server.db.queries import audit, devices, opening, proposals
+from server.db.queries import audit, devices, proposals, set_aside
 from server.db.queries.devices import StoredDevice
 from server.db.scope import EVERYTHING, Scope
 from server.errors import NotFound
@@ -70,13 +70,13 @@ _ORDER: Final = tuple(Backlog.__dataclass_fields__)
 def list_devices(session: Session, *, keyring_serial: int, scope: Scope = EVERYTHING) -> Sequence[DeviceView]:
     """Return the tablets of a scope: those in use first, by team and enumerator."""
     found = devices.devices(session, scope)
-    set_aside = opening.set_aside_by_device(session)
+    late = set_aside.set_aside_by_device(session)
     proposed = proposals.open_subjects(session, WIPE)
     views = [
         DeviceView(
             device=one,
             backlog=read_backlog(one.backlog),
-            set_aside=set_aside.get(one.device_id, 0),
+            set_aside=late.get(one.device_id, 0),
             wipe="ordered" if one.wipe_position is not None else "proposed" if one.device_id in proposed else "",
             has_old_keys=one.last_seen_at is not None and 0 < one.keyring_serial < keyring_serial,
         )
@@ -105,7 +105,7 @@ def release_set_aside(session: Session, *, device_id: str, user: str, now: datet
     Raises:
         NotFound: nothing is set aside.
     """
-    count = opening.release_of_device(session, device_id)
+    count = set_aside.release_of_device(session, device_id)
     if not count:
         raise NotFound(f"nothing that came after the revocation of {device_id} is set aside")
     audit.write(session, at=now, actor=user, action="release-of-device", subject=device_id, detail=str(count))

@@ -207,6 +207,7 @@ class OpenRosaIntake:
             certificate_hash=None,
             form_version_hash=named.form_version_hash,
             state=ERASED,
+            reason=erasures.LATE,
             app_user_id=app_user.app_user_id,
         )
         self.database.submit_bare(

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import checks
+from server.db.queries import checks, interviews
 from server.db.queries.checks import ENUMERATOR, INTERVIEW, ScoreRow
 from server.folding.checking import score_context, seal_findings
 from server.folding.profile import ENUMERATOR as ENUMERATOR_COLUMN
@@ -40,8 +40,10 @@ def prepare(session: Session, *, microdata: Microdata, keystore: KeyStore, now: 
 
 
 def store(session: Session, rows: tuple[ScoreRow, ...]) -> None:
-    """Write the scores in place of those before."""
-    checks.put_scores(session, rows)
+    """Write the scores in place of those before, but of interviews that were erased since they were read."""
+    compared = [bytes.fromhex(row.subject) for row in rows if row.scope == INTERVIEW]
+    present = {found.interview_id.hex() for found in interviews.interviews_by_id(session, compared)}
+    checks.put_scores(session, [row for row in rows if row.scope != INTERVIEW or row.subject in present])
 
 
 def _interviewed(session: Session, microdata: Microdata, keystore: KeyStore) -> list[Interviewed]:

@@ -105,9 +105,9 @@ class NewEnvelope:
             form_version_hash=form_version_hash,
         )
 
-    def emptied(self) -> Self:
+    def emptied(self, *, reason: str | None) -> Self:
         """Return the tombstone of it: its ids, and nothing of what it held."""
-        gone = {"body": b"", "state": ERASED, "reason": None, "door_tag": None, "blob_sha256": None}
+        gone = {"body": b"", "state": ERASED, "reason": reason, "door_tag": None, "blob_sha256": None}
         return replace(self, **gone)  # type: ignore[arg-type]
 
     @classmethod

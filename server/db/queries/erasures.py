@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
@@ -41,18 +41,20 @@ from sync_protocol.constants import Kind
 T = TypeVar("T")
 CHUNK: Final = 400
 ERASE: Final = "erase"
+LATE: Final = "late"
+"""Reason of a tombstone that came, or was emptied, for its parent alone: what descends from it is to be looked for."""
 OF_INTERVIEWS: Final = (int(Kind.INTERVIEW), int(Kind.DRAFT), int(Kind.ATTACHMENT))
 _erasure = Erasure.__table__.c
-_envelope = Envelope.__table__.c
 # Made once, of columns and not of mapped attributes: they run where submissions arrive.
 _ANY: Final = text("SELECT 1 FROM erasure LIMIT 1")
 _NAMED: Final = select(_erasure.instance_id).where(_erasure.instance_id.in_(bindparam("of", expanding=True)))
-_TOMBSTONES: Final = select(_envelope.instance_id).where(
-    _envelope.state == bindparam("erased"),
-    text("state != 'opened'"),  # word for word as the index says it
-    _envelope.instance_id.in_(bindparam("of", expanding=True)),
-)
-_BOTH: Final = _NAMED.union_all(_TOMBSTONES)
+# Of tombstones, those under whose instanceID nothing lives: a row of the index of what is not opened, and no revision.
+_TOMBSTONES: Final = text(
+    "SELECT e.instance_id FROM envelope e WHERE e.state != 'opened' AND e.state = 'erased' AND e.instance_id IN :of"
+    " AND NOT EXISTS (SELECT 1 FROM revision r WHERE r.instance_id = e.instance_id)"
+    " AND NOT EXISTS (SELECT 1 FROM envelope l WHERE l.state != 'opened' AND l.state != 'erased' AND l.kind = 2"
+    " AND l.instance_id = e.instance_id)"
+).bindparams(bindparam("of", expanding=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,20 +108,35 @@ def known(session: Session | Connection, instance_ids: Collection[bytes]) -> tup
     as_parent: set[bytes] = set()
     for chunk in _chunks(sorted(set(instance_ids))):
         erased.update(row[0] for row in session.execute(_NAMED, {"of": chunk}))
-        as_parent.update(row[0] for row in session.execute(_TOMBSTONES, {"of": chunk, "erased": ERASED}))
+        as_parent.update(row[0] for row in session.execute(_TOMBSTONES, {"of": chunk}))
     return frozenset(erased), frozenset(erased | as_parent)
 
 
 def is_any_known(connection: Connection, instance_id: bytes, parents: Sequence[bytes]) -> bool:
-    """Say whether a submission is erased, or edits what is: one statement, whatever there is."""
-    of = [instance_id, *parents]
-    found = connection.execute(_BOTH if parents else _NAMED, {"of": of, **({"erased": ERASED} if parents else {})})
-    named = {row[0] for row in found}
-    if not parents:
-        return bool(named)
-    if named <= {instance_id}:  # its own tombstone says nothing: answers under another parent are others'
-        return bool(named) and connection.execute(_NAMED, {"of": [instance_id]}).first() is not None
-    return True
+    """Say whether a submission is erased, or edits what is; one statement for what edits nothing."""
+    if connection.execute(_NAMED, {"of": [instance_id, *parents]}).first() is not None:
+        return True
+    return bool(parents) and connection.execute(_TOMBSTONES, {"of": list(parents)}).first() is not None
+
+
+def late_tombstones(session: Session) -> tuple[bytes, ...]:
+    """Return the instances that fell by a parent alone, and whose descendants nobody has looked for yet."""
+    query = select(Envelope.instance_id).where(text("state != 'opened'"), Envelope.state == ERASED)
+    found = session.scalars(query.where(Envelope.reason == LATE).distinct())
+    return tuple(sorted(one for one in found if one is not None))
+
+
+def settle_tombstones(session: Session, instance_ids: Iterable[bytes]) -> frozenset[bytes]:
+    """Mark that descendants of these were looked for; return those under whose instanceID nothing lives."""
+    found: set[bytes] = set()
+    for chunk in _chunks(sorted(set(instance_ids))):
+        found.update(row[0] for row in session.execute(_TOMBSTONES, {"of": chunk}))
+        session.execute(
+            update(Envelope)
+            .where(text("state != 'opened'"), Envelope.state == ERASED, Envelope.instance_id.in_(chunk))
+            .values(reason=None)
+        )
+    return frozenset(found)
 
 
 def decisions_of(session: Session, instance_ids: Iterable[bytes]) -> dict[bytes, NewErasure]:
@@ -162,21 +179,14 @@ def loose_bodies(session: Session) -> Iterator[tuple[int, bytes, bytes]]:
 
 def project_of(session: Session, instance_id: bytes, fallback: int) -> int:
     """Return the project of the form that an instance answers, else of the device that brought it."""
-    of_form = (
-        select(Form.project_id)
-        .join(FormVersion, FormVersion.form_id == Form.form_id)
-        .join(Envelope, Envelope.form_version_hash == FormVersion.hash)
-        .where(Envelope.instance_id == instance_id)
-    )
-    of_device = (
-        select(Device.project_id)
-        .join(Envelope, Envelope.carrier == Device.device_id)
-        .where(Envelope.instance_id == instance_id)
-    )
-    for query in (of_form, of_device):
-        project = session.scalars(query.limit(1)).first()
-        if project is not None:
-            return project
+    for condition in _are_of([instance_id]):
+        of_form = select(Form.project_id).join(FormVersion, FormVersion.form_id == Form.form_id)
+        of_form = of_form.where(FormVersion.hash.in_(select(Envelope.form_version_hash).where(condition)))
+        of_device = select(Device.project_id).where(Device.device_id.in_(select(Envelope.carrier).where(condition)))
+        for query in (of_form, of_device):
+            project = session.scalars(query.limit(1)).first()
+            if project is not None:
+                return project
     return fallback
 
 
@@ -268,10 +278,15 @@ def _footprint(
 
 
 def _are_of(instance_ids: Sequence[bytes]) -> list[ColumnElement[bool]]:
-    return [and_(Envelope.instance_id.in_(chunk), Envelope.kind.in_(OF_INTERVIEWS)) for chunk in _chunks(instance_ids)]
+    """Say of an Envelope whether it is of these instances, in words that the two indexes of instances know."""
+    return [
+        and_(text(f"state {sign} 'opened'"), Envelope.instance_id.in_(chunk), Envelope.kind.in_(OF_INTERVIEWS))
+        for chunk in _chunks(instance_ids)
+        for sign in ("=", "!=")
+    ]
 
 
-def empty(session: Session, conditions: Iterable[ColumnElement[bool]]) -> set[bytes]:
+def empty(session: Session, conditions: Iterable[ColumnElement[bool]], *, reason: str | None = None) -> set[bytes]:
     """Take the bytes of envelopes and leave their tombstones; return the blobs that they named."""
     media: set[bytes] = set()
     for condition in conditions:
@@ -280,7 +295,7 @@ def empty(session: Session, conditions: Iterable[ColumnElement[bool]]) -> set[by
         session.execute(
             update(Envelope)
             .where(condition)
-            .values(state=ERASED, body=b"", reason=None, blob_sha256=None, door_tag=None)
+            .values(state=ERASED, body=b"", reason=reason, blob_sha256=None, door_tag=None)
         )
     return media
 
@@ -288,7 +303,7 @@ def empty(session: Session, conditions: Iterable[ColumnElement[bool]]) -> set[by
 def empty_by_sequence(session: Session, sequences: Iterable[int]) -> frozenset[bytes]:
     """Take the bytes of envelopes by their numbers; return the blobs that nothing names any more."""
     chunks = [Envelope.sequence.in_(chunk) for chunk in _chunks(sorted(set(sequences)))]
-    return _unnamed(session, empty(session, chunks))
+    return _unnamed(session, empty(session, chunks, reason=LATE))
 
 
 def empty_decisions(session: Session, envelope_ids: Iterable[bytes]) -> None:
@@ -321,9 +336,13 @@ def _unnamed(session: Session, digests: set[bytes]) -> frozenset[bytes]:
 
 def living(session: Session) -> tuple[int, ...]:
     """Return the numbers of envelopes that are erased and still have their bytes: none, unless something is wrong."""
-    is_erased = exists().where(Erasure.instance_id == Envelope.instance_id)
-    query = select(Envelope.sequence).where(is_erased, Envelope.kind.in_(OF_INTERVIEWS), Envelope.state != ERASED)
-    return tuple(session.scalars(query.order_by(Envelope.sequence)))
+    erased = session.scalars(select(Erasure.instance_id)).all()
+    found = [
+        sequence
+        for condition in _are_of(erased)
+        for sequence in session.scalars(select(Envelope.sequence).where(condition, Envelope.state != ERASED))
+    ]
+    return tuple(sorted(found))
 
 
 def latest(session: Session, *, limit: int = 100, project_ids: frozenset[int] | None = None) -> tuple[NewErasure, ...]:

@@ -73,6 +73,10 @@ class Envelope(Base):
         partial_index("ix_envelope_unopened", "state", "sequence", where="state != 'opened'"),
         partial_index("ix_envelope_blob", "blob_sha256", where="blob_sha256 IS NOT NULL"),
         partial_index("ix_envelope_unopened_instance", "instance_id", where="state != 'opened'"),
+        # Made when an envelope is opened, so that receiving pays nothing: whatever has come under an instanceID.
+        partial_index(
+            "ix_envelope_opened_instance", "instance_id", where="state = 'opened' AND instance_id IS NOT NULL"
+        ),
         # What arrived, newest first: by whom it came, by its form, by its day.
         partial_index(
             "ix_envelope_of_app_user", "app_user_id", "sequence", where="kind = 2 AND app_user_id IS NOT NULL"

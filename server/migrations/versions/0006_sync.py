@@ -20,6 +20,15 @@ def upgrade() -> None:
     _add_what_tablets_get()
     _add_proposals()
     _add_backups()
+    is_opened = sa.text("state = 'opened' AND instance_id IS NOT NULL")
+    op.create_index(
+        "ix_envelope_opened_instance",
+        "envelope",
+        ["instance_id"],
+        unique=False,
+        sqlite_where=is_opened,
+        postgresql_where=is_opened,
+    )
 
 
 def _add_column(table: str, name: str, kind: sa.types.TypeEngine[Any], *, default: str | None = None) -> None:

@@ -12,7 +12,8 @@ from sqlalchemy import func, select, update
 
 from server.context import Context
 from server.db.engine import Database
-from server.db.queries import attachments
+from server.db.queries import attachments, envelopes, erasures
+from server.db.queries.envelopes import NewEnvelope
 from server.db.tables import Base, Envelope, Erasure, Interview, MicrodataPart, Revision, RevisionParent
 from server.db.tables.envelopes import ERASED, OPENED
 from server.errors import BadRequest, Conflict, NotFound
@@ -316,3 +317,33 @@ def test_nothing_that_was_answered_is_on_disk_afterwards(tmp_path: Path) -> None
 def found_on(paths: Sequence[Path], *marks: bytes) -> set[int]:
     contents = [path.read_bytes() for path in paths]
     return {number for number, mark in enumerate(marks) if any(mark in content for content in contents)}
+
+
+def test_an_edit_that_came_before_what_it_edits_goes_when_that_comes_late(context: Context, tablet: Tablet) -> None:
+    one, two = tablet.seal(Answers(number=1)), tablet.seal(Answers(number=2), parents=[1])
+    deliver(context, [tablet.epoch(), one, tablet.seal(Answers(number=3), parents=[2])])
+    open_all(context)
+    erase(context, 1)
+    assert bodies(context)[raw_id(3)][0][0] == OPENED
+    with context.database.transaction() as session:
+        late = NewEnvelope.read(two).emptied(reason=erasures.LATE)  # as the exchange stores it
+        envelopes.store(session, [late], carrier="tablet-1", received_at=NOW)
+    open_all(context)
+    assert bodies(context)[raw_id(3)] == [(ERASED, 0)]
+    assert count(context, Interview) == 0
+    assert_sound(context)
+
+
+def test_whose_instance_lives_loses_no_edits_to_a_tombstone_under_it(context: Context, tablet: Tablet) -> None:
+    one, false = tablet.seal(Answers(number=1)), tablet.seal(Answers(number=2, name="false"), parents=[1])
+    edit = tablet.seal(Answers(number=3), parents=[2])
+    deliver(context, [tablet.epoch(), one, tablet.seal(Answers(number=2))])
+    open_all(context)
+    erase(context, 1)
+    with context.database.transaction() as session:
+        late = NewEnvelope.read(false).emptied(reason=erasures.LATE)
+        envelopes.store(session, [late], carrier="tablet-2", received_at=NOW)
+    deliver(context, [edit])
+    open_all(context)
+    assert [found[0][0] for found in (bodies(context)[raw_id(2)], bodies(context)[raw_id(3)])] == [OPENED, OPENED]
+    assert_sound(context)

@@ -1,0 +1,39 @@
+"""What an erased interview wrote of entities goes with it."""
+
+from forms.instance import instance_id_bytes
+from server.context import Context
+from server.keystore import KeyStore
+from server.services import proposals
+from tests.office import NOW
+from tests.server.entities.kit import FOLLOW, REGISTER, followed, instance_id, publish, registered, shown
+from tests.server.entities.test_folding import seal
+from tests.server.opening.kit import Tablet, deliver, open_all
+from tests.server.opening.test_erasure import assert_sound
+
+
+def erase(context: Context, number: int) -> None:
+    raw = instance_id_bytes(instance_id(number))
+    with context.database.transaction() as session:
+        ask = {"keystore": context.keystore, "now": NOW}
+        made = proposals.propose_erasure(session, instance_id=raw, note="they asked", user="amina", **ask)  # type: ignore[arg-type]
+        proposals.agree(session, proposal_id=made, user="sami", **ask)  # type: ignore[arg-type]
+    open_all(context)
+
+
+def test_changes_of_an_erased_interview_are_undone(context: Context, keystore: KeyStore) -> None:
+    tablet, hashes = Tablet(keystore).enrol(context), publish(context, REGISTER, FOLLOW)
+    deliver(context, seal(tablet, hashes, registered(1)))
+    open_all(context)
+    deliver(context, seal(tablet, hashes, followed(2, 1, base=1, head="Awa")))
+    open_all(context)
+    (found,) = shown(context).values()
+    assert (found.label, found.version) == ("Awa", 2)
+    erase(context, 2)
+    (found,) = shown(context).values()
+    assert (found.label, dict(found.properties), found.state) == ("Amina", {"head": "Amina", "persons": "4"}, "live")
+    erase(context, 1)
+    assert [(one.state, one.label, dict(one.properties)) for one in shown(context).values()] in (
+        [],
+        [("deleted", "", {})],
+    )
+    assert_sound(context)
