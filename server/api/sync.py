@@ -95,7 +95,6 @@ def enrol() -> Response:
 @own_auth
 def exchange() -> Response:
     """Store what a device brings, and tell it what is new: one round trip."""
-    watching.begin()
     context = current()
     asked = _verified_request(context)
     arrived = receive_exchange.read(asked.envelopes)
@@ -109,7 +108,6 @@ def exchange() -> Response:
             now=utc_now(),
         )
     )
-    watching.stored(received.receipts)
     body = messages.encode_answer(_answer(context, asked, received))
     return Response(body, mimetype=MEDIA_TYPE_EXCHANGE)
 
@@ -144,8 +142,6 @@ def sign(response: Response) -> Response:
                     response.status_code, body, method="POST", path=request.path, request_digest=digest
                 )
             )
-    if request.path == messages.PATH_EXCHANGE:
-        watching.told(response)
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 
@@ -167,11 +163,11 @@ def _verify_signature(context: Context, body: bytes) -> str:
     if public_key is None:
         raise DeviceUnknown(f"no device {device_id} is enrolled here")
     signatures.verify_request(request.method, request.path, body, headers=headers, public_key=public_key)
-    watching.identified(device_id)
     return device_id
 
 
 def _answer(context: Context, asked: ExchangeRequest, received: Received) -> ExchangeAnswer:
+    watching.stored(received.receipts)
     receipts, pulled = _read_back(context, asked, received)
     return ExchangeAnswer(
         server_time=utc_now(),
