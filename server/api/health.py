@@ -5,9 +5,9 @@ import hmac
 from flask import Blueprint, Response, current_app, jsonify, request
 
 from server import metrics
+from server.api import watching
 from server.api.auth import caller_by_token
 from server.api.readiness import Readiness
-from server.api.watching import gauges
 from server.context import current, own_auth, public, roles
 from server.context.access import ADMINISTRATOR
 from server.db.queries import feed
@@ -16,6 +16,8 @@ from server.errors import Forbidden, NotAuthenticated
 EXTENSION = "passerelle_readiness"
 
 blueprint = Blueprint("health", __name__)
+blueprint.before_app_request(watching.begin)
+blueprint.after_app_request(watching.told)
 blueprint.record(lambda state: state.app.extensions.update({EXTENSION: Readiness()}))
 
 
@@ -46,7 +48,7 @@ def prometheus() -> Response:
     """Return the figures for Prometheus: to an administrator's token, or to the token of the settings."""
     _let_in_watchers()
     context = current()
-    response = Response(metrics.render(gauges(context.status())), content_type=metrics.MEDIA_TYPE)
+    response = Response(metrics.render(watching.gauges(context.status())), content_type=metrics.MEDIA_TYPE)
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -4,12 +4,16 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from flask import Response, g
+from flask import Response, g, request
 
 from server import logs, metrics
+from server.context import current
+from server.errors import Problem
 from server.metrics import Gauge
 from server.services.alarms import WORDS, Status
-from sync_protocol.messages import Receipt
+from sync_protocol import signatures
+from sync_protocol.errors import ProtocolError
+from sync_protocol.messages import PATH_EXCHANGE, Receipt
 
 
 def gauges(status: Status) -> list[Gauge]:
@@ -39,12 +43,8 @@ def gauges(status: Status) -> list[Gauge]:
 
 def begin() -> None:
     """Note when an exchange began."""
-    g.exchange_began = time.monotonic()
-
-
-def identified(device_id: str) -> None:
-    """Note whose signature was verified."""
-    g.exchange_device = device_id
+    if request.path == PATH_EXCHANGE:
+        g.exchange_began = time.monotonic()
 
 
 def stored(receipts: Sequence[Receipt]) -> None:
@@ -52,8 +52,10 @@ def stored(receipts: Sequence[Receipt]) -> None:
     g.exchange_receipts = Counter(receipt.code.name.lower() for receipt in receipts)
 
 
-def told(response: Response) -> None:
+def told(response: Response) -> Response:
     """Count an exchange that is answered, and write its line: who, how much, which codes."""
+    if request.path != PATH_EXCHANGE or request.method != "POST":
+        return response
     code = g.get("problem", "ok" if response.status_code < 400 else "refused")
     receipts: Counter[str] = g.get("exchange_receipts", Counter())
     metrics.EXCHANGES.labels(code).inc()
@@ -63,13 +65,23 @@ def told(response: Response) -> None:
     metrics.RECEIVED_BYTES.inc(received_bytes)
     logs.event(
         "exchange",
-        device=g.get("exchange_device"),
+        device=_named(),
         code=code,
         receipts=receipts,
         received_bytes=received_bytes,
         answered_bytes=response.content_length or 0,
         seconds=time.monotonic() - g.get("exchange_began", time.monotonic()),
     )
+    return response
+
+
+def _named() -> str | None:
+    """Return the device that the request names, None when that is none of ours: a stranger's text is not logged."""
+    try:
+        device_id = signatures.request_key_id(dict(request.headers))
+        return device_id if current().signing_key(device_id) is not None else None
+    except (ProtocolError, Problem):  # unreadable, or the database is away: the answer has been made all the same
+        return None
 
 
 def _one(name: str, text: str, value: float) -> Gauge:

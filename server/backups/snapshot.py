@@ -20,8 +20,7 @@ import pysqlite3.dbapi2
 from sqlalchemy import make_url, text
 from sqlalchemy.orm import Session
 
-from server.backups.manifest import BackupError
-from server.blobs import sync_to_disk
+from server.backups.manifest import BackupError, copy_file, to_disk
 from server.db.engine import Database
 from server.db.queries import backups
 
@@ -83,13 +82,10 @@ def put_back(database: Database, source: Path) -> None:
         _run([*command, *_address(database.url)[0], str(source)], _address(database.url)[1])
         return
     target = sqlite_path(database.url)
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = target.with_name(target.name + ".restoring")
-    shutil.copyfile(source, made)
-    made.chmod(0o600)
-    sync_to_disk(made)
+    copy_file(source, made)
     made.replace(target)
-    sync_to_disk(target.parent)
+    to_disk(target.parent)
 
 
 def sqlite_path(url: str) -> Path:
@@ -140,7 +136,7 @@ def _copy_sqlite(session: Session, target: Path, say: Callable[[float], None]) -
         copy.close()
     if said != "ok":
         raise BackupError("the database is damaged: run `passerelle verify`, and keep the backups that are there")
-    sync_to_disk(target)
+    to_disk(target)
 
 
 def _surely_complete(database: Database) -> int:
@@ -164,7 +160,7 @@ def _dump(pg_dump: str, url: str, snapshot: str, target: Path) -> None:
     address, secrets = _address(url)
     command = [pg_dump, "--format=custom", "--no-owner", "--no-privileges", f"--snapshot={snapshot}"]
     _run([*command, f"--file={target}", *address], secrets)
-    sync_to_disk(target)
+    to_disk(target)
 
 
 def _address(url: str) -> tuple[list[str], Mapping[str, str]]:

@@ -25,10 +25,10 @@ from server.backups.manifest import (
     make_folder,
     sha256_of,
     sync_folders,
+    to_disk,
     verify,
 )
 from server.backups.snapshot import Snapshot
-from server.blobs import sync_to_disk
 from server.config import Config
 from server.db.engine import Database
 from server.db.queries import audit, backups, feed, parts
@@ -143,7 +143,7 @@ def make(
         )
         _read_back(unfinished, manifest, config, written, say)
         unfinished.rename(folder)
-        sync_to_disk(folder.parent)
+        to_disk(folder.parent)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise

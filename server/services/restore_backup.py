@@ -10,8 +10,16 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from server.backups import snapshot
-from server.backups.manifest import BackupError, Manifest, copy_file, make_folder, sync_folders, verify
-from server.blobs import sync_to_disk
+from server.backups.manifest import (
+    BackupError,
+    BackupFile,
+    Manifest,
+    copy_file,
+    make_folder,
+    sync_folders,
+    to_disk,
+    verify,
+)
 from server.config import RESTORING_FILE, Config
 from server.db.engine import Database
 from server.db.queries import audit, backups, feed
@@ -53,14 +61,14 @@ def place(folder: Path, manifest: Manifest, *, config: Config, database: Databas
     """
     make_folder(config.data_dir)
     (config.data_dir / RESTORING_FILE).write_text(f"{folder}\n", encoding="utf-8")
-    sync_to_disk(config.data_dir)
+    to_disk(config.data_dir)
     try:
         for file in manifest.files:
             room, _, rest = file.path.partition("/")
             if room in ROOMS:
-                copy_file(folder / file.path, _room(config, room) / rest)
+                _copy(folder, file, _room(config, room) / rest)
             elif room == "beside":
-                copy_file(folder / file.path, config.data_dir / rest)
+                _copy(folder, file, config.data_dir / rest)
         is_sqlite = database.is_sqlite
         snapshot.put_back(database, folder / (snapshot.SQLITE_FILE if is_sqlite else snapshot.POSTGRESQL_FILE))
         sync_folders(config.data_dir)
@@ -90,10 +98,15 @@ def finish(folder: Path, manifest: Manifest, *, config: Config) -> None:
     for file in manifest.files:
         room, _, rest = file.path.partition("/")
         if room == "keys":
-            copy_file(folder / file.path, config.keys_dir / rest)
+            _copy(folder, file, config.keys_dir / rest)
     sync_folders(config.data_dir)
     (config.data_dir / RESTORING_FILE).unlink()
-    sync_to_disk(config.data_dir)
+    to_disk(config.data_dir)
+
+
+def _copy(folder: Path, file: BackupFile, target: Path) -> None:
+    if copy_file(folder / file.path, target).sha256 != file.sha256:
+        raise BackupError(f"{file.path} changed while it was restored: the disk of the backup is failing")
 
 
 def _room(config: Config, room: str) -> Path:

@@ -1,6 +1,7 @@
 """The server behind the nginx of `deploy/`: slow and silent clients cost others nothing."""
 
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -269,6 +270,14 @@ def test_an_answer_comes_through_as_it_was_signed(front: Front) -> None:
     assert tablet.exchange(*(envelope(number) for number in range(500, 520))).codes == [ReceiptCode.STORED] * 20
     answer = front.request("GET", "/sync/v1/hello", headers={"Accept-Encoding": "gzip"})
     assert "Content-Encoding" not in answer.headers
+
+
+def test_the_log_of_a_served_exchange_is_a_line_of_json(front: Front) -> None:
+    tablet = tablet_at(front, "0400")
+    tablet.exchange(envelope(600), envelope(601))
+    lines = [line for line in (front.folder / "server.log").read_text().splitlines() if line.startswith("{")]
+    mine = [found for line in lines if (found := json.loads(line)).get("device") == tablet.device_id]
+    assert [(line["event"], line["code"], line["receipts"]) for line in mine] == [("exchange", "ok", {"stored": 2})]
 
 
 def test_what_is_for_this_machine_alone_is_not_given_out(front: Front) -> None:

@@ -23,7 +23,7 @@ from server.db.queries.envelopes import store as store_envelopes
 from server.db.tables import Device, Envelope, Upload, WantedMedium
 from server.jobs import scheduled
 from server.services import back_up
-from tests.office import NOW, Tablet, envelope
+from tests.office import NOW, Tablet, envelope, stored
 from tests.server.backups.conftest import make, sqlite_only
 from tests.server.opening import kit
 
@@ -88,7 +88,7 @@ def test_an_office_without_backups_says_so(office: Context) -> None:
 @pytest.mark.parametrize("database_kind", ["postgresql"])
 @pytest.mark.postgresql
 def test_a_number_taken_before_the_snapshot_and_committed_after_it_is_waited_for(
-    office: Context, tmp_path: Path
+    office: Context, restore: Callable[[Path], Context], tmp_path: Path
 ) -> None:
     taken, go_on = threading.Event(), threading.Event()
 
@@ -114,6 +114,8 @@ def test_a_number_taken_before_the_snapshot_and_committed_after_it_is_waited_for
     writer.join(20)
     maker.join(20)
     assert found[0].sequence in (2, 3)
+    kept = {body for _, _, _, body in stored(restore(found[0].folder))}
+    assert {envelope(1), envelope(2)} <= kept
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"])
