@@ -25,6 +25,7 @@ from server.api import (
     submission_decisions,
     submissions,
     sync,
+    sync_media,
     tablet_settings,
     users,
 )
@@ -46,6 +47,7 @@ from server.web import (
 
 DOORS = (
     sync,
+    sync_media,
     forms,
     codebooks,
     evolution,

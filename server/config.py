@@ -8,6 +8,20 @@ DATABASE_FILE = "passerelle.db"
 DEFAULT_BIND = "127.0.0.1:8080"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """What one device may bring in one day (UTC): more than any tablet makes, less than fills a disk.
+
+    Attributes:
+        envelopes, envelope_bytes: of envelopes, whosever they are.
+        media_bytes: of parts of media.
+    """
+
+    envelopes: int = 20_000
+    envelope_bytes: int = 1 << 30
+    media_bytes: int = 8 << 30
+
+
 class ConfigError(Exception):
     """A setting is missing or cannot be meant; the message says which, and what to set."""
 
@@ -22,6 +36,7 @@ class Config:
         passphrase: opens the key store when it was made with one; None otherwise.
         bind: host:port to serve on.
         base_url: how tablets reach this server, for links; None to take it from the request.
+        quota: of each device.
         proxies: how many proxies of ours stand before it: what that many say of address and scheme is believed.
     """
 
@@ -31,6 +46,7 @@ class Config:
     bind: str = DEFAULT_BIND
     base_url: str | None = None
     proxies: int = 0
+    quota: Quota = Quota()
 
     @classmethod
     def in_directory(cls, data_dir: Path, *, passphrase: str | None = None) -> "Config":
@@ -55,6 +71,7 @@ class Config:
             bind=_bind(environ.get("PASSERELLE_BIND") or DEFAULT_BIND),
             base_url=(environ.get("PASSERELLE_BASE_URL") or "").rstrip("/") or None,
             proxies=_proxies(environ.get("PASSERELLE_PROXIES", "").strip() or "0"),
+            quota=_quota(environ),
         )
 
     @property
@@ -91,6 +108,15 @@ def _proxies(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 3):
         raise ConfigError(f"PASSERELLE_PROXIES is how many proxies of yours stand before the server, not {text!r}")
     return int(text)
+
+
+def _quota(environ: Mapping[str, str]) -> Quota:
+    names = ("envelopes", "envelope_bytes", "media_bytes")
+    given = {name: environ.get(f"PASSERELLE_QUOTA_{name.upper()}", "").strip() for name in names}
+    for name, text in given.items():
+        if text and not (text.isascii() and text.isdecimal() and int(text[:19]) > 0 and len(text) < 16):
+            raise ConfigError(f"PASSERELLE_QUOTA_{name.upper()} is a number above 0, not {text!r}")
+    return Quota(**{name: int(text) for name, text in given.items() if text})
 
 
 def _bind(bind: str) -> str:

@@ -10,12 +10,16 @@ from forms.definition import FormDefinition
 from server.blobs import Blobs
 from server.config import Config
 from server.context.blocked import Blocked
+from server.context.busy import Busy
+from server.context.pace import Pace
 from server.context.shelf import Shelf
 from server.context.verified import VerifiedPasswords
 from server.db.engine import Database
 from server.db.queries import definitions, devices, forms
 from server.keystore import DoorSealer, KeyStore, TabletSecrets
 from server.microdata import Microdata
+from server.partials import Partials
+from server.services.receive_medium import MediaStore
 
 EXTENSION: Final = "passerelle"
 DEFINITIONS: Final = 32
@@ -31,9 +35,17 @@ class Context:
         self.keystore = keystore
         self.microdata = microdata
         self.blobs = Blobs(config.blobs_dir)
+        self.media = MediaStore(
+            database=database,
+            blobs=self.blobs,
+            partials=Partials(config.blobs_dir, self.blobs),
+            quota_bytes=config.quota.media_bytes,
+        )
         self.door = DoorSealer(keystore)
         self.tablets = TabletSecrets(keystore)
         self.blocked = Blocked()
+        self.pace = Pace()
+        self.busy = Busy(database)
         self.shelf: Shelf[Any] = Shelf()
         self.sound_versions: set[bytes] = set()
         self.verified = VerifiedPasswords()

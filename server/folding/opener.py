@@ -27,7 +27,7 @@ from server.db.tables.envelopes import (
 from server.errors import KeyStoreLocked
 from server.folding.encrypted import Decrypted, EncryptedFiles, decrypt, is_encrypted
 from server.folding.material import Material
-from server.folding.media import Wanted, attachment_row, wanted_names
+from server.folding.media import Wanted, attachment_row, nameable, wanted_names
 from server.folding.profile import Summary
 from server.folding.reasons import NO_INSTANCE_ID, PLAINTEXT, UNREADABLE_INSTANCE
 from server.folding.waiting import Ended, Lacks, Waits
@@ -79,6 +79,7 @@ class OpenedInterview:
     source: str
     device_time: str
     wanted: tuple[Wanted, ...] = ()
+    media: tuple[Medium, ...] = ()
     entities: tuple[EntityWrite, ...] = ()
 
 
@@ -325,9 +326,8 @@ class Opener:
             source=(read.manifest.app_user if read.is_from_door else None) or read.certificate.device_id,
             device_time=read.manifest.device_time,
             entities=entities,
-            wanted=wanted_names(
-                attached_names(read.definition, instance), () if read.encrypted is None else read.encrypted.wanted
-            ),
+            wanted=_wanted(read),
+            media=_sealed_media(read),
         )
 
     def _certificate(self, digest: bytes) -> DeviceCertificate:
@@ -369,6 +369,17 @@ class Opener:
                 raise Waits(WAITING_FOR_FORM)
             known = self.definitions[digest] = FormDefinition.parse(xform, self.material.media.get(digest, {}))
         return known
+
+
+def _wanted(read: ReadInterview) -> tuple[Wanted, ...]:
+    """Return what an interview names: what its answers do, and what its tablet says that it has sealed."""
+    names = dict.fromkeys(attached_names(read.definition, read.instance))
+    names |= dict.fromkeys(medium.name for medium in _sealed_media(read))
+    return wanted_names(names, () if read.encrypted is None else read.encrypted.wanted)
+
+
+def _sealed_media(read: ReadInterview) -> tuple[Medium, ...]:
+    return () if read.is_from_door else nameable(read.manifest.media)
 
 
 def _parsed(xml: bytes, *, is_from_door: bool) -> Instance:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy.orm import Session
 
 from server.db.queries import interviews as queries
+from server.db.queries import uploads
 from server.folding import holds, media
 from server.folding.decisions import Decided
 from server.folding.entity_state import WholeEntities
@@ -21,6 +22,7 @@ from server.folding.profile import Summary
 from server.folding.state import Key, Lines, interview_line, media_lines, revision_line
 from server.keystore import KeyStore
 from sync_protocol import reconcile
+from sync_protocol.plaintext import Medium
 from sync_protocol.reconcile import FoldedInterview, Revision
 
 
@@ -32,6 +34,7 @@ class WholeFold:
     _summaries: dict[Key, Summary] = field(default_factory=dict)
     _decided: Decided = field(default_factory=Decided)
     _attachments: list[OpenedAttachment] = field(default_factory=list)
+    _sealed: list[tuple[OpenedInterview, Medium]] = field(default_factory=list)
     _wanted: dict[tuple[bytes, str], Wanted] = field(default_factory=dict)
     _entities: WholeEntities = field(default_factory=WholeEntities)
 
@@ -46,6 +49,7 @@ class WholeFold:
         for one in opened.wanted:
             name = (revision.instance_id, one.name)
             self._wanted[name] = one.merged(self._wanted[name]) if name in self._wanted else one
+        self._sealed.extend((opened, medium) for medium in opened.media)
         self._entities.add_interview(opened)
 
     def add_attachment(self, opened: OpenedAttachment) -> None:
@@ -72,19 +76,32 @@ class WholeFold:
             for key, revision in self._revisions.items()
         }
 
-    def media_lines(self, keystore: KeyStore) -> Lines:
-        """Return the lines of what has come and of what is wanted.
+    def media_lines(self, session: Session, keystore: KeyStore) -> Lines:
+        """Return the lines of what has come and of what is wanted; the session is asked for whole uploads only.
 
         Raises:
             KeyStoreLocked: without the vault.
         """
         came = [one.row(keystore) for one in self._attachments]
+        named = [
+            media.attachment_row(
+                opened.envelope.envelope_id,
+                opened.revision.instance_id,
+                medium,
+                received_at=opened.envelope.received_at,
+                keystore=keystore,
+            )
+            for opened, medium in self._sealed
+        ]
+        whole = uploads.settled(session, (row.blob_sha256 for row in named))
+        sent = [row for row in named if row.blob_sha256 in whole]
         wanted = [one.seal(instance_id, keystore) for (instance_id, _), one in self._wanted.items()]
         edges = {(one.instance_id, parent) for one in self._revisions.values() for parent in one.parents}
-        places = media.places_of(wanted, came, edges, keystore)
+        places = media.places_of(wanted, [*came, *sent], edges, keystore)
         beside = media.beside_ciphertext(wanted, came, keystore)
         return media_lines(
             [replace(row, is_beside_ciphertext=row.envelope_id in beside) for row in came],
+            named,
             [replace(row, is_here=places[row.instance_id, row.name_tag] is not None) for row in wanted],
             keystore,
         )

@@ -21,12 +21,12 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from server.context import Context
-from server.db.queries import envelopes, schedule
+from server.db.queries import schedule, uploads
 from server.db.queries.schedule import DueJob
 from server.errors import Problem
 from server.folding import after_update
 from server.folding.fold import refold_all
-from server.services import estimate, score_interviews
+from server.services import estimate, receive_medium, score_interviews
 
 LOG: Final = logging.getLogger(__name__)
 LEASE: Final = timedelta(seconds=60)
@@ -88,13 +88,17 @@ def _remove_orphans(context: Context, _due: DueJob, now: datetime) -> Write:
     return lambda _: None
 
 
-def _sweep_blobs(context: Context, _due: DueJob, _now: datetime) -> Write:
-    """Remove blobs that have been here for a day and that no envelope names: their submissions were never answered."""
+def _sweep_blobs(context: Context, _due: DueJob, now: datetime) -> Write:
+    """Remove blobs that have been here for a day and that nobody names: their submissions were never answered.
+
+    Parts of media wait longer for their rest. What devices sent completely is named by its upload, for ever.
+    """
+    receive_medium.sweep(context.media, now=now)
     context.blobs.remove_unfinished()
     old = context.blobs.old()
     while some := list(islice(old, BLOBS_AT_ONCE)):
         with context.database.read() as session:
-            strays = envelopes.unnamed_blobs(session, some)
+            strays = uploads.unnamed_blobs(session, some)
         for digest in strays:
             context.blobs.remove(digest)
     return lambda _: None

@@ -29,6 +29,7 @@ from server.db.queries import definitions as definition_queries
 from server.db.queries import forms as form_queries
 from server.db.queries import parts as part_queries
 from server.db.queries.parts import CurrentRow
+from server.disk import synced
 from server.errors import NotFound
 from server.keystore import KeyStore, Store
 from server.microdata.as_of import upgraded_table, upgrades_to
@@ -252,7 +253,7 @@ class Microdata:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            synced(file.fileno())
         return hashlib.sha256(content).digest()
 
     def differing_parts(self) -> tuple[str, ...]:

@@ -260,12 +260,6 @@ def count_media(connection: Connection, instance_id: bytes) -> int:
     return connection.execute(_MEDIA_OF, {"of_instance": instance_id}).scalar_one()
 
 
-def unnamed_blobs(session: Session, digests: Sequence[bytes]) -> frozenset[bytes]:
-    """Return which of these blobs no envelope names."""
-    named = session.scalars(select(Envelope.blob_sha256).where(Envelope.blob_sha256.in_(digests)))
-    return frozenset(digests).difference(digest for digest in named if digest is not None)
-
-
 def every_blob(session: Session) -> Iterator[tuple[int, bytes]]:
     """Yield the server's number of each envelope that names a blob, and the blob's digest."""
     query = select(Envelope.sequence, Envelope.blob_sha256).order_by(Envelope.sequence)

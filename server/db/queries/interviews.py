@@ -21,6 +21,7 @@ from server.db.tables import (
     FormVersion,
     Interview,
     InterviewCheck,
+    ManifestMedium,
     MicrodataPart,
     Revision,
     RevisionParent,
@@ -371,7 +372,7 @@ def count_interviews(session: Session) -> int:
 def drop_projections(session: Session) -> None:
     """Delete everything that the fold can make again; verdicts stay, for devices have been told."""
     projections = (CheckScore, InterviewCheck, Interview, Revision, RevisionParent, Decision, MicrodataPart)
-    for table in (*projections, Attachment, WantedMedium):
+    for table in (*projections, Attachment, ManifestMedium, WantedMedium):
         session.execute(delete(table))
 
 

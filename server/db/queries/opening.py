@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
-from sqlalchemy import and_, bindparam, case, exists, func, or_, select, true, update
+from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, select, true, update
 from sqlalchemy.orm import Session, aliased
 
 from server.db.queries.forms import DRAFT, RETIRED
@@ -121,6 +121,12 @@ def openable(session: Session, *, limit: int, is_locked: bool) -> tuple[StoredEn
     # The order is of an expression, lest the few that wait be looked for among all envelopes in their order.
     query = select(*_COLUMNS).where(IS_UNOPENED, or_(*wanted)).order_by(Envelope.sequence + 0).limit(limit)
     return tuple(StoredEnvelope(**row._mapping) for row in session.execute(query))  # noqa: SLF001
+
+
+def count_received(connection: Connection, *, at_most: int) -> int:
+    """Count envelopes that nobody has looked at yet, up to a number."""
+    some = select(Envelope.sequence).where(IS_UNOPENED, Envelope.state == RECEIVED).limit(at_most).subquery()
+    return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
 
 
 def envelopes_by_sequence(session: Session, sequences: Iterable[int]) -> tuple[StoredEnvelope, ...]:

@@ -27,7 +27,7 @@ from sync_protocol.constants import Kind
 from sync_protocol.documents import DeviceCertificate, document_hash
 from sync_protocol.envelope import NO_HASH, Header
 from sync_protocol.epoch import make_epoch
-from sync_protocol.plaintext import Manifest
+from sync_protocol.plaintext import Manifest, Medium
 from tests.office import NOW
 
 XFORM = """<?xml version="1.0"?>
@@ -201,6 +201,7 @@ class Tablet:
         form_version_hash: bytes | None = None,
         device_time: str = "2026-11-24T08:00:00+00:00",
         spaced: bool = False,
+        media: tuple[Medium, ...] = (),
     ) -> bytes:
         """Seal one interview; every call makes another ciphertext."""
         xml = answers if isinstance(answers, bytes) else answers.xml(spaced=spaced)
@@ -215,7 +216,7 @@ class Tablet:
                 header=header,
                 content_key=content_key,
                 signer=self.signer,
-                manifest=Manifest(device_time=device_time),
+                manifest=Manifest(device_time=device_time, media=media),
                 instance_xml=xml,
             )
         )
