@@ -6,6 +6,11 @@ from pathlib import Path
 
 DATABASE_FILE = "passerelle.db"
 DEFAULT_BIND = "127.0.0.1:8080"
+RESTORING_FILE = "restore-unfinished"
+"""In a data folder while a backup is restored into it: nobody may serve it yet."""
+DEFAULT_KEEP = 14
+DEFAULT_DAYS = 90
+SHORTEST_TOKEN = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +43,12 @@ class Config:
         base_url: how tablets reach this server, for links; None to take it from the request.
         quota: of each device.
         proxies: how many proxies of ours stand before it: what that many say of address and scheme is believed.
+        backups: whether this office makes backups; one that does not lets tablets delete by receipts alone.
+        backup_dir: where the worker makes a backup a day; None for none.
+        backup_keep: how many of those it keeps.
+        backup_days: after how many days one of those goes in any case: until then an erased interview is in it.
+        metrics_token: lets a program read the metrics; None for administrators only.
+        log: json | text.
     """
 
     data_dir: Path
@@ -47,6 +58,12 @@ class Config:
     base_url: str | None = None
     proxies: int = 0
     quota: Quota = Quota()
+    backups: bool = True
+    backup_dir: Path | None = None
+    backup_keep: int = DEFAULT_KEEP
+    backup_days: int = DEFAULT_DAYS
+    metrics_token: str | None = None
+    log: str = "text"
 
     @classmethod
     def in_directory(cls, data_dir: Path, *, passphrase: str | None = None) -> "Config":
@@ -72,6 +89,12 @@ class Config:
             base_url=(environ.get("PASSERELLE_BASE_URL") or "").rstrip("/") or None,
             proxies=_proxies(environ.get("PASSERELLE_PROXIES", "").strip() or "0"),
             quota=_quota(environ),
+            backups=_one_of(environ, "PASSERELLE_BACKUPS", ("on", "off")) == "on",
+            backup_dir=_folder(environ.get("PASSERELLE_BACKUP_DIR", "")),
+            backup_keep=_count(environ, "PASSERELLE_BACKUP_KEEP", DEFAULT_KEEP),
+            backup_days=_count(environ, "PASSERELLE_BACKUP_DAYS", DEFAULT_DAYS),
+            metrics_token=_token(environ.get("PASSERELLE_METRICS_TOKEN", "").strip()),
+            log=_one_of(environ, "PASSERELLE_LOG", ("text", "json")),
         )
 
     @property
@@ -124,3 +147,28 @@ def _bind(bind: str) -> str:
     if not colon or not host or not port.isdigit():
         raise ConfigError(f"PASSERELLE_BIND must read host:port, not {bind!r}")
     return bind
+
+
+def _one_of(environ: Mapping[str, str], name: str, values: tuple[str, ...]) -> str:
+    """Return a setting that is one of some words; the first when it is not set."""
+    value = environ.get(name, "").strip() or values[0]
+    if value not in values:
+        raise ConfigError(f"{name} is {' or '.join(values)}, not {value!r}")
+    return value
+
+
+def _count(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name, "").strip() or str(default)
+    if not (text.isascii() and text.isdecimal() and 0 < len(text) < 6 and int(text) > 0):
+        raise ConfigError(f"{name} is a number from 1 to 99999, not {text!r}")
+    return int(text)
+
+
+def _folder(text: str) -> Path | None:
+    return Path(text.strip()).absolute() if text.strip() else None
+
+
+def _token(text: str) -> str | None:
+    if text and len(text) < SHORTEST_TOKEN:
+        raise ConfigError(f"PASSERELLE_METRICS_TOKEN needs {SHORTEST_TOKEN} characters or more, by chance")
+    return text or None

@@ -22,6 +22,7 @@ PATH_MEDIA: Final = "/sync/v1/media/"
 PATH_BLOBS: Final = "/sync/v1/blobs/"
 MEDIA_TYPE_EXCHANGE: Final = "application/vnd.passerelle.exchange"
 MEDIA_TYPE_JSON: Final = "application/json"
+MEDIA_TYPE_DICTIONARY: Final = "application/vnd.passerelle.dictionary"
 MEDIA_TYPE_PART: Final = "application/partial-upload"
 HEADER_OFFSET: Final = "Upload-Offset"
 HEADER_LENGTH: Final = "Upload-Length"
@@ -440,7 +441,8 @@ def decode_enrol_answer(body: bytes) -> EnrolAnswer:
 
 def encode_request(request: ExchangeRequest) -> bytes:
     """Encode the body of `POST /sync/v1/exchange`: control, then one frame an envelope."""
-    return frames.encode_body(schemas.write_object(schemas.EXCHANGE_REQUEST.dump(request)), request.envelopes)
+    control = schemas.write_object(schemas.EXCHANGE_REQUEST.dump(request))
+    return frames.encode_body(control, request.envelopes, shortens=True)
 
 
 def decode_request(body: bytes) -> ExchangeRequest:

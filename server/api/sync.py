@@ -8,6 +8,7 @@ from typing import Final
 
 from flask import Blueprint, Response, request
 
+from server.api import watching
 from server.api.bodies import if_changed, read_body
 from server.api.device_requests import sign, verify_signature
 from server.clock import utc_now
@@ -98,11 +99,13 @@ def enrol() -> Response:
 @own_auth
 def exchange() -> Response:
     """Store what a device brings, and tell it what is new: one round trip."""
+    watching.begin()
     context = current()
     asked = _verified_request()
     _check_pace(context, asked)
     begun_at = time.monotonic()
     received = _store(context, asked)
+    watching.stored(received.receipts)
     backoff = context.busy.backoff_seconds(time.monotonic() - begun_at)
     if any(receipt.code is ReceiptCode.QUOTA for receipt in received.receipts):
         backoff = max(backoff, QUOTA_SECONDS)
@@ -195,6 +198,8 @@ def _answer(context: Context, asked: ExchangeRequest, received: Received, *, bac
         more=pulled.more,
         backoff_seconds=backoff_seconds,
         media=media,
+        backed_up_sequence=context.backed_up_sequence(received.head.epoch),
+        deletes_without_backup=not context.config.backups,
     )
 
 
@@ -207,7 +212,13 @@ def _read_back(
         return (), Pulled((), asked.since, more=False), ()
     with context.database.read() as session:
         receipts = receive_exchange.recall(session, asked.have, first_index=len(asked.envelopes))
-        pulled = news.pull_news(session, carrier=received.carrier, since=asked.since, keystore=context.keystore)
+        pulled = news.pull_news(
+            session,
+            carrier=received.carrier,
+            since=asked.since,
+            keystore=context.keystore,
+            blobs=context.blobs,
+        )
         media = receive_medium.offsets(session, asked.media, context.media) if asked.media else ()
     return receipts, pulled, media
 

@@ -11,6 +11,7 @@ import click
 from server.cli import (
     accounts,
     app_users,
+    backups,
     codebooks,
     demonstration,
     devices,
@@ -21,12 +22,17 @@ from server.cli import (
     findings,
     forms,
     holds,
+    intake,
+    keys,
     odk_keys,
     projects,
+    proposals,
     serving,
     setup,
+    status,
     store,
     submissions,
+    tablets,
 )
 from server.cli.desk import DATA, Desk
 from server.cli.edge import EdgeGroup
@@ -40,6 +46,7 @@ A first survey, step by step:
   passerelle --data survey frame import --frame frame.csv --listing listing.csv --draw draw.csv
   passerelle --data survey device enrol --enumerator 0001 --team 01 --qr
   passerelle --data survey serve
+  passerelle tablet enrol ./tablet 'passerelle://…'
 Or watch a whole survey of a made country: passerelle demo
 """
 
@@ -61,19 +68,23 @@ def main(ctx: click.Context, data: Path | None, debug: bool) -> None:  # noqa: A
 
 setup.register(main)
 serving.register(main)
+backups.register(main)
 codebooks.register(forms.form)
 evolution.register(forms.form)
 for group in (
     forms.form,
     devices.device,
+    tablets.tablet,
     app_users.app_user,
     fieldwork.frame,
     fieldwork.psu,
     holds.hold,
     findings.finding,
     holds.quarantine,
+    proposals.proposal,
     submissions.submission,
     odk_keys.odk_key,
+    keys.key,
     entities.entity,
     estimates.estimate,
     estimates.release,
@@ -81,5 +92,12 @@ for group in (
     projects.project,
 ):
     main.add_command(group)
-for command in (fieldwork.progress, store.verify, store.rebuild, demonstration.demo):
+for command in (
+    status.status,
+    fieldwork.progress,
+    intake.intake,
+    store.verify,
+    store.rebuild,
+    demonstration.demo,
+):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""``passerelle device``: what lets tablets in, and the reference device."""
+"""``passerelle device``: what lets tablets in; what happens on a tablet itself is ``passerelle tablet``."""
 
 from io import BytesIO
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from server.cli.desk import Desk, actor, counting, json_option, pass_desk, print_json, print_table
+from server.cli.desk import Desk, actor, json_option, pass_desk, print_json, print_table
 from server.cli.edge import Refusal
 from server.cli.private_files import write_privately
 from server.cli.projects import chosen_project, project_option
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     import segno
 
     from server.config import Config
+    from server.services.look_after_devices import DeviceView
 
 ROLES = ("enumerator", "supervisor")
 
 
 @click.group()
 def device() -> None:
-    """Enrol, list and revoke tablets; sync the reference device."""
+    """Enrol, list and revoke tablets, on the office's side."""
 
 
 @device.command(
@@ -77,24 +78,38 @@ def enrol(
 @json_option
 @pass_desk
 def list_devices(desk: Desk, as_json: bool) -> None:
-    """List enrolled tablets."""
-    from server.db.queries import devices
+    """List enrolled tablets, with what each still had to send when it was last here."""
+    from server.services import look_after_devices
+    from server.services.device_words import backlog_words, clock_words
 
     with desk.context() as context, context.database.read() as session:
-        found = devices.devices(session)
-    rows = [
-        {
-            "device_id": one.device_id, "project_id": one.project_id,
-            "enumerator": one.enumerator, "team": one.team, "role": one.role,
-            "enrolled_at": one.enrolled_at, "last_seen_at": one.last_seen_at, "revoked_at": one.revoked_at,
-        }
-        for one in found
-    ]  # fmt: skip
+        found = look_after_devices.list_devices(session, keyring_serial=context.keystore.keyring.serial)
     if as_json:
-        print_json(rows)
+        print_json([view.members() for view in found])
         return
-    columns = ("device", "project", "enumerator", "team", "role", "enrolled", "last seen", "revoked")
-    print_table("Tablets", columns, [tuple(row.values()) for row in rows])
+    columns = ("device", "project", "enumerator", "team", "role", "last seen", "to send", "clock", "orders")
+    rows = [
+        (
+            view.device.device_id,
+            view.device.project_id,
+            view.device.enumerator,
+            view.device.team,
+            view.device.role,
+            view.device.last_seen_at,
+            backlog_words("en", view.backlog),
+            clock_words("en", view.device.clock_offset_seconds),
+            ", ".join(_orders(view)),
+        )
+        for view in found
+    ]
+    print_table("Tablets", columns, rows)
+
+
+def _orders(view: "DeviceView") -> list[str]:
+    orders = ["revoked"] if view.device.revoked_at is not None else []
+    orders += [f"wipe {view.wipe}"] if view.wipe else []
+    orders += [f"{view.set_aside} set aside"] if view.set_aside else []
+    return orders + (["old keys"] if view.has_old_keys else [])
 
 
 @device.command(epilog="\b\nExample:\n  passerelle device revoke 3f1c…\n")
@@ -113,46 +128,33 @@ def revoke(desk: Desk, device_id: str) -> None:
     click.echo(f"Revoked {device_id}.")
 
 
-@device.command(
-    epilog="""\b
-Examples:
-  passerelle device sync ./tablet --enrol 'passerelle://survey.example/#token=…&root=…'
-  passerelle device sync ./tablet
-"""
-)
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--enrol", "link", metavar="LINK", help="Enrol first; makes the tablet's folder if it is not there.")
-@click.option("--ask-pin", is_flag=True, help="Ask for the PIN of the tablet (or a new one with --enrol).")
-@json_option
-def sync(folder: Path, link: str | None, ask_pin: bool, as_json: bool) -> None:
-    """Sync the reference device in FOLDER: send sealed interviews, fetch forms, assignments and verdicts.
-
-    Needs no server data: it is what a tablet does. Its folder holds what a tablet holds; it has no hardware key store,
-    so a PIN protects it only as far as it is long.
-    """
+@device.command(epilog="\b\nExample:\n  passerelle device release 3f1c…\n")
+@click.argument("device_id")
+@pass_desk
+def release(desk: Desk, device_id: str) -> None:
+    """Let in all that came after a tablet was revoked, when you know that it is genuine."""
     from server.clock import utc_now
-    from sync_protocol.client.device import Device
+    from server.services import look_after_devices
 
-    pin = click.prompt("PIN", hide_input=True, err=True) if ask_pin else None
-    is_new = link is not None and not (folder / "device.db").exists() and not any(folder.glob("*"))
-    tablet = Device.create(folder, pin=pin) if is_new else Device.open(folder, pin=pin)
-    with tablet:
-        if link is not None:
-            tablet.enrol(link)
-        backlog = tablet.progress()
-        with counting("Syncing", backlog.interviews or None) as advance:
-            report = tablet.sync(tablet.transport(), utc_now(), on_progress=lambda progress: advance(progress.safe))
-    if as_json:
-        print_json(report)
-    else:
-        click.echo(report.progress.sentence())
-        click.echo(
-            f"{report.outcome}: {report.sent} envelopes sent, {report.stored} stored, "
-            f"{report.duplicates} known before, {report.waiting} waiting; "
-            f"{report.forms} forms, {report.assignments} assignments, {report.verdicts} verdicts."
+    with desk.context() as context, context.database.transaction() as session:
+        count = look_after_devices.release_set_aside(session, device_id=device_id, user=actor(), now=utc_now())
+    click.echo(f"Released {count} envelopes. The server opens them in a moment.")
+
+
+@device.command(epilog="\b\nExample:\n  passerelle device wipe 3f1c… --note 'stolen on the market of Koro'\n")
+@click.argument("device_id")
+@click.option("--note", required=True, metavar="TEXT", help="Why; sealed, and shown to whoever agrees.")
+@pass_desk
+def wipe(desk: Desk, device_id: str, note: str) -> None:
+    """Propose that a tablet wipes itself once all that it holds has been receipted; another person agrees."""
+    from server.clock import utc_now
+    from server.services import proposals
+
+    with desk.context() as context, context.database.transaction() as session:
+        number = proposals.propose_wipe(
+            session, keystore=context.keystore, device_id=device_id, note=note, user=actor(), now=utc_now()
         )
-    if report.outcome != "synced":
-        raise Refusal(f"the sync was {report.outcome}: {report.reason or 'no answer'}. Nothing was lost; try again.")
+    click.echo(f"Proposed as number {number}. Another person agrees: passerelle proposal agree {number}")
 
 
 def tablets_url(config: "Config", server: str | None) -> str:

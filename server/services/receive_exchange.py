@@ -18,10 +18,11 @@ from server.config import Quota
 from server.db import cursor
 from server.db.queries import devices, envelopes, feed
 from server.db.queries.devices import NOTHING_TOLD, Carrier, Told
-from server.db.queries.envelopes import Kept, NewEnvelope
+from server.db.queries.envelopes import Kept, NewEnvelope, Recalled
 from server.db.queries.feed import Head
 from server.db.tables.envelopes import QUARANTINED
 from server.errors import CounterBehind, CounterReplayed, DeviceUnknown
+from server.folding import receiving
 from sync_protocol.messages import ExchangeRequest, Receipt, ReceiptCode
 
 AFTER_REVOCATION: Final = "after-revocation"
@@ -75,28 +76,38 @@ def receive(
         raise _refused_counter(session, device_id, counter)
     if carrier.revoked_at is not None:
         arrived = [replace(envelope, state=QUARANTINED, reason=AFTER_REVOCATION) for envelope in arrived]
+    arrived = receiving.without_erased(session, arrived)
     taken = arrived if _is_within(carrier, quota) else _within(session, carrier, arrived, quota)
     kept = envelopes.store(session, taken, carrier=device_id, received_at=now)
     known = {} if taken is arrived else _known(session, arrived, kept)
+    return Received(carrier, _receipts(arrived, kept, known), head)
+
+
+def _receipts(
+    arrived: Sequence[NewEnvelope], kept: Mapping[bytes, Kept], known: Mapping[bytes, Recalled]
+) -> tuple[Receipt, ...]:
     seen: set[bytes] = set()
     receipts = []
     for index, envelope in enumerate(arrived):
         if envelope.envelope_id not in kept:
             receipts.append(_refused_by_quota(index, known.get(envelope.envelope_id)))
             continue
-        code = ReceiptCode.DUPLICATE
-        if kept[envelope.envelope_id].is_new and envelope.envelope_id not in seen:
-            code = ReceiptCode.QUARANTINED if envelope.state == QUARANTINED else ReceiptCode.STORED
+        found = kept[envelope.envelope_id]
+        is_new = found.is_new and envelope.envelope_id not in seen
         seen.add(envelope.envelope_id)
-        receipts.append(Receipt(index, code, kept[envelope.envelope_id].sequence))
-    return Received(carrier, tuple(receipts), head)
+        receipts.append(Receipt(index, receiving.code_of(envelope, is_new=is_new), found.sequence))
+    return tuple(receipts)
 
 
 def recall(session: Session, have: Sequence[bytes], *, first_index: int) -> tuple[Receipt, ...]:
     """Return a receipt for each hash that is known here; what has none must be sent again."""
     known = envelopes.sequences_by_prefix(session, have)
     return tuple(
-        Receipt(first_index + number, ReceiptCode.DUPLICATE, known[prefix])
+        Receipt(
+            first_index + number,
+            ReceiptCode.ERASED if known[prefix].is_erased else ReceiptCode.DUPLICATE,
+            known[prefix].sequence,
+        )
         for number, prefix in enumerate(have)
         if prefix in known
     )
@@ -131,14 +142,16 @@ def _within(
     return tuple(taken)
 
 
-def _known(session: Session, arrived: Sequence[NewEnvelope], kept: Mapping[bytes, Kept]) -> dict[bytes, int]:
+def _known(session: Session, arrived: Sequence[NewEnvelope], kept: Mapping[bytes, Kept]) -> Mapping[bytes, Recalled]:
     """Return the numbers of envelopes that were not taken because they have been here for long."""
     left = [envelope.envelope_id for envelope in arrived if envelope.envelope_id not in kept]
     return envelopes.sequences_by_prefix(session, left)
 
 
-def _refused_by_quota(index: int, sequence: int | None) -> Receipt:
-    return Receipt(index, ReceiptCode.QUOTA if sequence is None else ReceiptCode.DUPLICATE, sequence)
+def _refused_by_quota(index: int, known: Recalled | None) -> Receipt:
+    if known is None:
+        return Receipt(index, ReceiptCode.QUOTA, None)
+    return Receipt(index, ReceiptCode.ERASED if known.is_erased else ReceiptCode.DUPLICATE, known.sequence)
 
 
 def _refused_counter(session: Session, device_id: str, counter: int) -> DeviceUnknown | CounterReplayed | CounterBehind:

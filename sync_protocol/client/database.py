@@ -70,6 +70,22 @@ CREATE TABLE verdict (
 ) STRICT, WITHOUT ROWID;
 """
 
+# Interviews that are not sealed yet: what was answered is in `content`, under the data key, bound to the instanceID.
+# What is carried for another device has an envelope.sequence below zero: it is in the outbox, never in the chain.
+SCHEMA += """
+CREATE TABLE draft (
+    instance_id BLOB PRIMARY KEY, state TEXT NOT NULL, form_version_hash BLOB NOT NULL, mode TEXT NOT NULL,
+    psu TEXT NOT NULL, parents BLOB NOT NULL, content BLOB NOT NULL, is_changed INTEGER NOT NULL,
+    changed_at TEXT NOT NULL, finalised_at TEXT
+) STRICT;
+CREATE TABLE taken_up (
+    kind TEXT NOT NULL, instance_id BLOB NOT NULL, taken_as BLOB NOT NULL, PRIMARY KEY (kind, instance_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE carried_medium (sha256 BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE receipted_by_file (hash BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE closed_psu (psu TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+"""
+
 
 class DeviceDatabase:
     """One connection to a device's file."""

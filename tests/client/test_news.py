@@ -38,7 +38,7 @@ from sync_protocol.messages import (
 from sync_protocol.orders import WipeOrder
 from sync_protocol.plaintext import Medium
 from sync_protocol.transitions import Fate
-from tests.client.model_transport import FORM, ModelTransport, finalise, instance_id, no_wait
+from tests.client.model_transport import FORM, ModelTransport, instance_id, no_wait, seal
 from tests.sync_protocol.model_server import NOW, ModelServer, private_key
 
 PIN = "481516"
@@ -212,7 +212,7 @@ class TestNews:
         server.feed.append(RevocationPull(device_id=device.device_id, revoked_at=NOW))
         device.sync(transport, NOW)
         assert device.is_revoked
-        finalise(device, 1)
+        seal(device, 1)
         assert device.sync(transport, NOW).stored == 2
 
     def test_files_of_forms_are_fetched_in_ranges_and_compared_with_their_hash(
@@ -263,7 +263,7 @@ class TestMedia:
         content = b"Canary" * 20_000
         medium = photograph(device, content)
         assert device.sync(transport, NOW).parts == 0, "nothing names it yet"
-        finalise(device, 1)
+        seal(device, 1)
         name_by(device, 1, medium)
         assert device.progress() == Progress(0, 1, media=1, bytes_left=device.progress().bytes_left)
         said: list[str] = []
@@ -297,7 +297,7 @@ class TestMedia:
     ) -> None:
         medium = photograph(device)
         for number in (1, 2):
-            finalise(device, number)
+            seal(device, number)
             name_by(device, number, medium)
             device.sync(transport, NOW)
         assert len(server.media) == 1
@@ -306,7 +306,7 @@ class TestMedia:
     def test_a_lost_answer_to_the_last_part_costs_a_question_and_an_exchange(
         self, device: Device, server: ModelServer, transport: ModelTransport
     ) -> None:
-        finalise(device, 1)
+        seal(device, 1)
         name_by(device, 1, photograph(device, b"x"))
         losing = FaultyTransport(transport, lambda number: Fault.ANSWER_LOST if number == 1 else Fault.NONE)
         report = device.sync(losing, NOW, wait=no_wait)
@@ -324,11 +324,11 @@ class TestMedia:
     def test_a_picture_goes_when_a_later_number_is_backed_up(
         self, device: Device, server: ModelServer, transport: ModelTransport, tmp_path: Path
     ) -> None:
-        finalise(device, 1)
+        seal(device, 1)
         name_by(device, 1, photograph(device))
         server.backed_up_sequence = 99
         assert device.sync(transport, NOW).pruned == 0, "the backup may be older than the picture"
-        finalise(device, 2)
+        seal(device, 2)
         assert device.sync(transport, NOW).pruned == 1
         assert not list((tmp_path / "device" / "media").iterdir())
         assert device.envelope_of(instance_id(1)) is not None
@@ -336,7 +336,7 @@ class TestMedia:
     def test_after_a_restore_pictures_that_are_here_are_sent_again(
         self, device: Device, server: ModelServer, transport: ModelTransport
     ) -> None:
-        finalise(device, 1)
+        seal(device, 1)
         name_by(device, 1, photograph(device))
         server.backed_up_sequence = 2
         device.sync(transport, NOW)
@@ -349,7 +349,7 @@ class TestMedia:
     def test_a_picture_whose_file_is_gone_is_no_reason_to_lose_an_interview(
         self, device: Device, server: ModelServer, transport: ModelTransport, tmp_path: Path
     ) -> None:
-        finalise(device, 1)
+        seal(device, 1)
         name_by(device, 1, photograph(device))
         for path in (tmp_path / "device" / "media").iterdir():
             path.unlink()
@@ -363,8 +363,10 @@ class TestDeletion:
     def test_an_interview_goes_when_it_is_opened_backed_up_and_its_round_is_closed(
         self, device: Device, server: ModelServer, transport: ModelTransport
     ) -> None:
-        finalise(device, 1)
-        device.finalise(b"<data/>", instance_id=instance_id(2), form_version_hash=FORM, now=NOW + timedelta(days=1))
+        seal(device, 1)
+        device.seal_interview(
+            b"<data/>", instance_id=instance_id(2), form_version_hash=FORM, now=NOW + timedelta(days=1)
+        )
         device.sync(transport, NOW)
         server.feed = [verdict_of(device, 1), WITHDRAWN]
         assert device.sync(transport, NOW).pruned == 0
@@ -375,16 +377,16 @@ class TestDeletion:
         assert stored.fate is Fate.DELETED
         assert len(list(device.envelope_bodies())) == 2, "the other interview and its epoch"
         assert device.progress() == Progress(2, 2)
-        finalise(device, 3)
+        seal(device, 3)
         assert device.sync(transport, NOW).outcome == "synced"
         with pytest.raises(LocalError, match="instance-exists"):
-            finalise(device, 1)
+            seal(device, 1)
 
     @pytest.mark.parametrize(("state", "gone"), [("quarantined", 0), ("held", 1), ("listed", 1)])
     def test_an_interview_that_could_not_be_opened_stays(
         self, device: Device, server: ModelServer, transport: ModelTransport, state: str, gone: int
     ) -> None:
-        finalise(device, 1)
+        seal(device, 1)
         device.sync(transport, NOW)
         server.feed = [verdict_of(device, 1, state), WITHDRAWN]
         server.deletes_without_backup = True
@@ -393,7 +395,7 @@ class TestDeletion:
     def test_what_the_server_said_before_it_was_restored_lets_nothing_go(
         self, device: Device, server: ModelServer, transport: ModelTransport
     ) -> None:
-        finalise(device, 1)
+        seal(device, 1)
         server.backed_up_sequence = 9
         device.sync(transport, NOW)
         server.feed = [verdict_of(device, 1)]
@@ -407,13 +409,13 @@ class TestDeletion:
     def test_an_erasure_leaves_nothing_of_the_interview_and_its_revisions(
         self, device: Device, server: ModelServer, transport: ModelTransport, tmp_path: Path
     ) -> None:
-        finalise(device, 1)
+        seal(device, 1)
         medium, shared = photograph(device), photograph(device, b"shared")
         name_by(device, 1, medium, shared)
-        device.finalise(
+        device.seal_interview(
             b"<data/>", instance_id=instance_id(2), form_version_hash=FORM, parents=(instance_id(1),), now=NOW
         )
-        finalise(device, 3)
+        seal(device, 3)
         name_by(device, 3, shared)
         told: list[bytes] = []
         device._store.erasing.erasers.append(told.extend)
@@ -427,13 +429,13 @@ class TestDeletion:
         assert [path.name for path in (tmp_path / "device" / "media").iterdir()] == [shared.sha256]
         assert instance_id(1) not in everything_on_disk(tmp_path / "device")
         assert sorted(told) == sorted([instance_id(1), instance_id(2)])
-        finalise(device, 4)
+        seal(device, 4)
         assert device.sync(transport, NOW).stored == 1
 
     def test_a_late_copy_of_an_erased_interview_goes_when_its_receipt_says_so(
         self, device: Device, server: ModelServer, transport: ModelTransport, tmp_path: Path
     ) -> None:
-        sealed = finalise(device, 1)
+        sealed = seal(device, 1)
         server.erased.add(sealed.envelope_id)
         report = device.sync(transport, NOW)
         assert (report.erased, device.envelope_of(instance_id(1))) == (1, None)
@@ -450,7 +452,7 @@ class TestWipe:
     def test_a_device_that_holds_nothing_unreceipted_is_wiped_and_says_so(
         self, device: Device, server: ModelServer, transport: ModelTransport, tmp_path: Path
     ) -> None:
-        finalise(device, 1)
+        seal(device, 1)
         name_by(device, 1, photograph(device))
         server.feed = [self.order(device)]
         report = device.sync(transport, NOW)
@@ -463,7 +465,7 @@ class TestWipe:
     def test_what_is_not_receipted_is_delivered_before_an_order_is_obeyed(
         self, device: Device, server: ModelServer, transport: ModelTransport
     ) -> None:
-        finalise(device, 1)
+        seal(device, 1)
         server.feed = [self.order(device)]
         server.storage_code = ReceiptCode.QUOTA
         assert device.sync(transport, NOW, wait=no_wait).outcome == "interrupted"
@@ -474,7 +476,7 @@ class TestWipe:
     def test_an_envelope_that_the_office_cannot_take_keeps_the_device(
         self, device: Device, server: ModelServer, transport: ModelTransport
     ) -> None:
-        finalise(device, 1)
+        seal(device, 1)
         server.largest_envelope = 300
         server.feed = [self.order(device)]
         assert device.sync(transport, NOW, wait=no_wait).outcome == "synced"
@@ -509,7 +511,7 @@ def test_progress_says_what_is_safe_what_is_to_go_and_how_long_it_takes() -> Non
 
 
 def test_the_rate_of_the_link_is_measured(device: Device, server: ModelServer, transport: ModelTransport) -> None:
-    finalise(device, 1)
+    seal(device, 1)
     name_by(device, 1, photograph(device, bytes(200_000)))
     said: list[Progress] = []
     device.sync(transport, NOW, on_progress=said.append)
@@ -530,7 +532,7 @@ class CountingTransport(ModelTransport):
 
 
 def test_the_order_is_interviews_dictionaries_media_files(device: Device, server: ModelServer) -> None:
-    finalise(device, 1)
+    seal(device, 1)
     name_by(device, 1, photograph(device, b"small"))
     contents = (b"dictionary", b"file")
     files = tuple(

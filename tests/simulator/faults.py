@@ -70,7 +70,7 @@ class Chance:
     rng: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
-        self.rng = random.Random(self.seed)  # noqa: S311 -- a simulator's draws must be repeatable
+        self.rng = random.Random(self.seed)
 
     def on_the_way(self) -> Fault | None:
         """Draw what happens to a request."""

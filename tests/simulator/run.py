@@ -16,7 +16,7 @@ from tests.simulator.checks import Violation
 from tests.simulator.faults import Fault
 from tests.simulator.world import World
 
-MEMORY: Final = Path("/dev/shm")  # noqa: S108 -- files that need not survive the simulator
+MEMORY: Final = Path("/dev/shm")
 
 
 @dataclass

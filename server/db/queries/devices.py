@@ -8,6 +8,7 @@ from sqlalchemy import Connection, LargeBinary, bindparam, case, func, select, u
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
+from server.db.queries import feed
 from server.db.queries.scoped import visible_devices
 from server.db.scope import EVERYTHING, Scope
 from server.db.tables import AppUser, Certificate, Device, EnrolmentToken, KeyringDocument
@@ -30,6 +31,20 @@ class StoredDevice:
     revoked_at: datetime | None
     last_seen_at: datetime | None
     project_id: int = FIRST_PROJECT
+    backlog: str = ""
+    clock_offset_seconds: int | None = None
+    keyring_serial: int = 0
+    wipe_position: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What is ordered of a device, each with its place in the feed; None for what is not."""
+
+    revoked_at: datetime | None
+    revoked_position: int | None
+    wipe_document: bytes | None
+    wipe_position: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +187,26 @@ def devices(session: Session, scope: Scope = EVERYTHING) -> list[StoredDevice]:
 
 
 def revoke_device(session: Session, *, device_id: str, now: datetime) -> bool:
-    """Revoke a device; return whether it was in use until now."""
+    """Revoke a device and let it find that in the feed; return whether it was in use until now."""
     revoked = update(Device).where(Device.device_id == device_id, Device.revoked_at.is_(None)).values(revoked_at=now)
-    return session.execute(revoked.returning(Device.device_id)).first() is not None
+    if session.execute(revoked.returning(Device.device_id)).first() is None:
+        return False
+    position = feed.next_position(session)
+    session.execute(update(Device).where(Device.device_id == device_id).values(revoked_position=position))
+    return True
+
+
+def order_wipe(session: Session, *, device_id: str, document: bytes, position: int) -> None:
+    """Store the signed order to wipe a device, and where it finds it in the feed."""
+    ordered = update(Device).where(Device.device_id == device_id)
+    session.execute(ordered.values(wipe_document=document, wipe_position=position))
+
+
+def orders(session: Session, device_id: str) -> Orders:
+    """Return what is ordered of a device."""
+    query = select(Device.revoked_at, Device.revoked_position, Device.wipe_document, Device.wipe_position)
+    row = session.execute(query.where(Device.device_id == device_id)).first()
+    return Orders(None, None, None, None) if row is None else Orders(*row)
 
 
 def advance_counter(
@@ -322,6 +354,10 @@ def _stored_device(found: Device) -> StoredDevice:
         revoked_at=found.revoked_at,
         last_seen_at=found.last_seen_at,
         project_id=found.project_id,
+        backlog=found.backlog,
+        clock_offset_seconds=found.clock_offset_seconds,
+        keyring_serial=found.keyring_serial,
+        wipe_position=found.wipe_position,
     )
 
 

@@ -1,7 +1,7 @@
 """SQL of the received envelopes: the acknowledging path, so few statements and few objects."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, Self
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from server.db.insert import insert_new
 from server.db.queries.opening import AFTER_REVOCATION
 from server.db.tables import Envelope
-from server.db.tables.envelopes import QUARANTINED, RECEIVED
+from server.db.tables.envelopes import ERASED, QUARANTINED, RECEIVED
 from sync_protocol.constants import Kind
 from sync_protocol.envelope import peek
 from sync_protocol.epoch import Epoch
@@ -48,8 +48,6 @@ INSERT_AT_THE_DOOR: Final = {
     "postgresql": INSERT_ON_SQLITE.replace("?", "%s") + " RETURNING envelope_id",
 }
 UNREADABLE: Final = 0
-UNDERSTOOD: Final = frozenset({Kind.EPOCH, Kind.INTERVIEW, Kind.ATTACHMENT, Kind.DECISION})
-"""Kinds that this version opens; drafts are kept in quarantine until one does."""
 
 _columns = Envelope.__table__.c
 # Made once, of columns and not of mapped attributes, for what each submission asks.
@@ -94,7 +92,6 @@ class NewEnvelope:
                 certificate_hash=shown.certificate_hash,
                 form_version_hash=None,
             )
-        is_understood = shown.kind in UNDERSTOOD
         return cls(
             envelope_id=sha256(body).digest(),
             kind=int(shown.kind),
@@ -103,9 +100,12 @@ class NewEnvelope:
             instance_id=shown.instance_id,
             certificate_hash=shown.certificate_hash,
             form_version_hash=shown.form_version_hash,
-            state=RECEIVED if is_understood else QUARANTINED,
-            reason=None if is_understood else "unknown-kind",
         )
+
+    def emptied(self) -> Self:
+        """Return the tombstone of it: its ids, and nothing of what it held."""
+        gone = {"body": b"", "state": ERASED, "reason": None, "door_tag": None, "blob_sha256": None}
+        return replace(self, **gone)  # type: ignore[arg-type]
 
     @classmethod
     def unread(cls, body: bytes, reason: str) -> Self:
@@ -129,6 +129,14 @@ class Kept:
 
     sequence: int
     is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """The server's number of an envelope that a device asks about, and whether its bytes are erased."""
+
+    sequence: int
+    is_erased: bool
 
 
 def store(
@@ -195,9 +203,9 @@ def _store_among_others(session: Session, rows: Sequence[tuple[Any, ...]]) -> di
     return kept
 
 
-def sequences_by_prefix(session: Session, prefixes: Sequence[bytes]) -> dict[bytes, int]:
-    """Return the server's numbers of the envelopes whose ids begin so, by prefix."""
-    found: dict[bytes, int] = {}
+def sequences_by_prefix(session: Session, prefixes: Sequence[bytes]) -> dict[bytes, Recalled]:
+    """Return the server's numbers of the envelopes whose ids begin so, by prefix, and whether only they are left."""
+    found: dict[bytes, Recalled] = {}
     for start in range(0, len(prefixes), PREFIXES_AT_ONCE):
         chunk = prefixes[start : start + PREFIXES_AT_ONCE]
         # Ranges, for a function of the column would not use its index.
@@ -206,10 +214,10 @@ def sequences_by_prefix(session: Session, prefixes: Sequence[bytes]) -> dict[byt
             for prefix in chunk
         ]
         lengths = {len(prefix) for prefix in chunk}
-        for envelope_id, sequence in session.execute(
-            select(Envelope.envelope_id, Envelope.sequence).where(or_(*ranges))
-        ):
-            found.update((envelope_id[:length], sequence) for length in lengths)
+        query = select(Envelope.envelope_id, Envelope.sequence, Envelope.state).where(or_(*ranges))
+        for envelope_id, sequence, state in session.execute(query):
+            recalled = Recalled(sequence, is_erased=state == ERASED)
+            found.update((envelope_id[:length], recalled) for length in lengths)
     return found
 
 
