@@ -65,6 +65,7 @@ def members(figures: Figures) -> dict[str, object]:
         "receipts": figures.receipts,
         "duplicates": figures.duplicates,
         "audits": figures.audits,
+        "deleted": figures.deleted,
         "faults": {fault.value: figures.faults[fault] for fault in Fault},
         "violations": figures.violations,
         "seconds": round(figures.seconds, 1),
@@ -79,6 +80,7 @@ def table(figures: Figures) -> str:
         f"{'interviews sealed':<42}{figures.interviews:>12}",
         f"{'receipts':<42}{figures.receipts:>12}",
         f"{'  of them duplicates':<42}{figures.duplicates:>12}",
+        f"{'envelopes deleted under the rule':<42}{figures.deleted:>12}",
         f"{'audits of all receipts':<42}{figures.audits:>12}",
     ]
     lines += [f"{'  ' + fault.value:<42}{figures.faults[fault]:>12}" for fault in Fault]
