@@ -53,9 +53,10 @@ def front(office: Served, tmp_path: Path) -> Iterator[FrontLine]:
     port = free_port()
     conf = configured(tmp_path, front=port, plain=free_port(), server=office.port)
     conf.write_text(conf.read_text().replace("worker_connections 1024", f"worker_connections {3 * STALLED + 500}"))
-    with (tmp_path / "front.err").open("wb") as log, subprocess.Popen(
-        [NGINX, "-c", str(conf), "-p", str(tmp_path)], stderr=log
-    ) as nginx:
+    with (
+        (tmp_path / "front.err").open("wb") as log,
+        subprocess.Popen([NGINX, "-c", str(conf), "-p", str(tmp_path)], stderr=log) as nginx,
+    ):
         line = FrontLine(office, port=port)
         line.tls = ssl.create_default_context(cafile=str(tmp_path / "front.pem"))
 

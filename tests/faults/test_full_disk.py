@@ -1,4 +1,4 @@
-"""A disk that fills up: the server says so, acknowledges nothing that it cannot keep, and goes on when there is room."""
+"""A disk that fills up: the server says so, acknowledges nothing that it cannot keep, and goes on later."""
 
 import os
 import subprocess

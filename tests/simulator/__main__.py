@@ -32,11 +32,13 @@ def main() -> int:
             figures = done.result()
             total.add(figures)
             for violation in figures.violations:
-                print(violation, file=sys.stderr, flush=True)
+                print(violation, file=sys.stderr, flush=True)  # noqa: T201
             if asked.progress:
-                print(f"{total.seeds} of {len(numbers)} seeds, {total.exchanges} exchanges", file=sys.stderr, flush=True)
+                print(  # noqa: T201
+                    f"{total.seeds} of {len(numbers)} seeds, {total.exchanges} exchanges", file=sys.stderr, flush=True
+                )
     total.seconds = time.monotonic() - began
-    print(json.dumps(members(total)) if asked.json else table(total))
+    print(json.dumps(members(total)) if asked.json else table(total))  # noqa: T201
     return 1 if total.violations else 0
 
 

@@ -255,5 +255,3 @@ def poisons(rng: Any) -> bytes:
             ]
         )
     )
-
-

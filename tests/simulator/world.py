@@ -1,4 +1,4 @@
-"""A whole survey in virtual time: many tablets, one office, one seed; invariants are checked all along and at the end."""
+"""A whole survey in virtual time: many tablets, one office, one seed; invariants are checked all along."""
 
 import hashlib
 import heapq
@@ -185,7 +185,7 @@ class World:
         def answered(answer: Answer) -> None:
             hear(lambda: self._believe(tablet, answer))
 
-        def lost(was_sent: bool) -> None:
+        def lost(*, was_sent: bool) -> None:
             hear(lambda: _client(tablet).on_disconnect(was_sent=was_sent, now=tablet.now()))
 
         self.network.send(request, Ends(answered, lost))
