@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run lint types contracts tests system-packages compare-collect fuzz-forms prove-collect bench docs simulate-estimates constraints format clean
+.PHONY: help demo test run lint types contracts tests system-packages compare-collect fuzz-forms prove-collect bench docs simulate simulate-estimates faults constraints format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r name text; do printf '  make %-20s %s\n' "$$name" "$$text"; done
@@ -82,6 +82,12 @@ compare-collect: $(VENV)/.test ## our checks of interviews against ODK Collect's
 
 prove-collect: $(VENV)/.test ## all public forms, filled by ODK Collect's engine, sent as it sends, read back equal (a minute or two)
 	@$(BIN)/python -m tests.openrosa.prove_collect $(ARGS)
+
+simulate: $(VENV)/.test ## a million exchanges of many tablets under all faults, in virtual time (SEEDS=100; an hour or so)
+	@$(BIN)/python -m tests.simulator --seeds $${SEEDS:-100} --exchanges 10000 --progress $(ARGS)
+
+faults: $(VENV)/.test ## real servers torn, killed and starved in every way, and a table of what was seen (half an hour)
+	@FAULTS=all $(BIN)/python -m pytest -q -p no:randomly -p no:xdist tests/faults $(ARGS)
 
 simulate-estimates: $(VENV)/.product ## 1 000 surveys through the estimators: bias and coverage (some minutes)
 	@$(BIN)/python -m server.demo.simulate --surveys 1000 $(ARGS)

@@ -67,7 +67,7 @@ def sample() -> Callable[[Sequence[T], int], list[T]]:
     def take(everything: Sequence[T], some: int) -> list[T]:
         if IS_ALL or len(everything) <= some:
             return list(everything)
-        rng = random.Random(SEED)  # noqa: S311 -- the same sample in each run
+        rng = random.Random(SEED)
         chosen = {0, len(everything) - 1, *rng.sample(range(len(everything)), some - 2)}
         return [everything[number] for number in sorted(chosen)]
 
@@ -89,9 +89,7 @@ def office(made: Path, tmp_path: Path) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def running(
-    request: pytest.FixtureRequest, made: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Served]:
+def running(request: pytest.FixtureRequest, made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A running server, on SQLite and on PostgreSQL in turn; tests share it, each with devices of its own."""
     served = copy_office(made, tmp_path_factory.mktemp("running"))
     if request.param == "postgresql":

@@ -84,9 +84,7 @@ def test_an_answer_that_is_cut_at_any_byte_is_asked_for_again(
         assert device.progress().safe == len(places) + 2
         assert cut >= len(places) - 8
     proxy.close()
-    report.add(
-        f"answer cut at each byte, retried ({kind(running)})", cut, f"0 duplicates stored; {resent} sent again"
-    )
+    report.add(f"answer cut at each byte, retried ({kind(running)})", cut, f"0 duplicates stored; {resent} sent again")
 
 
 def test_an_envelope_altered_at_any_byte_is_quarantined_and_never_opened(
@@ -114,7 +112,9 @@ def test_an_envelope_altered_at_any_byte_is_quarantined_and_never_opened(
     assert [stored[document_hash(body)][1] for body in whole] == ["opened", "opened"]
     states = [stored[document_hash(body)][1] for body in changed]
     assert states == ["quarantined"] * len(changed)
-    report.add(f"envelope altered at each byte ({kind(running)})", len(changed), "all quarantined; the whole one opened")
+    report.add(
+        f"envelope altered at each byte ({kind(running)})", len(changed), "all quarantined; the whole one opened"
+    )
 
 
 def test_a_request_sent_again_is_refused_and_stores_nothing(running: Served, report: Report) -> None:
@@ -168,7 +168,9 @@ class TestBombs:
         stored = running.stored()
         assert stored[document_hash(bomb)][1:] == ("quarantined", "too-large")
         assert [stored[document_hash(body)][1] for body in neighbours] == ["opened", "opened"]
-        report.add(f"interview that inflates to 256 MiB ({kind(running)})", 1, "quarantined too-large; neighbours opened")
+        report.add(
+            f"interview that inflates to 256 MiB ({kind(running)})", 1, "quarantined too-large; neighbours opened"
+        )
 
     def test_what_a_device_pulls_inflates_within_limits_too(self, report: Report) -> None:
         deflated = zlib.compressobj(9, zlib.DEFLATED, -15)
@@ -212,7 +214,7 @@ def _sealed_as_it_is(line: Line, number: int, packed: bytes) -> bytes:
 
 def _sealed(device: Device, number: int) -> None:
     answers = Answers(number=70_000 + number)
-    device.finalise(answers.xml(), instance_id=raw_id(answers.number), form_version_hash=form_hash(), now=NOW)
+    device.seal_interview(answers.xml(), instance_id=raw_id(answers.number), form_version_hash=form_hash(), now=NOW)
 
 
 def open_all(served: Served) -> None:

@@ -32,11 +32,13 @@ def main() -> int:
             figures = done.result()
             total.add(figures)
             for violation in figures.violations:
-                print(violation, file=sys.stderr, flush=True)
+                print(violation, file=sys.stderr, flush=True)  # noqa: T201
             if asked.progress:
-                print(f"{total.seeds} of {len(numbers)} seeds, {total.exchanges} exchanges", file=sys.stderr, flush=True)
+                print(  # noqa: T201
+                    f"{total.seeds} of {len(numbers)} seeds, {total.exchanges} exchanges", file=sys.stderr, flush=True
+                )
     total.seconds = time.monotonic() - began
-    print(json.dumps(members(total)) if asked.json else table(total))
+    print(json.dumps(members(total)) if asked.json else table(total))  # noqa: T201
     return 1 if total.violations else 0
 
 
@@ -65,6 +67,7 @@ def members(figures: Figures) -> dict[str, object]:
         "receipts": figures.receipts,
         "duplicates": figures.duplicates,
         "audits": figures.audits,
+        "deleted": figures.deleted,
         "faults": {fault.value: figures.faults[fault] for fault in Fault},
         "violations": figures.violations,
         "seconds": round(figures.seconds, 1),
@@ -79,6 +82,7 @@ def table(figures: Figures) -> str:
         f"{'interviews sealed':<42}{figures.interviews:>12}",
         f"{'receipts':<42}{figures.receipts:>12}",
         f"{'  of them duplicates':<42}{figures.duplicates:>12}",
+        f"{'envelopes deleted under the rule':<42}{figures.deleted:>12}",
         f"{'audits of all receipts':<42}{figures.audits:>12}",
     ]
     lines += [f"{'  ' + fault.value:<42}{figures.faults[fault]:>12}" for fault in Fault]

@@ -46,6 +46,7 @@ class Ledger:
     receipts: int = 0
     duplicates: int = 0
     audits: int = 0
+    deleted: int = 0
 
     def settled(self, tablet: Tablet, settlement: Settlement) -> None:
         """Take what a device has just believed; its envelopes must all still be there."""
@@ -53,6 +54,14 @@ class Ledger:
             self.receipted_one(envelope_id, code, settlement.fates[envelope_id][1])
         if tablet.count_on_disk() != len(tablet.held):
             raise Violation(f"3: {tablet.name} deleted an envelope before the rule allows it")
+
+    def pruned(self, tablet: Tablet, office: Office) -> None:
+        """Let a device delete what it may; an envelope that no backup holds must stay."""
+        gone = tablet.prune()
+        self.deleted += len(gone)
+        assert office.backup is not None
+        if gone - office.backup.known or gone - self.receipted.keys():
+            raise Violation(f"3: {tablet.name} deleted an envelope that no backup holds")
 
     def receipted_one(self, envelope_id: bytes, code: ReceiptCode, sequence: int | None) -> None:
         """Count one receipt."""
@@ -90,6 +99,8 @@ def check_delivered(office: Office, tablets: list[Tablet]) -> None:
         absent = [name for name, body in on_disk.items() if name not in stored or stored[name][0] != body]
         if absent:
             raise Violation(f"2: {len(absent)} envelopes of {tablet.name} never reached the server")
+        if tablet.deleted - stored.keys():
+            raise Violation(f"3: an envelope that {tablet.name} deleted is nowhere")
         left = tablet.device._store.backlog().envelopes
         if left:
             raise Violation(f"2: {tablet.name} still believes that {left} envelopes are to be sent")

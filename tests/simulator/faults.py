@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+
 class Fault(StrEnum):
     """One thing that goes wrong."""
 

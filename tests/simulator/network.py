@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from sync_protocol.exchange import Request
 from tests.simulator.faults import Chance, Fault
@@ -18,12 +19,20 @@ NO_ANSWER = frozenset({Fault.ANSWER_LOST, Fault.REQUEST_LOST, Fault.REQUEST_TORN
 Schedule = Callable[[float, Callable[[], None]], None]
 
 
+class Lost(Protocol):
+    """Takes the loss of the line."""
+
+    def __call__(self, *, was_sent: bool) -> None:
+        """Say whether a byte may have left."""
+        ...
+
+
 @dataclass(frozen=True)
 class Ends:
     """What a tablet hears: an answer, or the loss of the line."""
 
     answered: Callable[[Answer], None]
-    lost: Callable[[bool], None]
+    lost: Lost
 
 
 class Network:
@@ -43,12 +52,12 @@ class Network:
         fault = None if self._chance.is_calm else self._chance.on_the_way()
         travel = self._chance.seconds(0.3, 3.0)
         if fault is Fault.NOT_CONNECTED:
-            self._after(travel, lambda: ends.lost(False))
+            self._after(travel, lambda: ends.lost(was_sent=False))
         elif fault is Fault.REQUEST_LOST:
-            self._after(TIMEOUT_SECONDS, lambda: ends.lost(True))
+            self._after(TIMEOUT_SECONDS, lambda: ends.lost(was_sent=True))
         elif fault is Fault.REQUEST_LATE:
             self._after(self._chance.seconds(TIMEOUT_SECONDS, 6_000), lambda: self._deliver(request, None))
-            self._after(TIMEOUT_SECONDS, lambda: ends.lost(True))
+            self._after(TIMEOUT_SECONDS, lambda: ends.lost(was_sent=True))
         else:
             self._after(travel, lambda: self._carry(request, fault, ends))
 
@@ -82,7 +91,7 @@ class Network:
     def _hear(self, answer: Answer | None, fault: Fault | None, ends: Ends) -> None:
         travel = self._chance.seconds(0.3, 3.0)
         if answer is None or fault in NO_ANSWER:
-            self._after(travel, lambda: ends.lost(True))
+            self._after(travel, lambda: ends.lost(was_sent=True))
             return
         status, headers, body = answer
         former, self._former = self._former, answer
@@ -95,7 +104,7 @@ class Network:
         elif fault is Fault.PROXY_PAGE:
             answer = 502, {"Content-Type": "text/html"}, b"<html><h1>502 Bad Gateway</h1></html>"
         elif fault is Fault.ANSWER_LATE:
-            self._after(TIMEOUT_SECONDS, lambda: ends.lost(True))
+            self._after(TIMEOUT_SECONDS, lambda: ends.lost(was_sent=True))
             travel += 2 * TIMEOUT_SECONDS
         heard = answer
         self._after(travel, lambda: ends.answered(heard))

@@ -19,7 +19,7 @@ from server.config import Config
 from server.context import Context
 from server.context.instance import EXTENSION
 from server.db.engine import Database
-from server.db.queries import devices, feed, forms
+from server.db.queries import backups, devices, feed, forms
 from server.db.tables import Envelope
 from server.errors import StorageFull
 from server.keystore import KeyStore
@@ -102,6 +102,7 @@ class Backup:
     path: Path
     sequence: int
     deeds: int
+    known: frozenset[bytes]
 
 
 @dataclass
@@ -195,9 +196,10 @@ class Office:
         shutil.copyfile(self.path, path)
         if self.backup is None:
             shutil.copyfile(self.path, self.beginning)
-        with self.context.database.read() as session:
+        with self.context.database.transaction() as session:
             sequence = session.scalar(select(func.max(Envelope.sequence))) or 0
-        self.backup = Backup(path, sequence, len(self.deeds))
+            backups.add(session, made_at=self.clock.now(), sequence=sequence, place="a backup")
+        self.backup = Backup(path, sequence, len(self.deeds), frozenset(self.known()))
 
     def restore(self) -> None:
         """Put the last backup in the place of the database and begin another life of the feed."""
@@ -214,6 +216,11 @@ class Office:
         self.app.extensions[EXTENSION] = self.context
         with self.context.database.transaction() as session:
             feed.start_anew(session, f"life-{self.restores}")
+            backups.forget_all(session)
+            backups.add(session, made_at=self.clock.now(), sequence=self.backup.sequence, place="a backup")
+            backups.begin_uploads_again(session)
+            backups.free_leases(session)
+            backups.leave_numbers_out(session)
         for deed in lost:  # people do again what the backup does not have
             self.do(deed.do)
 

@@ -29,6 +29,7 @@ class Figures:
     receipts: int = 0
     duplicates: int = 0
     audits: int = 0
+    deleted: int = 0
     faults: Counter[Fault] = field(default_factory=Counter)
     traces: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
@@ -36,7 +37,7 @@ class Figures:
 
     def add(self, other: "Figures") -> None:
         """Add the figures of another run."""
-        for name in ("seeds", "exchanges", "interviews", "receipts", "duplicates", "audits"):
+        for name in ("seeds", "exchanges", "interviews", "receipts", "duplicates", "audits", "deleted"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.faults += other.faults
         self.traces += other.traces
@@ -61,7 +62,7 @@ def run_seed(seed: int, exchanges: int, *, mutant: str = "") -> Figures:
         figures.exchanges = world.network.requests
         figures.interviews = world.interviews
         figures.receipts, figures.duplicates = world.ledger.receipts, world.ledger.duplicates
-        figures.audits = world.ledger.audits
+        figures.audits, figures.deleted = world.ledger.audits, world.ledger.deleted
         figures.faults = world.chance.made
         figures.traces = [world.trace]
     finally:

@@ -62,7 +62,7 @@ class Copy:
     """An older state of a tablet, and which envelopes it had."""
 
     path: Path
-    held: frozenset[bytes]
+    held: dict[bytes, bytes]
 
 
 @dataclass
@@ -84,6 +84,7 @@ class Tablet:
     held: dict[bytes, bytes] = field(default_factory=dict)
     to_seal: list[tuple[Answers, tuple[int, ...]]] = field(default_factory=list)
     made: dict[bytes, tuple[Answers, tuple[int, ...]]] = field(default_factory=dict)
+    deleted: set[bytes] = field(default_factory=set)
 
     @property
     def device_id(self) -> str:
@@ -117,7 +118,7 @@ class Tablet:
         with suppress(sqlite.OperationalError), self.device.bulk():
             while self.to_seal:
                 answers, parents = self.to_seal[0]
-                finalised = self.device.finalise(
+                finalised = self.device.seal_interview(
                     answers.xml(),
                     instance_id=raw_id(answers.number),
                     form_version_hash=form_hash(answers.form_id, answers.version),
@@ -126,7 +127,7 @@ class Tablet:
                     mode=answers.mode or "survey",
                 )
                 self.made[finalised.envelope_id] = self.to_seal.pop(0)
-        query = "SELECT envelope_id, body FROM envelope WHERE sequence > ?"
+        query = "SELECT envelope_id, body FROM envelope WHERE sequence > ? AND length(body) > 0"
         self.held |= {bytes(name): bytes(body) for name, body in self.device._database.rows(query, before)}
 
     def last_sequence(self) -> int:
@@ -136,8 +137,19 @@ class Tablet:
 
     def on_disk(self) -> dict[bytes, bytes]:
         """Return the envelopes that are really on it."""
-        rows = self.device._database.rows("SELECT envelope_id, body FROM envelope")
+        rows = self.device._database.rows("SELECT envelope_id, body FROM envelope WHERE length(body) > 0")
         return {bytes(envelope_id): bytes(body) for envelope_id, body in rows}
+
+    def prune(self) -> set[bytes]:
+        """Delete what the device's own rule lets go; return what that was."""
+        self.device.prune()
+        if self.count_on_disk() == len(self.held):
+            return set()
+        gone = self.held.keys() - self.on_disk().keys()
+        for name in gone:
+            del self.held[name]
+        self.deleted |= gone
+        return gone
 
     def count_on_disk(self) -> int:
         """Count them, with bytes."""
@@ -155,7 +167,7 @@ class Tablet:
         self.device._database.truncate_log()
         path = self.folder / "copy"
         shutil.copyfile(self.folder / FILE_NAME, path)
-        self.copy = Copy(path, frozenset(self.held))
+        self.copy = Copy(path, dict(self.held))
 
     def put_back(self) -> set[bytes]:
         """Put the older copy back; return the envelopes that went. What was filled since is sealed anew."""
@@ -167,8 +179,9 @@ class Tablet:
                 (self.folder / f"{FILE_NAME}{suffix}").unlink()
         shutil.copyfile(self.copy.path, self.folder / FILE_NAME)
         self.device = Device.open(self.folder)
-        gone = set(self.held) - self.copy.held
-        self.held = {name: body for name, body in self.held.items() if name in self.copy.held}
+        gone = self.held.keys() - self.copy.held.keys()
+        self.deleted -= self.copy.held.keys()
+        self.held = dict(self.copy.held)
         self.to_seal = [self.made[name] for name in self.made if name in gone] + self.to_seal
         self.made = {name: made for name, made in self.made.items() if name not in gone}
         return gone
@@ -242,5 +255,3 @@ def poisons(rng: Any) -> bytes:
             ]
         )
     )
-
-

@@ -49,7 +49,9 @@ def test_a_planted_mistake_is_found(mutant: str, invariant: str) -> None:
     for seed in MUTANT_SEEDS:
         for violation in run_one(seed, MUTANT_EXCHANGES, mutant).violations:
             assert f"seed {seed}: {invariant}" in violation
-            assert f"python -m tests.simulator --seed {seed} --exchanges {MUTANT_EXCHANGES} --mutant {mutant}" in violation
+            assert (
+                f"python -m tests.simulator --seed {seed} --exchanges {MUTANT_EXCHANGES} --mutant {mutant}" in violation
+            )
             return
     pytest.fail(f"{mutant} was not found")
 

@@ -1,10 +1,10 @@
-"""A whole survey in virtual time: many tablets, one office, one seed; invariants are checked all along and at the end."""
+"""A whole survey in virtual time: many tablets, one office, one seed; invariants are checked all along."""
 
 import hashlib
 import heapq
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -59,7 +59,7 @@ class World:
         self._skew = 0
         self._is_newer_server = False
         self._trace = hashlib.sha256()
-        self._versions = ["1"]
+        self._versions, self._published = ["1"], 1
         self._worked_at = 0
 
     @property
@@ -134,9 +134,7 @@ class World:
         answers = answers_of(number, self.tablets.index(tablet), rng, self._versions)
         if tablet.made and rng.random() < 0.1:  # an edit of an earlier one
             earlier = rng.choice(list(tablet.made.values()))[0]
-            from dataclasses import replace
-
-            return replace(answers, edits=earlier.number, version=earlier.version), (earlier.number,)
+            return replace(answers, edits=earlier.number), (earlier.number,)
         return answers, ()
 
     def _step(self, tablet: Tablet) -> None:
@@ -161,6 +159,7 @@ class World:
             self._after(seconds, lambda: self._step(tablet) if tablet.client is client else None)
         else:
             tablet.client = None
+            self.ledger.pruned(tablet, self.office)
             self._after(self.chance.seconds(60, 7_200), self._waking(tablet))
 
     def _send(self, tablet: Tablet, request: Any) -> None:
@@ -186,7 +185,7 @@ class World:
         def answered(answer: Answer) -> None:
             hear(lambda: self._believe(tablet, answer))
 
-        def lost(was_sent: bool) -> None:
+        def lost(*, was_sent: bool) -> None:
             hear(lambda: _client(tablet).on_disconnect(was_sent=was_sent, now=tablet.now()))
 
         self.network.send(request, Ends(answered, lost))
@@ -207,7 +206,7 @@ class World:
             tablet.clock_offset = timedelta(days=days)
         if self.chance.rng.random() < 0.03:
             tablet.keep_copy()
-        elif tablet.copy is not None and self.chance.happens(Fault.TABLET_RESTORED, 10):
+        elif tablet.copy is not None and self.chance.happens(Fault.TABLET_RESTORED, 20):
             self.ledger.lost |= tablet.put_back()
 
     def _office_life(self) -> None:
@@ -222,11 +221,12 @@ class World:
             self.ledger.restored(office.backup.sequence)
             office.restore()
             self.ledger.audit(office)
-        if rng.random() < 0.002 and len(self._versions) < 5:
-            self._versions.append(str(len(self._versions) + 1))
+        if rng.random() < 0.01 and len(self._versions) < 3:
+            self._published += 1
+            self._versions.append(str(self._published))
             office.do(publishing(self._versions[-1]))
-        if rng.random() < 0.001 and len(self._versions) > 2:
-            office.do(retiring(self._versions[0]))
+        if rng.random() < 0.006 and len(self._versions) > 1:
+            office.do(retiring(self._versions.pop(0)))
         in_use = [tablet for tablet in self.tablets if tablet.is_enabled]
         if len(in_use) > TABLETS // 2 and self.chance.happens(Fault.REVOKED, 1):
             gone = rng.choice(in_use)
