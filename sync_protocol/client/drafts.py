@@ -323,7 +323,7 @@ class Drafts:
         with self._database.transaction():
             _following(draft, DraftEvent.SEALED)
             sealed = self._sealer.seal_within(self._interview(draft, now, Kind.INTERVIEW))
-            self._drafts.delete(draft.instance_id)
+            self._drafts.sealed(draft.instance_id)
             return sealed
 
     def _seal_unfinished(self, draft: Draft, now: datetime) -> SealedInterview:

@@ -93,6 +93,7 @@ def test_a_draft_of_a_former_device_goes_on_under_its_own_name(
     finalised(device, 1, "whole", now=NOW + timedelta(minutes=1))
     device.sync(transport, NOW)
     assert opened(device, server) == {instance_id: interview_xml(1, "whole")}
+    assert device.handovers.list() == ()
 
 
 @pytest.mark.parametrize("kind", ["returned", "draft"])
