@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -87,6 +87,10 @@ def verdict_of(device: Device, number: int, state: str = "opened") -> VerdictPul
 
 def photograph(device: Device, content: bytes = b"picture" * 9_000) -> Medium:
     return device.media.add(io.BytesIO(content), "dwelling.jpg", "image/jpeg")
+
+
+def revise(device: Device, number: int, *parents: bytes, now: datetime = NOW) -> None:
+    device.seal_interview(b"<data/>", instance_id=instance_id(number), form_version_hash=FORM, parents=parents, now=now)
 
 
 def name_by(device: Device, number: int, *media: Medium) -> None:
@@ -364,9 +368,7 @@ class TestDeletion:
         self, device: Device, server: ModelServer, transport: ModelTransport
     ) -> None:
         seal(device, 1)
-        device.seal_interview(
-            b"<data/>", instance_id=instance_id(2), form_version_hash=FORM, now=NOW + timedelta(days=1)
-        )
+        revise(device, 2, now=NOW + timedelta(days=1))
         device.sync(transport, NOW)
         server.feed = [verdict_of(device, 1), WITHDRAWN]
         assert device.sync(transport, NOW).pruned == 0
@@ -412,9 +414,7 @@ class TestDeletion:
         seal(device, 1)
         medium, shared = photograph(device), photograph(device, b"shared")
         name_by(device, 1, medium, shared)
-        device.seal_interview(
-            b"<data/>", instance_id=instance_id(2), form_version_hash=FORM, parents=(instance_id(1),), now=NOW
-        )
+        revise(device, 2, instance_id(1))
         seal(device, 3)
         name_by(device, 3, shared)
         told: list[bytes] = []

@@ -33,7 +33,7 @@ def test_the_next_tablet_takes_up_drafts_and_returned_interviews(office: Office,
         lost.sync(lost.transport(), NOW)
         for number, name in ((1, "Maya"), (2, "Hari")):
             lost.drafts.save_draft(filled(number, name), form_version_hash=form, now=NOW)
-        lost.drafts.finalise(uuid_of(1), now=NOW)
+        lost.drafts.seal(uuid_of(1), now=NOW)
         assert lost.sync(lost.transport(), NOW).sealed == 1
         lost_id = lost.device_id
     open_all(office)
@@ -66,7 +66,7 @@ def test_the_next_tablet_takes_up_drafts_and_returned_interviews(office: Office,
         corrected = content.instance_xml.replace(b"Maya", b"Maya Gurung")
         device.drafts.save_draft(corrected, form_version_hash=form, now=NOW)
         for one in device.drafts.list():
-            device.drafts.finalise(one.instance_id, now=NOW)
+            device.drafts.seal(one.instance_id, now=NOW)
         assert device.sync(device.transport(), NOW).sealed == 2
         open_all(office)
         device.sync(device.transport(), NOW)

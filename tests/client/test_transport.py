@@ -119,3 +119,57 @@ def test_https_checks_certificates() -> None:
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="base URL"):
         HttpTransport(url)
+
+
+def test_what_the_socket_took_is_counted(url: str) -> None:
+    transport = HttpTransport(url)
+    for body in (b"one", bytes(300_000)):
+        before = transport.bytes_written
+        transport.send("POST", "/", {"Signature": "s"}, body)
+        assert len(body) + 60 < transport.bytes_written - before < len(body) + 250
+    transport.close()
+
+
+def test_a_request_that_was_cut_in_the_middle_was_sent_but_not_whole() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+    def hang_up() -> None:
+        connection, _ = listener.accept()
+        connection.recv(1_000)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+        connection.close()
+
+    thread = threading.Thread(target=hang_up)
+    thread.start()
+    transport = HttpTransport(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    with pytest.raises(TransportError) as caught:
+        transport.send("POST", "/", {}, bytes(4_000_000))
+    thread.join()
+    listener.close()
+    assert (caught.value.was_sent, caught.value.was_whole) == (True, False)
+    assert 0 < transport.bytes_written < 4_000_000
+
+
+def test_a_connection_that_the_server_has_closed_meanwhile_costs_nothing() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    listener = socket.create_server(("127.0.0.1", 0))
+    closed = threading.Event()
+
+    def serve() -> None:
+        for _ in range(2):
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(answer)
+            closed.set()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    transport = HttpTransport(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    assert transport.send("POST", "/", {}, b"x").body == b"ok"
+    assert closed.wait(5)
+    assert transport.send("POST", "/", {}, b"x").body == b"ok"
+    thread.join()
+    transport.close()
+    listener.close()
