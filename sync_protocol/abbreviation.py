@@ -40,7 +40,8 @@ def shorten(frame: bytes, before: bytes) -> bytes | None:
     if own is None:
         return None
     said = _said(before)
-    mask, parts, position = Field(0), [], 0
+    parts: list[bytes] = []
+    mask, position = Field(0), 0
     for field, start in own.items():
         if frame[start : start + HASH_BYTES] == said.get(field):
             mask |= field

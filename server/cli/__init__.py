@@ -11,6 +11,7 @@ import click
 from server.cli import (
     accounts,
     app_users,
+    backups,
     codebooks,
     demonstration,
     devices,
@@ -22,6 +23,7 @@ from server.cli import (
     forms,
     holds,
     intake,
+    keys,
     odk_keys,
     projects,
     serving,
@@ -64,6 +66,7 @@ def main(ctx: click.Context, data: Path | None, debug: bool) -> None:  # noqa: A
 
 setup.register(main)
 serving.register(main)
+backups.register(main)
 codebooks.register(forms.form)
 evolution.register(forms.form)
 for group in (
@@ -78,6 +81,7 @@ for group in (
     holds.quarantine,
     submissions.submission,
     odk_keys.odk_key,
+    keys.key,
     entities.entity,
     estimates.estimate,
     estimates.release,
