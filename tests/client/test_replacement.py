@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from server.folding.batches import OpeningWorker
 from server.services import enrol_device, review_interview
 from sync_protocol.client.device import Device
@@ -11,7 +9,6 @@ from sync_protocol.client.drafts_instance import read_names, uuid_text
 from tests.client.model_transport import CHEAP, interview_xml, uuid_of
 from tests.client.test_device_against_server import NOW, Office, office
 
-pytest.importorskip("server.services.news.returned")
 __all__ = ["office"]
 
 
@@ -33,7 +30,7 @@ def test_the_next_tablet_takes_up_drafts_and_returned_interviews(office: Office,
         lost.sync(lost.transport(), NOW)
         for number, name in ((1, "Maya"), (2, "Hari")):
             lost.drafts.save_draft(filled(number, name), form_version_hash=form, now=NOW)
-        lost.drafts.seal(uuid_of(1), now=NOW)
+        lost.drafts.finalise(uuid_of(1), now=NOW)
         assert lost.sync(lost.transport(), NOW).sealed == 1
         lost_id = lost.device_id
     open_all(office)
@@ -66,7 +63,7 @@ def test_the_next_tablet_takes_up_drafts_and_returned_interviews(office: Office,
         corrected = content.instance_xml.replace(b"Maya", b"Maya Gurung")
         device.drafts.save_draft(corrected, form_version_hash=form, now=NOW)
         for one in device.drafts.list():
-            device.drafts.seal(one.instance_id, now=NOW)
+            device.drafts.finalise(one.instance_id, now=NOW)
         assert device.sync(device.transport(), NOW).sealed == 2
         open_all(office)
         device.sync(device.transport(), NOW)
