@@ -26,8 +26,10 @@ from server.cli import (
     keys,
     odk_keys,
     projects,
+    proposals,
     serving,
     setup,
+    status,
     store,
     submissions,
     tablets,
@@ -79,6 +81,7 @@ for group in (
     holds.hold,
     findings.finding,
     holds.quarantine,
+    proposals.proposal,
     submissions.submission,
     odk_keys.odk_key,
     keys.key,
@@ -89,5 +92,12 @@ for group in (
     projects.project,
 ):
     main.add_command(group)
-for command in (fieldwork.progress, intake.intake, store.verify, store.rebuild, demonstration.demo):
+for command in (
+    status.status,
+    fieldwork.progress,
+    intake.intake,
+    store.verify,
+    store.rebuild,
+    demonstration.demo,
+):
     main.add_command(command)

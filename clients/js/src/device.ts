@@ -192,7 +192,7 @@ export class Device {
       counter: this.#state.counter,
       since: this.#state.cursor,
       have: asked.map((entry) => entry.id.subarray(0, 16)),
-      envelopes: offered.map((entry) => entry.body),
+      envelopes: offered,
       deviceTime: now,
       keyringSerial: this.#keyring.serial,
     });

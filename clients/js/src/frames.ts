@@ -1,8 +1,12 @@
 /** The body of an exchange: `u32 length ‖ deflated control JSON ‖ n × (u32 length ‖ frame)`, both ways. */
+import { type Named, shorten } from "./abbreviation.ts";
 import { type Bytes, concat, own, u32, view } from "./bytes.ts";
 import { CONTROL_BYTES, ENVELOPE_BYTES, EXCHANGE_BYTES, EXCHANGE_FRAMES, INFLATE_RATIO } from "./constants.ts";
 import { deflate, inflate } from "./deflate.ts";
 import { ProtocolError } from "./errors.ts";
+
+/** Set in the length of a frame that is shortened. */
+const SHORTENED = 2 ** 31;
 
 export interface Body {
   readonly control: Bytes;
@@ -12,6 +16,18 @@ export interface Body {
 export function encodeBody(control: Uint8Array, frames: readonly Uint8Array[]): Bytes {
   const deflated = deflate(control, 6);
   return concat(u32(deflated.length), deflated, ...frames.flatMap((frame) => [u32(frame.length), frame]));
+}
+
+/** Put control and envelopes together, each without what the one before already says. */
+export function encodeEnvelopes(control: Uint8Array, envelopes: readonly Named[]): Bytes {
+  const deflated = deflate(control, 6);
+  const parts: Uint8Array[] = [u32(deflated.length), deflated];
+  envelopes.forEach(({ body }, index) => {
+    const before = envelopes[index - 1];
+    const short = before === undefined ? null : shorten(body, before);
+    parts.push(...(short === null ? [u32(body.length), body] : [u32(SHORTENED + short.length), short]));
+  });
+  return concat(...parts);
 }
 
 /** Take a body apart; throws `malformed` or `too-large`. */

@@ -10,7 +10,8 @@ export { enrolmentRequest, type EnrolmentLink, parseLink, readEnrolment, serverI
 export { envelopeId, makeEpoch, openEpoch, parseEpoch, verifyEnvelope } from "./epoch.ts";
 export { encodeHeader, type Header, open, peek, seal } from "./envelope.ts";
 export { ProtocolError } from "./errors.ts";
-export { decodeBody, encodeBody } from "./frames.ts";
+export { decodeBody, encodeBody, encodeEnvelopes } from "./frames.ts";
+export { type Handover, openHandover, openHouseholds, openRows } from "./handover.ts";
 export * as hpke from "./hpke.ts";
 export { openMedium, sealMedium } from "./media.ts";
 export { decodeAnswer, decodeProblem, encodeRequest, type ExchangeAnswer, type Problem, type Pulled, ReceiptCode } from "./messages.ts";

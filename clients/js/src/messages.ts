@@ -1,9 +1,10 @@
 /** What a device and a server say to each other in an exchange. Members and kinds that nobody here knows are ignored. */
+import { type Named } from "./abbreviation.ts";
 import { type Bytes, base64url, fromBase64url, utf8 } from "./bytes.ts";
 import { EXCHANGE_BYTES, VERSION } from "./constants.ts";
 import { type Json, type Members, readObject } from "./documents.ts";
 import { ProtocolError } from "./errors.ts";
-import { decodeBody, encodeBody, inflateWhole } from "./frames.ts";
+import { decodeBody, encodeEnvelopes, inflateWhole } from "./frames.ts";
 
 export const PATH_EXCHANGE = "/sync/v1/exchange";
 export const MEDIA_TYPE_EXCHANGE = "application/vnd.passerelle.exchange";
@@ -18,7 +19,8 @@ export interface ExchangeRequest {
   readonly since: string | null;
   /** First 16 bytes of the ids of envelopes whose fate is unknown. */
   readonly have: readonly Uint8Array[];
-  readonly envelopes: readonly Uint8Array[];
+  /** With their ids: each leaves out what the one before says. */
+  readonly envelopes: readonly Named[];
   readonly deviceTime: Date;
   readonly keyringSerial: number;
   readonly receivingKey?: Uint8Array;
@@ -72,7 +74,7 @@ export function encodeRequest(request: ExchangeRequest): Bytes {
     keyring_serial: request.keyringSerial,
   };
   if (request.receivingKey !== undefined) control["receiving_key"] = base64url(request.receivingKey);
-  return encodeBody(utf8(JSON.stringify(control)), request.envelopes);
+  return encodeEnvelopes(utf8(JSON.stringify(control)), request.envelopes);
 }
 
 /** Decode an answer; throws `malformed`, `version-unsupported`, `too-large`. */

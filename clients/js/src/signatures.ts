@@ -9,6 +9,11 @@ const ANSWER = {
   tag: "passerelle/1 answer",
 };
 
+const PART = {
+  components: '("@method" "@path" "content-digest" "upload-offset" "upload-length")',
+  tag: "passerelle/1 request",
+};
+
 export type Headers = Readonly<Record<string, string>>;
 
 /** The request that an answer answers. */
@@ -22,17 +27,26 @@ export async function contentDigest(body: Uint8Array): Promise<string> {
   return spelled(await sha256(body));
 }
 
-/** Return the three headers that authenticate a request of a device. */
+/** Where a part of a medium belongs: it begins at byte `offset` of a ciphertext of `length` bytes. */
+export interface Place {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Return the headers that authenticate a request of a device: three, and two more for a part of a medium. */
 export async function signRequest(
   method: string,
   path: string,
   body: Uint8Array,
   deviceId: string,
   signer: Signer,
+  place?: Place,
 ): Promise<Headers> {
   const digest = await contentDigest(body);
-  const parameters = parametersOf(REQUEST, deviceId);
-  return headersOf(digest, parameters, await signer.sign(requestBase(method, path, digest, parameters)));
+  const parameters = parametersOf(place === undefined ? REQUEST : PART, deviceId);
+  const signed = headersOf(digest, parameters, await signer.sign(requestBase(method, path, digest, parameters, place)));
+  if (place === undefined) return signed;
+  return { ...signed, "Upload-Offset": `${place.offset}`, "Upload-Length": `${place.length}` };
 }
 
 /** Check a request as a server does. */
@@ -74,9 +88,10 @@ export async function verifyAnswer(
   await verify(utf8(base), headers, publicKey);
 }
 
-function requestBase(method: string, path: string, digest: string, parameters: string): Bytes {
-  const lines = [`"@method": ${method}`, `"@path": ${path}`, `"content-digest": ${digest}`, `"@signature-params": ${parameters}`];
-  return utf8(lines.join("\n"));
+function requestBase(method: string, path: string, digest: string, parameters: string, place?: Place): Bytes {
+  const lines = [`"@method": ${method}`, `"@path": ${path}`, `"content-digest": ${digest}`];
+  if (place !== undefined) lines.push(`"upload-offset": ${place.offset}`, `"upload-length": ${place.length}`);
+  return utf8([...lines, `"@signature-params": ${parameters}`].join("\n"));
 }
 
 function parametersOf({ components, tag }: typeof REQUEST, keyId: string): string {
