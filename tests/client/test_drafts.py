@@ -479,4 +479,4 @@ class DraftMachine(RuleBasedStateMachine):
 
 
 TestDraftMachine = DraftMachine.TestCase
-TestDraftMachine.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+TestDraftMachine.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)
