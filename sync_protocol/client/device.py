@@ -18,35 +18,32 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync_protocol import enrolment
-from sync_protocol.assignments import Household
 from sync_protocol.client import enrolling, erasing
 from sync_protocol.client.database import DeviceDatabase
 from sync_protocol.client.drafts import Drafts
 from sync_protocol.client.drafts_handover import Handovers
 from sync_protocol.client.files import FormFiles
+from sync_protocol.client.listing import Listing
 from sync_protocol.client.media import DeviceMedia
 from sync_protocol.client.parcels import Parcels
-from sync_protocol.client.pulled import REVOKED_AT, WIPE_ORDER, Reading
+from sync_protocol.client.pulled import WIPE_ORDER
 from sync_protocol.client.receiving import DATA_KEY, ReceivingKeys, data_vault
 from sync_protocol.client.records import FormVersion, StoredEnvelope, Verdict
 from sync_protocol.client.repin import rewrap
-from sync_protocol.client.report import Progress, ProgressCallback, SyncReport
+from sync_protocol.client.report import ProgressCallback, SyncReport
 from sync_protocol.client.sealing import Interview, SealedInterview, Sealer
 from sync_protocol.client.store import DeviceStore
 from sync_protocol.client.syncing import Paces, Patience, Sync
 from sync_protocol.client.transport import HttpTransport, Transport
 from sync_protocol.client.vault import OpenVault, PinCost, PinSettings, Randomness, Vault, choose_pin, open_vault
-from sync_protocol.constants import Kind
 from sync_protocol.documents import DeviceCertificate
 from sync_protocol.enrolment import EnrolmentLink
-from sync_protocol.entity_rows import EntityRow
 from sync_protocol.errors import LocalError, ProtocolError
 from sync_protocol.handover import Handover
 from sync_protocol.handover import Kind as HandoverKind
 from sync_protocol.orders import WipeOrder
 from sync_protocol.plaintext import Medium
 from sync_protocol.storage import Identity
-from sync_protocol.transitions import Fate
 
 __all__ = ["Device", "FormVersion", "StoredEnvelope", "Verdict"]
 
@@ -56,7 +53,7 @@ PAUSES: Final = 4
 LONGEST_PAUSE_SECONDS: Final = 60.0  # an enumerator waits a minute, not a quarter of an hour
 
 
-class Device:
+class Device(Listing):
     """A device in its directory. Use `create` once, `open` ever after."""
 
     def __init__(self, database: DeviceDatabase, vault: Vault, randomness: Randomness) -> None:
@@ -131,28 +128,6 @@ class Device:
             database.close()
             raise
 
-    @property
-    def device_id(self) -> str:
-        """The id that the office gave at enrolment.
-
-        Raises:
-            LocalError: ``not-enrolled``.
-        """
-        device_id = self._store.setting("device_id")
-        if device_id is None:
-            raise LocalError("not-enrolled", "this device is not enrolled: scan an enrolment code first")
-        return str(device_id)
-
-    @property
-    def is_enrolled(self) -> bool:
-        """An office knows this device."""
-        return self._store.setting("device_id") is not None
-
-    @property
-    def has_pin(self) -> bool:
-        """A PIN was chosen; whether it was given says `drafts.is_locked`."""
-        return self._store.pin() is not None
-
     def change_pin(self, pin: str | None, *, pin_cost: PinCost = DEFAULT_COST) -> None:
         """Choose another PIN, or none: everything that was under the old one is under the new one when this returns.
 
@@ -165,21 +140,6 @@ class Device:
             self._store.put_pin(settings)
         self._database.truncate_log()
         self._unlock(vault)
-
-    @property
-    def server_url(self) -> str:
-        """The address of the office's server, from the enrolment link."""
-        return str(self._store.setting("server_url"))
-
-    @property
-    def backed_up_sequence(self) -> int | None:
-        """Envelopes up to this number of the server survive the loss of its disk; None when it makes no backups."""
-        return self._store.backup().backed_up_sequence
-
-    @property
-    def is_revoked(self) -> bool:
-        """The office has revoked this device: it still delivers what it holds, and gets nothing new."""
-        return self._store.setting(REVOKED_AT) is not None
 
     @property
     def media(self) -> DeviceMedia:
@@ -338,21 +298,8 @@ class Device:
         """
         return self.parcels.prune(self._store.backup()) + self._store.erasing.prune(self._store.backup())
 
-    def progress(self) -> Progress:
-        """Count the interviews on this device and those that the server has receipted, and the media that wait."""
-        ((interviews, safe),) = self._database.rows(
-            "SELECT count(*), coalesce(sum(fate IN ('receipted', 'deleted')), 0) FROM envelope"
-            " WHERE kind = ? AND fate <> 'erased' AND sequence > 0",
-            int(Kind.INTERVIEW),
-        )
-        left = self._store.backlog()
-        return Progress(safe, interviews, media=left.media, bytes_left=left.body_bytes + left.media_bytes)
-
     def _read_handover(self, kind: HandoverKind, instance_id: bytes) -> Handover | None:
         return self._reading().handover(kind, instance_id)
-
-    def _reading(self) -> Reading:
-        return Reading(self._database, self._receiving, self._local, self.device_id)
 
     def _is_to_be_wiped(self) -> bool:
         """The office has ordered a wipe, a decision key of the newest keyring says so, and nothing would be lost."""
@@ -383,58 +330,6 @@ class Device:
     def _truncate_log(self) -> None:
         if not self._is_wiped and not self._is_bulk:
             self._database.truncate_log()
-
-    def waiting(self) -> int:
-        """Count the envelopes that no receipt covers."""
-        return self._store.backlog().envelopes
-
-    def form_versions(self) -> tuple[FormVersion, ...]:
-        """Return the form versions on this device, by form and version."""
-        query = "SELECT hash, form_id, version, title, state, xform FROM form_version ORDER BY form_id, version"
-        return tuple(
-            FormVersion(hash=bytes(form_hash), form_id=form_id, version=version, title=title, state=state, xform=xform)
-            for form_hash, form_id, version, title, state, xform in self._database.rows(query)
-        )
-
-    def assignments(self) -> dict[str, tuple[Household, ...]]:
-        """Return the drawn households of this device, by PSU.
-
-        Raises:
-            LocalError: ``pin-needed``.
-        """
-        return self._reading().assignments() if self.is_enrolled else {}
-
-    def entities(self, list_name: str) -> tuple[EntityRow, ...]:
-        """Return the entities of a list that the office has given to this device.
-
-        Raises:
-            LocalError: ``pin-needed``.
-        """
-        return self._reading().entities(list_name)
-
-    def verdicts(self) -> tuple[Verdict, ...]:
-        """Return what the server said of opened envelopes, in the order in which they were sealed."""
-        query = (
-            "SELECT verdict.instance_id, verdict.envelope_id, verdict.state, verdict.reason"
-            " FROM verdict JOIN envelope USING (envelope_id) ORDER BY envelope.sequence"
-        )
-        return tuple(
-            Verdict(instance_id=bytes(instance_id), envelope_id=bytes(envelope_id), state=state, reason=reason)
-            for instance_id, envelope_id, state, reason in self._database.rows(query)
-        )
-
-    def envelope_of(self, instance_id: bytes) -> StoredEnvelope | None:
-        """Return where the interview of an instanceID stands, None when it was never sealed here."""
-        query = "SELECT envelope_id, sequence, fate, code, server_sequence FROM envelope WHERE instance_id = ?"
-        for envelope_id, sequence, fate, code, server_sequence in self._database.rows(query, instance_id):
-            return StoredEnvelope(bytes(envelope_id), sequence, Fate(fate), code, server_sequence)
-        return None
-
-    def envelope_bodies(self) -> Iterator[bytes]:
-        """Yield every envelope of this device that is kept, in the order of its chain."""
-        kept = "SELECT sequence FROM envelope WHERE length(body) > 0 AND sequence > 0 ORDER BY sequence"
-        for (sequence,) in self._database.rows(kept):
-            yield bytes(self._database.rows("SELECT body FROM envelope WHERE sequence = ?", sequence)[0][0])
 
     def close(self) -> None:
         """Close the device's file."""

@@ -155,7 +155,7 @@ class Drafts:
         """
         fresh = DraftContent(instance_xml=instance_xml, media=tuple(media or ()), note=note or "")
         with self._database.transaction():
-            draft = self.save_within(
+            return self.save_within(
                 fresh,
                 form_version_hash=form_version_hash,
                 now=now,
@@ -165,8 +165,6 @@ class Drafts:
                 keeps_media=media is None,
                 keeps_note=note is None,
             )
-        self._truncate_log()
-        return draft
 
     def save_within(
         self,
@@ -201,7 +199,9 @@ class Drafts:
             mode=mode,
             psu=psu or (kept.psu if kept is not None else ""),
             parents=parents if parents is not None else kept.parents if kept is not None else (),
-            is_changed=content != before or (kept is not None and kept.is_changed),
+            is_changed=kept is None
+            or kept.is_changed
+            or (content, form_version_hash, mode) != (before, kept.form_version_hash, kept.mode),
             changed_at=now,
             finalised_at=None,
         )
@@ -323,7 +323,7 @@ class Drafts:
         with self._database.transaction():
             _following(draft, DraftEvent.SEALED)
             sealed = self._sealer.seal_within(self._interview(draft, now, Kind.INTERVIEW))
-            self._drafts.delete(draft.instance_id)
+            self._drafts.sealed(draft.instance_id)
             return sealed
 
     def _seal_unfinished(self, draft: Draft, now: datetime) -> SealedInterview:

@@ -171,12 +171,19 @@ class DraftStore:
         """Remove a draft; `secure_delete` overwrites it in the file."""
         self._database.execute("DELETE FROM draft WHERE instance_id = ?", instance_id)
 
+    def sealed(self, instance_id: bytes) -> None:
+        """Remove the draft of what is an envelope now, and the draft of a former device that it began from."""
+        self.delete(instance_id)
+        self._database.execute("DELETE FROM handover WHERE kind = 'draft' AND instance_id = ?", instance_id)
+
     def erase(self, instance_ids: Sequence[bytes]) -> None:
         """Remove what is unsealed of these instances and of revisions that edit them; also of a locked device."""
         erased = set(instance_ids)
         for draft in self.all():
             if draft.instance_id in erased or erased & set(draft.parents):
                 self.delete(draft.instance_id)
+        for instance_id in instance_ids:
+            self._database.execute("DELETE FROM taken_up WHERE ? IN (instance_id, taken_as)", instance_id)
 
     def close_psu(self, psu: str) -> None:
         """Note that fieldwork in a primary sampling unit is over."""

@@ -70,7 +70,7 @@ class Erasing:
     def prune(self, backup: Backup) -> int:
         """Delete what the deletion rule lets go, in one transaction; return how many interviews and media that were."""
         with self._database.transaction():
-            gone = self._prune_media(backup) + self._prune_interviews(backup)
+            gone = self._prune_media(backup) + self._prune_interviews(backup) + self._prune_drafts(backup)
         self._media.sweep()
         return gone
 
@@ -93,6 +93,19 @@ class Erasing:
                 gone += 1
         if gone:
             self._prune_epochs(backup)
+        return gone
+
+    def _prune_drafts(self, backup: Backup) -> int:
+        """Delete sealed drafts that the office has in a backup: what they hold is a draft here, or sealed by now."""
+        query = (
+            "SELECT sequence, server_sequence FROM envelope WHERE kind = ? AND fate = ? AND length(body) > 0"
+            " AND sequence > 0"
+        )
+        gone = 0
+        for sequence, server_sequence in self._database.rows(query, int(Kind.DRAFT), Fate.RECEIPTED.value):
+            if backup.covers(server_sequence):
+                self._empty(sequence, FateEvent.MAY_GO)
+                gone += 1
         return gone
 
     def _prune_epochs(self, backup: Backup) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from sync_protocol.envelope import Header, open_interview, peek
 from sync_protocol.handover import Address, Handover, Kind, seal_handover
 from sync_protocol.plaintext import Medium
 from sync_protocol.ratchet import EpochKeys
-from tests.client.model_transport import FORM, ModelTransport, interview_xml, uuid_of
+from tests.client.model_transport import CHEAP, FORM, ModelTransport, interview_xml, uuid_of
 from tests.client.test_device import code_of, opened
 from tests.client.test_drafts import epoch_key, finalised
 from tests.sync_protocol.model_server import NOW, ModelServer, private_key
@@ -93,12 +94,26 @@ def test_a_draft_of_a_former_device_goes_on_under_its_own_name(
     finalised(device, 1, "whole", now=NOW + timedelta(minutes=1))
     device.sync(transport, NOW)
     assert opened(device, server) == {instance_id: interview_xml(1, "whole")}
+    assert device.handovers.list() == ()
 
 
 @pytest.mark.parametrize("kind", ["returned", "draft"])
 def test_what_was_not_handed_over_cannot_be_taken_up(device: Device, kind: Kind) -> None:
     assert code_of(device.handovers.take_up, kind, uuid_of(1), now=NOW) == "handover-unknown"
     assert device.handovers.list() == ()
+
+
+def test_a_locked_device_lists_what_was_handed_over_and_opens_it_later(
+    tmp_path: Path, server: ModelServer, transport: ModelTransport
+) -> None:
+    with Device.create(tmp_path / "pin", pin="481516", pin_cost=CHEAP) as device:
+        device.enrol(server.link(), transport=transport)
+        former = hand_over(device, "returned", 1)
+    with Device.open(tmp_path / "pin") as locked:
+        assert [one.standing for one in locked.handovers.list()] == ["new"]
+        assert code_of(locked.handovers.take_up, "returned", former, now=NOW) == "pin-needed"
+    with Device.open(tmp_path / "pin", pin="481516") as device:
+        assert device.handovers.take_up("returned", former, now=NOW).parents == (former,)
 
 
 def test_what_is_sealed_to_another_device_does_not_open_and_begins_nothing(device: Device) -> None:

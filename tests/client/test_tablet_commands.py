@@ -125,13 +125,10 @@ def test_a_tablet_is_wiped_only_when_all_is_at_the_office(tablet: Tablet, write:
     assert "device-wiped" in tablet.refused("status")
 
 
-def test_a_form_that_the_tablet_lacks_is_named(tablet: Tablet, tmp_path: Path) -> None:
+def test_a_form_that_the_tablet_lacks_is_named_and_the_policy_is_changed(tablet: Tablet, tmp_path: Path) -> None:
     file = tmp_path / "other.xml"
     file.write_bytes(interview_xml(1).replace(b'version="1"', b'version="9"'))
     assert "form visit version 9 is not on this tablet" in tablet.refused("draft", str(file))
-
-
-def test_the_policy_is_shown_and_changed(tablet: Tablet) -> None:
     assert tablet.json("policy") == {"seal_after_hours": 72, "seals_drafts": True}
     assert "for 24 hours; drafts are not sent" in tablet("policy", "--hours", "24", "--no-drafts")
     assert tablet.json("policy") == {"seal_after_hours": 24, "seals_drafts": False}

@@ -26,6 +26,8 @@ def test_the_issue_s_commands_are_all_there() -> None:
         "init", "serve", "worker", "form publish", "form list", "form show", "form export", "device enrol",
         "device revoke", "device list", "tablet sync", "tablet enrol", "tablet draft",
         "tablet finalise", "tablet reopen", "tablet seal", "tablet status",
+        "tablet read", "tablet discard", "tablet returned", "tablet take-up", "tablet export", "tablet carry",
+        "tablet import-receipts", "tablet pin", "tablet policy", "tablet wipe",
         "app-user create", "app-user list", "app-user revoke",
         "frame import", "frame show", "psu close", "psu lose", "psu list", "hold list", "hold settle",
         "quarantine list", "quarantine release", "progress", "estimate run", "estimate list", "release list",
