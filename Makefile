@@ -2,6 +2,7 @@
 # Needs python3 (3.11 or later), python3-venv, make and git. All else comes from PyPI into .venv.
 PYTHON ?= python3
 VENV := .venv
+JS := clients/js
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -23,6 +24,10 @@ $(VENV)/.test: $(VENV)/.product
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[test]'
 	@touch $@
 
+$(JS)/node_modules/.package-lock.json: $(JS)/package-lock.json $(VENV)/.test
+	@echo "Installing the JavaScript client from npm ..."
+	@PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix $(JS) --no-audit --no-fund --silent || echo "npm cannot be reached: the tests of the JavaScript client are left out"
+
 demo: $(VENV)/.product ## a whole survey of a made country, from tablets to published figures (ARGS="--full" for all of it)
 	@$(BIN)/passerelle demo $(ARGS)
 
@@ -43,7 +48,7 @@ types: $(VENV)/.test
 contracts: $(VENV)/.test
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
-tests: $(VENV)/.test
+tests: $(VENV)/.test $(JS)/node_modules/.package-lock.json
 	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 fuzz-forms: $(VENV)/.test ## thousands of broken workbooks against the converter (FUZZ_EXAMPLES=5000)
@@ -75,4 +80,4 @@ constraints: ## renew constraints.txt from a new environment
 	@{ head -n 1 constraints.txt; build/constraints/bin/python -m pip freeze --exclude passerelle; } > constraints.new && mv constraints.new constraints.txt
 
 clean: ## remove what was built (never your data)
-	@rm -rf $(VENV) build site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	@rm -rf $(VENV) $(JS)/node_modules build site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

@@ -25,6 +25,7 @@ from server.api import (
     submission_decisions,
     submissions,
     sync,
+    sync_media,
     tablet_settings,
     users,
 )
@@ -46,6 +47,7 @@ from server.web import (
 
 DOORS = (
     sync,
+    sync_media,
     forms,
     codebooks,
     evolution,
@@ -120,6 +122,7 @@ def create_app(config: Config, context: Context | None = None) -> Flask:
     if config.proxies:
         # Only what our own proxies wrote: whatever a client claims of itself stands further left in the headers.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.proxies, x_proto=config.proxies)  # type: ignore[method-assign]
+    app.before_request(opened.refresh_keys)
     auth.register(app)
     problems.register(app)
     for door in DOORS:

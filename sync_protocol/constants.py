@@ -52,7 +52,7 @@ LABEL_ENTITIES: Final = b"passerelle/1 entities"
 RATCHET_STEPS: Final = 4096
 """In an epoch: a hostile index must not cost seconds."""
 BUCKET_BYTES: Final = 128
-"""Sealed plaintexts may be padded with zeros up to a multiple of this."""
+"""Sealed plaintexts are padded with zeros up to a multiple of this."""
 
 ENVELOPE_BYTES: Final = 1 << 20
 EXCHANGE_BYTES: Final = 4 << 20

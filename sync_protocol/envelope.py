@@ -1,4 +1,4 @@
-"""The envelope of an interview or a decision: clear header, Cobblestone256 body, Ed25519 signature over all.
+"""The envelope of an interview, a draft or a decision: clear header, Cobblestone256 body, Ed25519 signature over all.
 
 The header is the body's authenticated context; nothing answered is outside the body. Layout of the header: magic 4 |
 version u8 | suite u8 | kind u8 | parents u8 | epoch hash 32 | index u32 | device sequence u64 | previous envelope 32 |
@@ -37,6 +37,7 @@ FRONT: Final = struct.Struct(">4sBBBB32sIQ32s16s")
 BACK: Final = struct.Struct(">32s32s32s")
 NO_HASH: Final = bytes(32)
 KIND_OFFSET: Final = 6
+PARENTS_OFFSET: Final = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,20 +147,46 @@ def _header(body: bytes) -> Header:
 
 
 def seal_interview(
-    *, header: Header, content_key: bytes, signer: Signer, manifest: Manifest, instance_xml: bytes
+    *,
+    header: Header,
+    content_key: bytes,
+    signer: Signer,
+    manifest: Manifest,
+    instance_xml: bytes,
+    dictionary: bytes | None = None,
 ) -> bytes:
     """Seal an interview; return the envelope.
 
     Args:
-        header: of kind interview.
+        header: of kind interview; names the dictionary by its hash, zeros for none.
         content_key: (32,) of the header's epoch and index, used once.
         instance_xml: verbatim, UTF-8.
+        dictionary: with which it is deflated: that of its form version.
 
     Raises:
-        LocalError: ``unknown-kind``, ``malformed``, ``index-too-high``; ``too-large`` beyond 1 MiB.
+        LocalError: ``unknown-kind``, ``index-too-high``, ``unknown-dictionary`` when it is not the one that the header
+            names, ``malformed``; ``too-large`` beyond 1 MiB.
     """
     _check_kind(header, Kind.INTERVIEW)
-    return _seal(header, content_key, signer, plaintext.pack(manifest, instance_xml))
+    return _seal_document(header, content_key, signer, manifest, instance_xml, dictionary)
+
+
+def seal_draft(
+    *,
+    header: Header,
+    content_key: bytes,
+    signer: Signer,
+    manifest: Manifest,
+    instance_xml: bytes,
+    dictionary: bytes | None = None,
+) -> bytes:
+    """Seal an unfinished interview, which is kept for another device of its enumerator and never folded.
+
+    Raises:
+        LocalError: as `seal_interview`.
+    """
+    _check_kind(header, Kind.DRAFT)
+    return _seal_document(header, content_key, signer, manifest, instance_xml, dictionary)
 
 
 def seal_attachment(*, header: Header, content_key: bytes, signer: Signer, manifest: Manifest) -> bytes:
@@ -189,6 +216,15 @@ def seal_decision(
     """
     _check_kind(header, Kind.DECISION)
     return _seal(header, content_key, signer, plaintext.pack(manifest, canonical_json(dict(decision))))
+
+
+def _seal_document(
+    header: Header, content_key: bytes, signer: Signer, manifest: Manifest, document: bytes, dictionary: bytes | None
+) -> bytes:
+    named = NO_HASH if dictionary is None else document_hash(dictionary)
+    if header.dictionary_hash != named:
+        raise LocalError("unknown-dictionary", "the header names another dictionary than the one that is used")
+    return _seal(header, content_key, signer, plaintext.pack(manifest, document, dictionary=dictionary))
 
 
 def _check_kind(header: Header, kind: Kind) -> None:
@@ -224,6 +260,26 @@ def open_interview(body: bytes, content_key: bytes, *, dictionary: bytes | None 
             of `peek` and `plaintext.unpack`.
     """
     return _open(body, Kind.INTERVIEW, content_key, dictionary)
+
+
+def open_draft(body: bytes, content_key: bytes, *, dictionary: bytes | None = None) -> tuple[Manifest, bytes]:
+    """Open a draft whose signature has been verified; return its manifest and unfinished instance XML.
+
+    Raises:
+        EnvelopeError: as `open_interview`: neither passes as the other.
+    """
+    return _open(body, Kind.DRAFT, content_key, dictionary)
+
+
+def named_dictionary(body: bytes) -> bytes:
+    """Return the dictionary hash in an envelope's header, (32,), zeros for none: of bytes that nobody has checked yet.
+
+    An epoch names none; of what is no envelope, anything may come out, and nothing is raised.
+    """
+    if len(body) < FRONT.size + BACK.size or body[KIND_OFFSET] == Kind.EPOCH:
+        return NO_HASH
+    start = FRONT.size + INSTANCE_ID_BYTES * body[PARENTS_OFFSET] + HASH_BYTES
+    return body[start : start + HASH_BYTES]
 
 
 def _open(body: bytes, kind: Kind, content_key: bytes, dictionary: bytes | None) -> tuple[Manifest, bytes]:

@@ -10,53 +10,64 @@ The two tables of `transitions` are the whole of the behaviour. Clock, randomnes
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from sync_protocol import messages, signatures
+from sync_protocol import answers, messages, signatures
+from sync_protocol.answers import Request, Response
 from sync_protocol.constants import CONTROL_BYTES, EXCHANGE_BYTES, EXCHANGE_ENVELOPES
 from sync_protocol.errors import LocalError, ProtocolError, RemoteError
-from sync_protocol.keyring import Keyring
+from sync_protocol.handover import Address, verify_handover
+from sync_protocol.handover import Kind as HandoverKind
 from sync_protocol.messages import (
     PATH_EXCHANGE,
+    DraftPull,
     ExchangeAnswer,
     ExchangeRequest,
     FormVersionPull,
     KeyringPull,
+    MediumOffer,
     Problem,
     PullItem,
     Receipt,
     ReceiptCode,
     Retry,
+    ReturnedPull,
+    RevocationPull,
+    WipePull,
 )
+from sync_protocol.orders import WipeOrder
+from sync_protocol.pace import Pace
 from sync_protocol.storage import ExchangeStore, Identity, Settlement
 from sync_protocol.transitions import TRANSITIONS, Event, FateEvent, State
+from sync_protocol.waiting import Backoff
+
+__all__ = ["ExchangeClient", "Request", "Tally"]
 
 OK: Final = 200
 HAVE_LIMIT: Final = 2_000  # 60 kB of control; a device's whole round fits in two or three
+OFFER_LIMIT: Final = 50  # media offered at once: 2 kB of control that nothing deflates
 CORRECTIONS_LIMIT: Final = 3  # in a row; a server that corrects without end is one that does not answer
 BODY_BUDGET: Final = EXCHANGE_BYTES - CONTROL_BYTES
-BASE_SECONDS: Final = 2.0
-CAP_SECONDS: Final = 900.0  # a quarter of an hour: a tablet in a pocket must still use a short window of coverage
+FIRST_BODY_BYTES: Final = 64 << 10  # 40 interviews are half of it: they go in one exchange
+SMALLEST_BODY_BYTES: Final = 1 << 10  # about one interview
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request for a transport to send as it is."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
+def body_pace() -> Pace:
+    """Return the pace of envelopes: a body is all or nothing, so a cut costs all that was written of it."""
+    return Pace(size=FIRST_BODY_BYTES, smallest=SMALLEST_BODY_BYTES, largest=BODY_BUDGET)
 
 
 @dataclass(frozen=True, slots=True)
 class _Offer:
     """What the request under way carries, in the order of its receipts."""
 
-    digest: bytes
+    request: Request
     envelopes: tuple[bytes, ...]
     have: tuple[bytes, ...]
+    media: tuple[MediumOffer, ...]
+    body_bytes: int
+    receiving_key: bytes | None
 
     @property
     def entries(self) -> tuple[bytes, ...]:
@@ -65,12 +76,23 @@ class _Offer:
 
 @dataclass(slots=True)
 class Tally:
-    """What an exchange has done so far."""
+    """What a synchronisation has done so far.
+
+    Attributes:
+        exchanges: requests made.
+        sent: envelopes in them, one that was sent twice counted twice.
+        answered: answers that verified and settled something.
+        codes: receipts by code.
+        pulled: what was new for the device.
+        wanted: how many bytes of each offered medium the server has, by SHA-256 of the ciphertext.
+    """
 
     exchanges: int = 0
     sent: int = 0
+    answered: int = 0
     codes: dict[ReceiptCode, int] = field(default_factory=dict)
     pulled: list[PullItem] = field(default_factory=list)
+    wanted: dict[bytes, int] = field(default_factory=dict)
 
 
 class ExchangeClient:
@@ -90,6 +112,8 @@ class ExchangeClient:
         store: ExchangeStore,
         jitter: Callable[[], float],
         capabilities: tuple[str, ...] = (),
+        pace: Pace | None = None,
+        tally: Tally | None = None,
     ) -> None:
         """Start ready.
 
@@ -98,19 +122,23 @@ class ExchangeClient:
             store: where it keeps its envelopes.
             jitter: uniform in [0, 1): spreads the returns of devices that one outage cut off together.
             capabilities: optional features that the device offers to the server.
+            pace: of an earlier exchange over the same link.
+            tally: of an earlier exchange of the same synchronisation.
         """
         self.state = State.READY
         self.retry_at: datetime | None = None
         self.reason: str | None = None
-        self.tally = Tally()
+        self.tally = tally if tally is not None else Tally()
         self._identity = identity
         self._store = store
-        self._jitter = jitter
         self._capabilities = capabilities
         self._offer: _Offer | None = None
-        self._failures = 0
+        self._backoff = Backoff(jitter)
         self._corrections = 0
         self._batch = EXCHANGE_ENVELOPES
+        self._pace = pace if pace is not None else body_pace()
+        self._last_body_bytes = 0
+        self._has_offered_media = False
 
     def next_request(self, now: datetime) -> Request | None:
         """Return what to send now, None when there is nothing to send (yet): see `state` and `retry_at`."""
@@ -124,33 +152,45 @@ class ExchangeClient:
     def on_response(self, status: int, headers: Mapping[str, str], body: bytes, *, now: datetime) -> None:
         """Take the answer to the request under way. What does not verify is no answer."""
         offer = self._under_way()
+        response = Response(status, headers, body)
         try:
-            self._verify(status, headers, body, offer.digest)
             if status == OK:
-                self._settle(messages.decode_answer(body), offer, now)
+                answer = messages.decode_answer(body)
+                self._verify(response, offer, answers.pulled_keyrings(answer))
+                self._settle(answer, offer, now)
             else:
+                self._verify(response, offer, answers.problem_keyrings(response))
                 self._refused(messages.decode_problem(status, body), offer, now)
         except ProtocolError as error:
+            self._last_body_bytes = offer.body_bytes
             self._pause(Event.UNANSWERED, error.code, now)
 
-    def on_disconnect(self, *, was_sent: bool, now: datetime) -> None:
+    def on_disconnect(self, *, was_sent: bool, now: datetime, torn_bytes: int = 0) -> None:
         """Take the loss of the request under way.
 
         Args:
-            was_sent: False only when surely not one byte has left, e.g. the connection was refused.
+            was_sent: False when surely not all of it has left, e.g. the connection was refused or cut in the middle:
+                a body is all or nothing.
             now: UTC.
+            torn_bytes: how much of a request that did not leave as a whole did leave.
         """
         offer = self._under_way()
-        if not was_sent:
+        if was_sent:
+            self._last_body_bytes = offer.body_bytes
+        else:
             self._store.withdraw(offer.envelopes)
+            if torn_bytes:
+                self._pace.cut(len(offer.request.body))
         self._pause(Event.UNANSWERED, "disconnected", now)
 
     def _compose(self, now: datetime) -> Request:
         have = self._store.unsettled(HAVE_LIMIT)
-        sealed = self._store.waiting(envelopes=self._batch, body_bytes=BODY_BUDGET)
+        sealed = self._store.waiting(envelopes=self._batch, body_bytes=self._pace.size)
+        media = () if self._has_offered_media else self._store.media_offers(OFFER_LIMIT)
         backlog = self._store.backlog()
         envelope_ids = tuple(envelope.envelope_id for envelope in sealed)
-        request = ExchangeRequest(
+        receiving_key = self._store.next_receiving_key()
+        asked = ExchangeRequest(
             device_id=self._identity.device_id,
             counter=self._store.begin(envelope_ids),
             since=self._store.cursor(),
@@ -160,58 +200,33 @@ class ExchangeClient:
             capabilities=self._capabilities,
             backlog=backlog,
             keyring_serial=self._store.keyring().serial,
+            receiving_key=receiving_key,
+            media=media,
         )
-        body = messages.encode_request(request)
+        body = messages.encode_request(asked)
         headers = signatures.sign_request(
             "POST", PATH_EXCHANGE, body, device_id=self._identity.device_id, key=self._identity.signer
         )
-        self._offer = _Offer(digest=signatures.request_digest(body), envelopes=envelope_ids, have=have)
+        request = Request("POST", PATH_EXCHANGE, {"Content-Type": messages.MEDIA_TYPE_EXCHANGE, **headers}, body)
+        body_bytes = sum(len(envelope.body) for envelope in sealed)
+        self._offer = _Offer(request, envelope_ids, have, media, body_bytes, receiving_key)
         self._fire(Event.REQUESTED)
         self.tally.exchanges += 1
         self.tally.sent += len(envelope_ids)
-        return Request("POST", PATH_EXCHANGE, {"Content-Type": messages.MEDIA_TYPE_EXCHANGE, **headers}, body)
+        return request
 
-    def _verify(self, status: int, headers: Mapping[str, str], body: bytes, digest: bytes) -> None:
-        """Check that an answer is signed by a receipt key of the keyring.
-
-        A key that this device does not know yet may come in the same answer: the root vouches for it.
-        """
-        key_id = signatures.answer_key_id(headers)
-        public_key = self._store.keyring().receipt_key(key_id)
-        if public_key is None:
-            newer = self._newer_keyring(_keyrings(status, body))
-            public_key = newer[0].receipt_key(key_id) if newer else None
-        if public_key is None:
-            raise RemoteError("signature-invalid", "the answer is signed by a key that is not in the keyring")
-        signatures.verify_answer(
-            status,
-            body,
-            headers=headers,
-            method="POST",
-            path=PATH_EXCHANGE,
-            request_digest=digest,
-            public_key=public_key,
-        )
-
-    def _newer_keyring(self, documents: Sequence[bytes]) -> tuple[Keyring, bytes] | None:
-        """Return the newest keyring that is newer than ours; one that the root did not sign is passed over."""
-        best = self._store.keyring()
-        found: bytes | None = None
-        for document in documents:
-            try:
-                offered = Keyring.read(document, self._identity.root_key)
-            except ProtocolError:
-                continue
-            if offered.serial > best.serial:
-                best, found = offered, document
-        return None if found is None else (best, found)
+    def _verify(self, response: Response, offer: _Offer, brought: Sequence[bytes]) -> None:
+        answers.verify(response, offer.request, keyring=self._store.keyring(), brought=brought)
 
     def _settle(self, answer: ExchangeAnswer, offer: _Offer, now: datetime) -> None:
         fates, codes = _fates(answer.receipts, offer)
-        newer = self._newer_keyring(_pulled_keyrings(answer))
-        pull = tuple(item for item in answer.pull if _is_whole(item))
+        newer = answers.newer_keyring(self._store.keyring(), answers.pulled_keyrings(answer))
+        decision_keys = (newer[0] if newer else self._store.keyring()).decision_keys
+        pull = tuple(item for item in answer.pull if self._is_believed(item, decision_keys))
         is_progress = bool(pull or newer or offer.have) or answer.cursor != self._store.cursor()
-        is_progress |= any(event in (FateEvent.KEPT, FateEvent.TOO_LARGE) for event, _ in fates.values())
+        is_progress |= any(
+            event in (FateEvent.KEPT, FateEvent.ERASED, FateEvent.TOO_LARGE) for event, _ in fates.values()
+        )
         settlement = Settlement(
             fates=fates,
             codes=codes,
@@ -219,12 +234,45 @@ class ExchangeClient:
             pull=pull,
             keyring=newer[1] if newer else None,
             backed_up_sequence=answer.backed_up_sequence,
+            deletes_without_backup=answer.deletes_without_backup,
+            media=_offsets(answer, offer),
+            named_key=offer.receiving_key,
         )
         self._store.settle(settlement)
+        self._learn(fates, offer)
         self._count(codes)
+        self.tally.answered += 1
         self.tally.pulled += pull
+        self.tally.wanted.update(settlement.media)
+        self._has_offered_media |= bool(offer.media)
         self._corrections = 0
         self._after(answer, is_progress=is_progress, is_refused=_is_refused_for_now(codes), now=now)
+
+    def _learn(self, fates: Mapping[bytes, tuple[FateEvent, int | None]], offer: _Offer) -> None:
+        """Learn how much goes through: a batch that is not there was cut; one of which something is there arrived."""
+        if offer.have and self._last_body_bytes:
+            is_there = any(fates[envelope_id][0] is not FateEvent.NOT_THERE for envelope_id in offer.have)
+            (self._pace.whole if is_there else self._pace.cut)(self._last_body_bytes)
+            self._last_body_bytes = 0
+        if offer.envelopes:
+            self._pace.whole(offer.body_bytes)
+
+    def _is_believed(self, item: PullItem, decision_keys: Sequence[bytes]) -> bool:
+        """Pass over what is for another device, or not signed or named as it must be, and keyrings: they are apart."""
+        device_id = self._identity.device_id
+        try:
+            if isinstance(item, FormVersionPull) and item.xform is not None:
+                return hashlib.sha256(item.xform).digest() == item.hash
+            if isinstance(item, ReturnedPull | DraftPull) and item.sealed is not None:
+                address = Address(_handover_kind(item), device_id, item.instance_id, item.form_version_hash)
+                verify_handover(item.sealed, address, decision_keys=decision_keys)
+            if isinstance(item, RevocationPull):
+                return item.device_id == device_id
+            if isinstance(item, WipePull):
+                return WipeOrder.read(item.document, decision_keys).device_id == device_id
+        except ProtocolError:
+            return False
+        return not isinstance(item, KeyringPull)
 
     def _after(self, answer: ExchangeAnswer, *, is_progress: bool, is_refused: bool, now: datetime) -> None:
         """Decide how to go on after a settled answer."""
@@ -236,7 +284,8 @@ class ExchangeClient:
         elif is_left and answer.backoff_seconds:
             self._pause(Event.SETTLED_LATER, "rate-limited", now, answer.backoff_seconds)
         else:
-            self._failures, self.reason = 0, None
+            self._backoff.reset()
+            self.reason = None
             self._fire(Event.SETTLED_MORE if is_left else Event.SETTLED)
 
     def _refused(self, problem: Problem, offer: _Offer, now: datetime) -> None:
@@ -252,9 +301,9 @@ class ExchangeClient:
             self._correct(problem, offer)
 
     def _keep_keyring(self, problem: Problem) -> None:
-        newer = self._newer_keyring([problem.keyring] if problem.keyring else [])
+        newer = answers.newer_keyring(self._store.keyring(), [problem.keyring] if problem.keyring else [])
         if newer is not None:
-            self._store.settle(Settlement(fates={}, codes={}, cursor=self._store.cursor(), keyring=newer[1]))
+            self._store.settle(Settlement(fates={}, codes={}, cursor=None, keyring=newer[1], is_answer=False))
 
     def _correct(self, problem: Problem, offer: _Offer) -> None:
         if problem.retry is Retry.SMALLER:
@@ -279,7 +328,7 @@ class ExchangeClient:
             self._store.begin([only])
             aside = {only: (FateEvent.TOO_LARGE, None)}
             codes = {only: ReceiptCode.TOO_LARGE}
-            self._store.settle(Settlement(fates=aside, codes=codes, cursor=self._store.cursor()))
+            self._store.settle(Settlement(fates=aside, codes=codes, cursor=None, is_answer=False))
             self._count(codes)
 
     def _count(self, codes: Mapping[bytes, ReceiptCode]) -> None:
@@ -288,11 +337,9 @@ class ExchangeClient:
 
     def _pause(self, event: Event, reason: str, now: datetime, seconds: int = 0) -> None:
         """Pause for as long as the server asks, and at least an exponential time with jitter."""
-        grown = min(CAP_SECONDS, BASE_SECONDS * 2**self._failures)
-        self._failures = min(self._failures + 1, 20)
         self._corrections = 0
         self.reason = reason
-        self.retry_at = now + timedelta(seconds=max(seconds, grown * (0.5 + 0.5 * self._jitter())))
+        self.retry_at = self._backoff.until(now, at_least_seconds=seconds)
         self._fire(event)
 
     def _under_way(self) -> _Offer:
@@ -324,26 +371,23 @@ def _fates(
     return fates, codes
 
 
-def _keyrings(status: int, body: bytes) -> list[bytes]:
-    """Return the keyrings that an answer brings, whether it is an exchange's or a refusal."""
-    if status == OK:
-        return _pulled_keyrings(messages.decode_answer(body))
-    keyring = messages.decode_problem(status, body).keyring
-    return [keyring] if keyring else []
+def _offsets(answer: ExchangeAnswer, offer: _Offer) -> dict[bytes, int]:
+    """Read how much of each offered medium the server has."""
+    offsets: dict[bytes, int] = {}
+    for told in answer.media:
+        if told.index >= len(offer.media) or told.offset > offer.media[told.index].length_bytes:
+            raise RemoteError("malformed", "an offset is of a medium that was not offered, or beyond its end")
+        offsets[offer.media[told.index].sha256] = told.offset
+    return offsets
 
 
-def _pulled_keyrings(answer: ExchangeAnswer) -> list[bytes]:
-    return [item.document for item in answer.pull if isinstance(item, KeyringPull)]
-
-
-def _is_whole(item: PullItem) -> bool:
-    """Pass over keyrings, which go their own way, and a form that is not the one that its hash names."""
-    if isinstance(item, FormVersionPull) and item.xform is not None:
-        return hashlib.sha256(item.xform).digest() == item.hash
-    return not isinstance(item, KeyringPull)
+def _handover_kind(item: ReturnedPull | DraftPull) -> HandoverKind:
+    return "returned" if isinstance(item, ReturnedPull) else "draft"
 
 
 def _fate_event(code: ReceiptCode) -> FateEvent:
+    if code is ReceiptCode.ERASED:
+        return FateEvent.ERASED
     if code.is_kept:
         return FateEvent.KEPT
     return FateEvent.TOO_LARGE if code is ReceiptCode.TOO_LARGE else FateEvent.NOT_NOW

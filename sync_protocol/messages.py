@@ -22,6 +22,14 @@ PATH_MEDIA: Final = "/sync/v1/media/"
 PATH_BLOBS: Final = "/sync/v1/blobs/"
 MEDIA_TYPE_EXCHANGE: Final = "application/vnd.passerelle.exchange"
 MEDIA_TYPE_JSON: Final = "application/json"
+MEDIA_TYPE_DICTIONARY: Final = "application/vnd.passerelle.dictionary"
+MEDIA_TYPE_PART: Final = "application/partial-upload"
+HEADER_OFFSET: Final = "Upload-Offset"
+HEADER_LENGTH: Final = "Upload-Length"
+HEADER_COMPLETE: Final = "Upload-Complete"
+HEADER_LIMIT: Final = "Upload-Limit"
+COMPLETE: Final = "?1"
+INCOMPLETE: Final = "?0"
 HAVE_BYTES: Final = 16  # of an envelope id: 2^-64 odds of a false match among 2^32 envelopes of one round
 
 
@@ -173,6 +181,14 @@ class ExchangeRequest:
     receiving_key: bytes | None = None
     media: tuple[MediumOffer, ...] = ()
     version: int = VERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartAnswer:
+    """How much of a medium is on the server's disk after a part, and whether that is all of it."""
+
+    offset: int
+    complete: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +381,7 @@ class Problem:
 
     Attributes:
         next_counter: with the counter problems.
+        next_offset: with ``offset-mismatch``: where the next part of the medium begins.
         retry_after_seconds: with retry `after`.
         keyring: the server's newest; without it a device that missed a rotation could not verify any refusal.
     """
@@ -374,6 +391,7 @@ class Problem:
     retry: Retry
     detail: str = ""
     next_counter: int | None = None
+    next_offset: int | None = None
     retry_after_seconds: int | None = None
     keyring: bytes | None = None
 
@@ -470,6 +488,20 @@ def decode_answer(body: bytes) -> ExchangeAnswer:
     )
 
 
+def encode_part_answer(answer: PartAnswer) -> bytes:
+    """Encode the answer of `POST /sync/v1/media/{sha256}`."""
+    return schemas.write_object(schemas.PART_ANSWER.dump(answer))
+
+
+def decode_part_answer(body: bytes) -> PartAnswer:
+    """Decode it.
+
+    Raises:
+        RemoteError: ``malformed``.
+    """
+    return PartAnswer(**schemas.load(schemas.PART_ANSWER, schemas.read_object(body)))
+
+
 def encode_problem(problem: Problem, *, title: str) -> bytes:
     """Encode a refusal as `application/problem+json`."""
     members: dict[str, Any] = {
@@ -479,6 +511,7 @@ def encode_problem(problem: Problem, *, title: str) -> bytes:
         "detail": problem.detail,
         "retry": problem.retry.value,
         "next_counter": problem.next_counter,
+        "next_offset": problem.next_offset,
         "retry_after_seconds": problem.retry_after_seconds,
         "keyring": None if problem.keyring is None else encode_bytes(problem.keyring),
     }

@@ -1,7 +1,7 @@
 """What is inside a sealed interview: `u32 length | manifest JSON | document`, deflated, then zeros up to a bucket.
 
-The document of an interview is its instance XML, verbatim; of a decision, its JSON. Sealing does not pad and uses no
-dictionary yet; opening accepts both, so that they can come without a new layout.
+The document of an interview is its instance XML, verbatim; of a decision, its JSON. Everything is padded, so that a
+length tells little of what was answered; interviews and drafts are deflated with the dictionary of their form.
 """
 
 import json
@@ -23,6 +23,7 @@ from sync_protocol.errors import EnvelopeError, LocalError
 LENGTH: Final = struct.Struct(">I")
 RAW_DEFLATE: Final = -15
 LEVEL: Final = 9
+MEMORY_LEVEL: Final = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +126,15 @@ def _check_text(value: object, longest: int) -> None:
     value.encode("utf-8")  # refuses half of a surrogate pair
 
 
-def pack(manifest: Manifest, document: bytes, *, dictionary: bytes | None = None, bucket_bytes: int = 1) -> bytes:
+def framing(device_time: str) -> bytes:
+    """Return what stands before the document of an interview without media: a dictionary ends with the like of it."""
+    encoded = Manifest(device_time=device_time).encode()
+    return LENGTH.pack(len(encoded)) + encoded
+
+
+def pack(
+    manifest: Manifest, document: bytes, *, dictionary: bytes | None = None, bucket_bytes: int = BUCKET_BYTES
+) -> bytes:
     """Deflate manifest and document; pad with zeros to a multiple of the bucket.
 
     Raises:
@@ -135,7 +144,7 @@ def pack(manifest: Manifest, document: bytes, *, dictionary: bytes | None = None
     if LENGTH.size + len(encoded) + len(document) > PLAINTEXT_BYTES:
         raise LocalError("too-large", f"an interview has at most {PLAINTEXT_BYTES} bytes before it is deflated")
     settings: dict[str, Any] = {} if dictionary is None else {"zdict": dictionary}
-    deflater = zlib.compressobj(LEVEL, zlib.DEFLATED, RAW_DEFLATE, **settings)
+    deflater = zlib.compressobj(LEVEL, zlib.DEFLATED, RAW_DEFLATE, MEMORY_LEVEL, **settings)
     deflated = deflater.compress(LENGTH.pack(len(encoded)) + encoded + document) + deflater.flush()
     return deflated + bytes(-len(deflated) % bucket_bytes)
 

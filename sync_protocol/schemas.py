@@ -323,6 +323,13 @@ class WipeSchema(Message):
     """A wipe order: all of it is in its frame."""
 
 
+class PartAnswerSchema(Message):
+    """How much of a medium is on the server."""
+
+    offset = _count(required=True)
+    complete = fields.Boolean(required=True, truthy={True}, falsy={False})
+
+
 class ProblemSchema(Message):
     """A refusal, as far as a device reads it."""
 
@@ -330,6 +337,7 @@ class ProblemSchema(Message):
     retry = Text(required=True, validate=OneOf(["never", "same", "after", "smaller"]))
     detail = Text(load_default="", validate=Length(max=10_000))
     next_counter = _count(allow_none=True, load_default=None)
+    next_offset = _count(allow_none=True, load_default=None)
     retry_after_seconds = _count(allow_none=True, load_default=None)
     keyring = Bytes(at_most=131_072, load_default=None)
 
@@ -349,6 +357,7 @@ ENTITIES: Final = EntitiesSchema()
 REVOCATION: Final = RevocationSchema()
 ERASURE: Final = ErasureSchema()
 WIPE: Final = WipeSchema()
+PART_ANSWER: Final = PartAnswerSchema()
 PROBLEM: Final = ProblemSchema()
 
 

@@ -1,11 +1,11 @@
 """What the core of an exchange needs of a device: who it is, and where it keeps what it must not lose."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from sync_protocol.keyring import Keyring
-from sync_protocol.messages import Backlog, PullItem, ReceiptCode
+from sync_protocol.messages import Backlog, MediumOffer, PullItem, ReceiptCode
 from sync_protocol.signatures import Signer
 from sync_protocol.transitions import FateEvent
 
@@ -34,8 +34,12 @@ class Settlement:
     Attributes:
         fates: what happened to each envelope of the request, and the server's number where it has one.
         codes: the receipt code of each envelope that has one.
-        pull: new form versions, assignments and verdicts, in order.
+        pull: what is new for the device, in order; what office keys must have signed has been verified.
         keyring: a newer keyring that the root has signed, as its document, or None.
+        backed_up_sequence, deletes_without_backup: as the answer says; a later answer replaces them.
+        media: how many bytes of each offered medium the server has, by SHA-256 of its ciphertext.
+        named_key: the receiving key that the request named, or None: what the answer brings is sealed to it.
+        is_answer: False for a keyring that came with a refusal: nothing else of the settlement counts then.
     """
 
     fates: Mapping[bytes, tuple[FateEvent, int | None]]
@@ -44,6 +48,19 @@ class Settlement:
     pull: tuple[PullItem, ...] = ()
     keyring: bytes | None = None
     backed_up_sequence: int | None = None
+    deletes_without_backup: bool = False
+    media: Mapping[bytes, int] = field(default_factory=dict)
+    named_key: bytes | None = None
+    is_answer: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SealedMedium:
+    """A sealed medium that waits: SHA-256 and length of its ciphertext, and how much of it the server has."""
+
+    sha256: bytes
+    length_bytes: int
+    offset: int
 
 
 class ExchangeStore(Protocol):
@@ -69,6 +86,14 @@ class ExchangeStore(Protocol):
         """Return envelopes in the state `waiting`, oldest first: at least one if there is one, then within limits."""
         ...
 
+    def media_offers(self, limit: int) -> tuple[MediumOffer, ...]:
+        """Return media that wait, small ones first."""
+        ...
+
+    def next_receiving_key(self) -> bytes | None:
+        """Return a new public key, (32,), whose private half is kept; None while the device is locked."""
+        ...
+
     def begin(self, envelope_ids: Sequence[bytes]) -> int:
         """Take the next counter, which no request has had, and set these envelopes to `sent`; return the counter."""
         ...
@@ -86,5 +111,33 @@ class ExchangeStore(Protocol):
         ...
 
     def restart_feed(self) -> None:
-        """Forget the cursor and set every receipted envelope to `sent`: the server may have lost it."""
+        """Set every receipted envelope to `sent` and every whole medium to `waiting`: the server may have lost them.
+
+        The cursor, the server's numbers, its verdicts and how far it was backed up are forgotten: they are of a server
+        that is no more.
+        """
+        ...
+
+
+class MediaStore(Protocol):
+    """What the core needs to upload media. Every method is durable when it returns."""
+
+    def keyring(self) -> Keyring:
+        """Return the newest keyring."""
+        ...
+
+    def waiting_media(self) -> tuple[SealedMedium, ...]:
+        """Return media that wait, small ones first."""
+        ...
+
+    def read_medium(self, sha256: bytes, *, offset: int, length: int) -> bytes:
+        """Return so many bytes of a ciphertext from an offset."""
+        ...
+
+    def medium_at(self, sha256: bytes, offset: int) -> None:
+        """Keep how much of a medium the server has, by its signed word; all of it when it is its length."""
+        ...
+
+    def refuse_medium(self, sha256: bytes) -> None:
+        """Set a medium aside that the server will not take."""
         ...

@@ -1,4 +1,4 @@
-"""The two transition tables of an exchange, as data: one for the exchange itself, one for each envelope.
+"""The transition tables of a device, as data: of an exchange and each envelope, of an upload and each medium.
 
 What a table does not name does not happen. The diagrams of `docs/reference/protocol.md` are drawn from them.
 """
@@ -52,6 +52,8 @@ class Fate(StrEnum):
     SENT = "sent"
     RECEIPTED = "receipted"
     REFUSED = "refused"
+    DELETED = "deleted"
+    ERASED = "erased"
 
 
 class FateEvent(StrEnum):
@@ -64,6 +66,8 @@ class FateEvent(StrEnum):
     KEPT = "server keeps it"
     TOO_LARGE = "too large"
     FORGOTTEN = "server was restored"
+    MAY_GO = "the deletion rule lets it go"
+    ERASED = "consent was withdrawn"
 
 
 FATES: Final[Mapping[tuple[Fate, FateEvent], Fate]] = {
@@ -75,6 +79,87 @@ FATES: Final[Mapping[tuple[Fate, FateEvent], Fate]] = {
     (Fate.SENT, FateEvent.KEPT): Fate.RECEIPTED,
     (Fate.SENT, FateEvent.TOO_LARGE): Fate.REFUSED,
     (Fate.RECEIPTED, FateEvent.FORGOTTEN): Fate.SENT,
+    (Fate.RECEIPTED, FateEvent.MAY_GO): Fate.DELETED,
+    (Fate.WAITING, FateEvent.ERASED): Fate.ERASED,
+    (Fate.SENT, FateEvent.ERASED): Fate.ERASED,
+    (Fate.RECEIPTED, FateEvent.ERASED): Fate.ERASED,
+    (Fate.REFUSED, FateEvent.ERASED): Fate.ERASED,
+}
+
+
+class UploadState(StrEnum):
+    """Where an upload of media stands."""
+
+    READY = "ready"
+    SENDING = "sending"
+    ASKING = "asking"
+    PAUSED = "paused"
+    DONE = "done"
+    STOPPED = "stopped"
+
+
+class UploadEvent(StrEnum):
+    """What happens to an upload."""
+
+    SENT = "part sent"
+    ASKED = "offset asked for"
+    NOTHING_LEFT = "nothing left"
+    TOLD = "offset told"
+    CORRECTED = "refused, corrected"
+    SET_ASIDE = "medium refused"
+    UNANSWERED = "no answer that verifies"
+    REFUSED_LATER = "refused for now"
+    REFUSED = "refused for good"
+    WOKEN = "pause is over"
+
+
+UPLOADS: Final[Mapping[tuple[UploadState, UploadEvent], UploadState]] = {
+    (UploadState.READY, UploadEvent.SENT): UploadState.SENDING,
+    (UploadState.READY, UploadEvent.ASKED): UploadState.ASKING,
+    (UploadState.READY, UploadEvent.NOTHING_LEFT): UploadState.DONE,
+    (UploadState.SENDING, UploadEvent.TOLD): UploadState.READY,
+    (UploadState.SENDING, UploadEvent.CORRECTED): UploadState.READY,
+    (UploadState.SENDING, UploadEvent.SET_ASIDE): UploadState.READY,
+    (UploadState.SENDING, UploadEvent.UNANSWERED): UploadState.PAUSED,
+    (UploadState.SENDING, UploadEvent.REFUSED_LATER): UploadState.PAUSED,
+    (UploadState.SENDING, UploadEvent.REFUSED): UploadState.STOPPED,
+    (UploadState.ASKING, UploadEvent.TOLD): UploadState.READY,
+    (UploadState.ASKING, UploadEvent.UNANSWERED): UploadState.PAUSED,
+    (UploadState.PAUSED, UploadEvent.WOKEN): UploadState.READY,
+}
+
+
+class MediumFate(StrEnum):
+    """Where a sealed medium stands on its device."""
+
+    UNNAMED = "unnamed"
+    WAITING = "waiting"
+    WHOLE = "whole"
+    REFUSED = "refused"
+    DELETED = "deleted"
+
+
+class MediumEvent(StrEnum):
+    """What happens to a medium."""
+
+    NAMED = "a sealed interview names it"
+    WHOLE = "server has all of it"
+    REFUSED = "server does not take it"
+    FORGOTTEN = "server was restored"
+    MAY_GO = "the deletion rule lets it go"
+    ERASED = "consent was withdrawn"
+
+
+MEDIA: Final[Mapping[tuple[MediumFate, MediumEvent], MediumFate]] = {
+    (MediumFate.UNNAMED, MediumEvent.NAMED): MediumFate.WAITING,
+    (MediumFate.WAITING, MediumEvent.WHOLE): MediumFate.WHOLE,
+    (MediumFate.WAITING, MediumEvent.REFUSED): MediumFate.REFUSED,
+    (MediumFate.WHOLE, MediumEvent.FORGOTTEN): MediumFate.WAITING,
+    (MediumFate.WHOLE, MediumEvent.MAY_GO): MediumFate.DELETED,
+    (MediumFate.UNNAMED, MediumEvent.ERASED): MediumFate.DELETED,
+    (MediumFate.WAITING, MediumEvent.ERASED): MediumFate.DELETED,
+    (MediumFate.WHOLE, MediumEvent.ERASED): MediumFate.DELETED,
+    (MediumFate.REFUSED, MediumEvent.ERASED): MediumFate.DELETED,
 }
 
 
@@ -84,6 +169,11 @@ def following_fate(fate: Fate, event: FateEvent) -> Fate:
     A late or repeated word about a receipted envelope is such an event.
     """
     return FATES.get((fate, event), fate)
+
+
+def following_medium(fate: MediumFate, event: MediumEvent) -> MediumFate:
+    """Return the state of a medium after an event; an event that the table does not name changes nothing."""
+    return MEDIA.get((fate, event), fate)
 
 
 def diagram(table: Mapping[tuple[StrEnum, StrEnum], StrEnum]) -> str:

@@ -104,6 +104,8 @@ def render(problem: Problem) -> Response:
         # A password in clear is not taken, so it is not asked for either.
         basic = ', Basic realm="passerelle", charset="UTF-8"' if request.is_secure else ""
         response.headers["WWW-Authenticate"] = f'Bearer realm="passerelle"{basic}'
+    if "retry_after_seconds" in problem.members:
+        response.headers["Retry-After"] = str(problem.members["retry_after_seconds"])
     if "allow" in problem.members:
         response.headers["Allow"] = ", ".join(problem.members["allow"])
     return response

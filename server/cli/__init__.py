@@ -11,6 +11,7 @@ import click
 from server.cli import (
     accounts,
     app_users,
+    backups,
     codebooks,
     demonstration,
     devices,
@@ -21,6 +22,7 @@ from server.cli import (
     findings,
     forms,
     holds,
+    keys,
     odk_keys,
     projects,
     serving,
@@ -61,6 +63,7 @@ def main(ctx: click.Context, data: Path | None, debug: bool) -> None:  # noqa: A
 
 setup.register(main)
 serving.register(main)
+backups.register(main)
 codebooks.register(forms.form)
 evolution.register(forms.form)
 for group in (
@@ -74,6 +77,7 @@ for group in (
     holds.quarantine,
     submissions.submission,
     odk_keys.odk_key,
+    keys.key,
     entities.entity,
     estimates.estimate,
     estimates.release,

@@ -108,10 +108,17 @@ def _check(desk: Desk) -> None:
 
     Brings the database to the newest schema: after an update, starting is all that is to be done.
     """
-    from server.migrations import upgrade
+    from server.migrations import refuse_newer, upgrade
 
     with desk.context() as context:
+        refuse_newer(context.database)
         upgrade(context.database)
+        if not context.config.backups:
+            click.echo(
+                "PASSERELLE_BACKUPS=off: tablets are told that there are no backups, and delete by receipts alone. "
+                "What this disk loses is lost.",
+                err=True,
+            )
         if context.keystore.is_locked:
             click.echo(
                 "The key store is locked: tablets can sync, and envelopes wait unopened until the server is started "

@@ -29,6 +29,8 @@ GROUP: Final = 64
 BUSY_SECONDS: Final = 30
 CHECKPOINT_PAGES: Final = 4000
 """16 MB of log between checkpoints: each costs two more fsyncs on the acknowledging path."""
+CHECKPOINT_SECONDS: Final = 5
+"""How long an emptied log waits for readers, while nobody writes."""
 WRITE_OPTION: Final = "passerelle_write"
 ONE_SNAPSHOT: Final = "REPEATABLE READ"
 """For readers on PostgreSQL, whose default shows each statement what was committed meanwhile; SQLite has no other."""
@@ -117,6 +119,22 @@ class Database:
             return self._glance(look)
         except Maintenance:  # the connection had died since its last use, which nobody checks before each glance
             return self._glance(look)
+
+    def truncate_log(self) -> bool:
+        """Put SQLite's log into the file and empty it, so that no former page stays in it; say whether that was done.
+
+        A reader on an old snapshot may hold it up for some seconds; PostgreSQL keeps its log in its own way.
+        """
+        if not self.is_sqlite:
+            return True
+        with self._write_lock, _translated(), self.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            driver.execute(f"PRAGMA busy_timeout={CHECKPOINT_SECONDS * 1000}")
+            try:
+                is_busy, *_ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                driver.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+        return not is_busy
 
     def submit(self, work: Callable[[Session], T]) -> T:
         """Run one call in a transaction, with others that wait; return its result after COMMIT.

@@ -22,7 +22,7 @@ from server.db.queries import audit, opening, parts
 from server.db.queries.opening import RELEASED, WIPED, StoredEnvelope
 from server.db.tables.envelopes import OPENED, QUARANTINED, RECEIVED, WAITING_FOR_KEY
 from server.errors import Problem
-from server.folding import entities, entity_files, fold, media
+from server.folding import entities, entity_files, erasing, fold, media
 from server.folding.decisions import store_decision
 from server.folding.encrypted import EncryptedFiles
 from server.folding.fold import Filed
@@ -86,6 +86,7 @@ class OpeningWorker:
         self._keystore = keystore
         self._microdata = microdata
         self._clock = clock
+        self._blobs = blobs
         self._files = None if blobs is None else EncryptedFiles.of(database, blobs)
         self._definitions: MutableMapping[bytes, FormDefinition] = {}
         self._entity_files = entity_files.EntityFiles(database, keystore)
@@ -132,7 +133,9 @@ class OpeningWorker:
         others = [item for item in outcomes if not isinstance(item, OpenedInterview)] + refused
         try:
             with self._database.transaction() as session:
-                return self._store(session, written, others, now=self._clock())
+                kept, swept = self._store(session, written, others, now=self._clock())
+            erasing.clear(swept, database=self._database, microdata=self._microdata, blobs=self._blobs)
+            return kept
         except _TROUBLE:
             raise
         except Exception as error:  # noqa: BLE001 -- whatever one envelope breaks must not stop those behind it
@@ -149,7 +152,7 @@ class OpeningWorker:
         LOG.error("envelope %d cannot be folded: %s", stored.sequence, type(error).__name__)
         refused = Unopened(envelope=stored, state=QUARANTINED, reason="cannot-be-folded")
         with self._database.transaction() as session:
-            return self._store(session, (), [refused], now=self._clock())
+            return self._store(session, (), [refused], now=self._clock())[0]
 
     def _write_parts(self, interviews: Sequence[OpenedInterview]) -> tuple[list[_Part], list[Unopened]]:
         groups: dict[tuple[bytes, str], list[OpenedInterview]] = {}
@@ -181,7 +184,7 @@ class OpeningWorker:
 
     def _store(
         self, session: Session, written: Sequence[_Part], others: Sequence[Outcome], *, now: datetime
-    ) -> OpenedBatch:
+    ) -> tuple[OpenedBatch, erasing.Swept]:
         opening.lock_fold(session)
         sequences = [item.envelope.sequence for part in written for item in part.interviews]
         unopened = opening.still_unopened(session, sorted({*sequences, *(item.envelope.sequence for item in others)}))
@@ -202,15 +205,22 @@ class OpeningWorker:
             + [(item.envelope.sequence, RECEIVED, _lasting(item.envelope)) for item in again],
         )
         opening.retry_encrypted(session, {item.instance_id for item in arrived})
-        if filed or decisions:
-            touched = fold.store_revisions(session, filed, self._keystore) | fold.decided_instances(decisions)
+        touched = fold.store_revisions(session, filed, self._keystore) | fold.decided_instances(decisions)
+        swept = erasing.sweep(session, decisions, _came(filed, rest), microdata=self._microdata, now=now)
+        if swept.instance_ids:
+            filed = [item for item in filed if item.opened.revision.instance_id not in swept.instance_ids]
+            arrived = [item for item in arrived if item.instance_id not in swept.instance_ids]
+            touched = (touched | swept.neighbours) - swept.instance_ids
+        refolded = fold.Refolded({}, {})
+        if touched or decisions:
             refolded = fold.refold(session, touched, keystore=self._keystore, now=now, filed=filed)
             entities.fold_batch(session, filed, decisions, refolded.names, keystore=self._keystore, now=now)
-        else:
-            refolded = fold.Refolded({}, {})
-        media.settle(session, _with_media(filed, arrived), keystore=self._keystore)
+            entities.refold(session, swept.entities, keystore=self._keystore)
+        media.settle(session, _with_media(filed, arrived) | swept.neighbours, keystore=self._keystore)
+        refused = [item for item in refused if item.envelope.instance_id not in swept.instance_ids]
         fold.tell_devices(session, filed, refused, refolded)
-        return _counted(len(opened), refused, again)
+        erasing.publish(session, swept)
+        return _counted(len(opened), refused, again), swept
 
     def _store_media(self, session: Session, filed: Sequence[Filed], arrived: Sequence[OpenedAttachment]) -> None:
         """Store what has come and what interviews name; an interview without media costs nothing."""
@@ -252,6 +262,12 @@ def without_collector() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def _came(filed: Sequence[Filed], rest: Sequence[Outcome]) -> list[tuple[bytes, Sequence[bytes]]]:
+    """Return instanceID and parents of what a batch brings."""
+    revisions = [(item.opened.revision.instance_id, item.opened.revision.parents) for item in filed]
+    return [*revisions, *((item.instance_id, ()) for item in rest if isinstance(item, OpenedAttachment))]
 
 
 def _with_media(filed: Sequence[Filed], arrived: Sequence[OpenedAttachment]) -> frozenset[bytes]:

@@ -21,6 +21,8 @@ from sync_protocol.envelope import NO_HASH, Header
 from sync_protocol.plaintext import Manifest
 
 NOTE_CHARACTERS: Final = 2000
+EPOCH_AND_DECISION: Final = 2
+"""Numbers of the chain that one decision takes."""
 
 
 def current_revision(session: Session, interview_id: bytes) -> StoredRevision:
@@ -140,4 +142,7 @@ def store_sealed_decision(
 
 def _chain_end(session: Session) -> tuple[int, bytes]:
     last = opening.last_decision(session)
-    return (0, NO_HASH) if last is None else (envelope_layout.peek(last).sequence, document_hash(last))
+    if last is None:
+        return 0, NO_HASH
+    read = 0 if last.body is None else envelope_layout.peek(last.body).sequence
+    return read + EPOCH_AND_DECISION * last.erased, last.envelope_id

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from forms.package import LISTS
 from server.db.queries import form_media, opening
 from server.db.queries.opening import StoredEnvelope
-from sync_protocol.envelope import NO_HASH
+from sync_protocol.envelope import NO_HASH, named_dictionary
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,7 @@ class Material:
     """What a batch of envelopes needs from the database, by hash.
 
     Attributes:
+        dictionaries: with which interviews of the batch were deflated.
         projects: of form versions.
         device_projects: of devices, by certificate.
         app_user_projects: of app users, by number.
@@ -32,6 +33,7 @@ class Material:
     projects: Mapping[bytes, int] = field(default_factory=dict)
     device_projects: Mapping[bytes, int] = field(default_factory=dict)
     app_user_projects: Mapping[int, int] = field(default_factory=dict)
+    dictionaries: Mapping[bytes, bytes] = field(default_factory=dict)
 
     @classmethod
     def of_keys(cls, session: Session, batch: Sequence[StoredEnvelope]) -> "Material":
@@ -40,6 +42,7 @@ class Material:
             certificates=opening.certificate_documents(session, _known(one.certificate_hash for one in batch)),
             epochs=opening.epoch_bodies(session, _known(one.epoch_hash for one in batch), with_held=True),
             xforms={},
+            dictionaries=form_media.dictionaries(session, _dictionaries(batch)),
         )
 
     @classmethod
@@ -64,6 +67,7 @@ class Material:
             projects=opening.form_projects(session),
             device_projects=opening.device_projects(session, certificates),
             app_user_projects=opening.app_user_projects(session, app_users),
+            dictionaries=form_media.dictionaries(session, _dictionaries(batch)),
         )
 
     def is_from_elsewhere(self, stored: StoredEnvelope, form_version_hash: bytes) -> bool:
@@ -74,6 +78,10 @@ class Material:
             sender = self.app_user_projects.get(stored.app_user_id)
         own = self.projects.get(form_version_hash)
         return sender is not None and own is not None and sender != own
+
+
+def _dictionaries(batch: Iterable[StoredEnvelope]) -> frozenset[bytes]:
+    return frozenset(named_dictionary(one.body) for one in batch) - {NO_HASH}
 
 
 def _known(hashes: Iterable[bytes | None]) -> Iterable[bytes]:

@@ -204,7 +204,7 @@ class Opener:
         header, _ = self._trusted(stored)
         if isinstance(header, Epoch):
             raise EnvelopeError("unknown-kind", "this envelope holds no interview")
-        return envelopes.open_interview(stored.body, self._epoch(header).keys.content_key(header.index))[1]
+        return self._unsealed(stored, header, self._epoch(header).keys.content_key(header.index))[1]
 
     def _open(self, stored: StoredEnvelope) -> Outcome:
         header, certificate = self._trusted(stored)
@@ -235,7 +235,7 @@ class Opener:
         self, stored: StoredEnvelope, header: Header, certificate: DeviceCertificate, opened: _OpenEpoch
     ) -> ReadInterview:
         is_from_door = certificate.device_id == DOOR_ID
-        manifest, xml = envelopes.open_interview(stored.body, opened.keys.content_key(header.index))
+        manifest, xml = self._unsealed(stored, header, opened.keys.content_key(header.index))
         instance = _parsed(xml, is_from_door=is_from_door)
         definition = self._definition(self._form_version(header, instance))
         self._refuse_unasked(stored, definition.hash)
@@ -259,6 +259,17 @@ class Opener:
             instance=instance,
             encrypted=encrypted,
         )
+
+    def _unsealed(self, stored: StoredEnvelope, header: Header, content_key: bytes) -> tuple[Manifest, bytes]:
+        """Decrypt and inflate; the dictionary comes with the form, and is waited for as long as that is."""
+        dictionary = self.material.dictionaries.get(header.dictionary_hash)
+        if dictionary is None and header.dictionary_hash != NO_HASH:
+            named = header.form_version_hash
+            if named != NO_HASH and named not in self.definitions and named not in self.material.xforms:
+                raise Waits(WAITING_FOR_FORM)
+            message = "deflated with a dictionary that no form here has"
+            raise Ended(queries.UNKNOWN_DICTIONARY, message, lacks=header.dictionary_hash)
+        return envelopes.open_interview(stored.body, content_key, dictionary=dictionary)
 
     def _decrypted(self, instance: Instance, instance_id: bytes, public_key: str) -> Decrypted:
         if self.files is None:
@@ -333,16 +344,11 @@ class Opener:
     def _certificate(self, digest: bytes) -> DeviceCertificate:
         known = self._certificates.get(digest)
         if known is None:
-            own = {self.keystore.door.certificate_hash: self.keystore.door.certificate}
-            document = self.material.certificates.get(digest) or own.get(digest) or self._office(digest)
+            document = self.material.certificates.get(digest) or self.keystore.own_certificate(digest)
             if document is None:
                 raise EnvelopeError("unknown-certificate", "no device of this office has this certificate")
             known = self._certificates[digest] = DeviceCertificate.read(document, self.keystore.keyring.issuer_keys)
         return known
-
-    def _office(self, digest: bytes) -> bytes | None:
-        office = self.keystore.office
-        return office.certificate if office.certificate_hash == digest else None
 
     def _epoch(self, header: Header) -> _OpenEpoch:
         known = self._epochs.get(header.epoch_hash)

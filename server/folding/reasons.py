@@ -116,6 +116,17 @@ _CATALOGUE: Final[Mapping[str, _Text]] = {
         ),
         ends_by_itself=True,
     ),
+    "unknown-dictionary": _Text(
+        (
+            "It was packed with a file of its form that is not here, as after a restore from an old backup.",
+            "Il a été compressé avec un fichier de son formulaire qui n’est pas ici, comme après une restauration.",
+        ),
+        (
+            "Publish that version with the release of Passerelle that published it before, or restore a newer backup.",
+            "Publiez-la avec la version de Passerelle qui l’avait publiée, ou restaurez une sauvegarde plus récente.",
+        ),
+        ends_by_itself=True,
+    ),
     "unknown-form-version": _Text(
         (
             "No version of a form published here has this name.",

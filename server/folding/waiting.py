@@ -7,12 +7,13 @@ one (a publication, a key, an attachment) takes the same lock.
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import attachments, odk_keys, opening
-from server.db.tables.envelopes import WAITING_FOR_MEDIA, WAITING_FOR_ODK_KEY
+from server.db.queries import attachments, form_media, odk_keys, opening
+from server.db.tables.envelopes import QUARANTINED, WAITING_FOR_MEDIA, WAITING_FOR_ODK_KEY
 from sync_protocol.errors import EnvelopeError
 
 Lacks = tuple[str, str] | bytes | frozenset[bytes] | None
-"""form_id and version; the tag of a file name; the hash of a key; another file than those of these envelopes."""
+"""form_id and version; the tag of a file name, the hash of a key or of a dictionary; another file than those of these
+envelopes."""
 
 
 class Waits(Exception):
@@ -41,6 +42,8 @@ def has_come(session: Session, *, instance_id: bytes | None, state: str, lacks: 
         return not lacks.issuperset(row.envelope_id for row in here)
     if lacks is None:
         return False
+    if state == QUARANTINED:
+        return form_media.has_dictionary(session, lacks)
     if state == WAITING_FOR_ODK_KEY:
         return odk_keys.has(session, lacks)
     return state == WAITING_FOR_MEDIA and attachments.has(session, instance_id or b"", lacks)

@@ -77,6 +77,7 @@ def open_until(context: Context, stop: threading.Event, *, clock: Callable[[], d
     checker = CheckingWorker(context.database, context.keystore, clock, context.blobs)
     pause, open_at, check_at = IDLE_SECONDS, 0.0, 0.0
     while not stop.is_set():
+        context.refresh_keys()
         if time.monotonic() >= open_at:
             found, pause = _open_some(worker, pause)
             check_at = 0.0 if found else check_at

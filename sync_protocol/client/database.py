@@ -36,7 +36,35 @@ CREATE TABLE form_version (
     hash BLOB PRIMARY KEY, form_id TEXT NOT NULL, version TEXT NOT NULL, title TEXT NOT NULL, state TEXT NOT NULL,
     xform BLOB
 ) STRICT;
-CREATE TABLE assignment (psu TEXT PRIMARY KEY, households TEXT NOT NULL, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE form_file (
+    form_version_hash BLOB NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL, length_bytes INTEGER NOT NULL,
+    sha256 BLOB NOT NULL, is_dictionary INTEGER NOT NULL, PRIMARY KEY (form_version_hash, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE receiving_key (
+    position INTEGER PRIMARY KEY, key_id TEXT NOT NULL UNIQUE, public_key BLOB NOT NULL, seed BLOB NOT NULL
+) STRICT;
+CREATE TABLE assignment (
+    psu TEXT PRIMARY KEY, households TEXT NOT NULL, sealed BLOB NOT NULL, sealed_to TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE handover (
+    kind TEXT NOT NULL, instance_id BLOB NOT NULL, form_version_hash BLOB NOT NULL, frame BLOB NOT NULL,
+    sealed_to TEXT NOT NULL, PRIMARY KEY (kind, instance_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE entity_delta (
+    position INTEGER PRIMARY KEY, list_name TEXT NOT NULL, sealed BLOB NOT NULL, sealed_to TEXT NOT NULL
+) STRICT;
+CREATE TABLE entity (
+    list_name TEXT NOT NULL, entity_id TEXT NOT NULL, version INTEGER NOT NULL, sealed BLOB NOT NULL,
+    PRIMARY KEY (list_name, entity_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE medium (
+    sha256 BLOB PRIMARY KEY, length_bytes INTEGER NOT NULL, at_server INTEGER NOT NULL, fate TEXT NOT NULL,
+    followed_by INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE TABLE medium_use (
+    instance_id BLOB NOT NULL, sha256 BLOB NOT NULL, PRIMARY KEY (instance_id, sha256)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX medium_use_sha256 ON medium_use (sha256);
 CREATE TABLE verdict (
     envelope_id BLOB PRIMARY KEY, instance_id BLOB NOT NULL, state TEXT NOT NULL, reason TEXT
 ) STRICT, WITHOUT ROWID;
@@ -53,6 +81,7 @@ class DeviceDatabase:
             LocalError: ``device-exists``, ``device-missing``, ``device-format``, ``sqlite-too-old``.
         """
         _refuse_old_sqlite()
+        self.directory = directory
         path = directory / FILE_NAME
         if is_new:
             _make_file(path)

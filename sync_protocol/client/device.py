@@ -1,7 +1,8 @@
 """The reference device: the library that an app, the command line and the demonstration drive.
 
-A device lives in a directory of its own. It seals interviews without a network, keeps every envelope, and syncs
-when a transport is at hand. The seal happens at `finalise`; nothing here re-opens a sealed interview.
+A device lives in a directory of its own. It seals interviews without a network, keeps every envelope until the deletion
+rule lets it go, and syncs when a transport is at hand. The seal happens at `finalise`; nothing here re-opens a sealed
+interview.
 """
 
 import random
@@ -9,68 +10,41 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sync_protocol import assignments, enrolment, hpke
+from sync_protocol import enrolment
 from sync_protocol.assignments import Household
-from sync_protocol.client import enrolling
+from sync_protocol.client import enrolling, erasing
 from sync_protocol.client.database import DeviceDatabase
+from sync_protocol.client.files import FormFiles
+from sync_protocol.client.media import DeviceMedia
+from sync_protocol.client.pulled import REVOKED_AT, WIPE_ORDER, Reading
+from sync_protocol.client.receiving import DATA_KEY, ReceivingKeys, data_vault
+from sync_protocol.client.records import FormVersion, StoredEnvelope, Verdict
 from sync_protocol.client.report import Progress, ProgressCallback, SyncReport
 from sync_protocol.client.sealing import Finalised, Interview, Sealer
 from sync_protocol.client.store import DeviceStore
-from sync_protocol.client.syncing import Patience, Sync
+from sync_protocol.client.syncing import Paces, Patience, Sync
 from sync_protocol.client.transport import HttpTransport, Transport
 from sync_protocol.client.vault import OpenVault, PinSettings, Randomness, Vault, choose_pin, open_vault
-from sync_protocol.constants import SUITE_X25519, Kind
+from sync_protocol.constants import Kind
 from sync_protocol.documents import DeviceCertificate
 from sync_protocol.enrolment import EnrolmentLink
-from sync_protocol.errors import LocalError
-from sync_protocol.exchange import ExchangeClient
+from sync_protocol.entity_rows import EntityRow
+from sync_protocol.errors import LocalError, ProtocolError
+from sync_protocol.orders import WipeOrder
 from sync_protocol.storage import Identity
 from sync_protocol.transitions import Fate
 
+__all__ = ["Device", "FormVersion", "StoredEnvelope", "Verdict"]
+
 SEED_BYTES: Final = 32
-RECEIVING: Final = "receiving key"
 PAUSES: Final = 4
 LONGEST_PAUSE_SECONDS: Final = 60.0  # an enumerator waits a minute, not a quarter of an hour
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FormVersion:
-    """A form version on the device."""
-
-    hash: bytes
-    form_id: str
-    version: str
-    title: str
-    state: str
-    xform: bytes | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What the server found when it opened an envelope."""
-
-    instance_id: bytes
-    envelope_id: bytes
-    state: str
-    reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEnvelope:
-    """Where an envelope stands: its number in the device's chain, its fate, and the server's number for it."""
-
-    envelope_id: bytes
-    sequence: int
-    fate: Fate
-    code: int | None
-    server_sequence: int | None
 
 
 class Device:
@@ -83,6 +57,12 @@ class Device:
         self._vault = vault
         self._randomness = randomness
         self._is_bulk = False
+        self._is_wiped = False
+        self._paces = Paces()
+        local = data_vault(vault, self._store.secret("data") or b"", randomness)
+        self._local = local
+        self._receiving = ReceivingKeys(database, local, randomness)
+        self._store.receiving = self._receiving
         signing_seed = self._store.secret("signing")
         if signing_seed is None:
             raise LocalError("device-format", "the device's file has no signing key")
@@ -109,10 +89,11 @@ class Device:
         database = DeviceDatabase(directory, is_new=True)
         store = DeviceStore(database)
         with database.transaction():
-            receiving_seed = randomness(SEED_BYTES)
             store.put_secret("signing", randomness(SEED_BYTES))
-            store.put_secret("receiving", vault.wrap(receiving_seed, name=RECEIVING))
-            store.put_setting("receiving_key", hpke.public_key(SUITE_X25519, receiving_seed))
+            data_key = vault.wrap(randomness(SEED_BYTES), name=DATA_KEY)
+            store.put_secret("data", data_key)
+            receiving_key = ReceivingKeys(database, data_vault(vault, data_key, randomness), randomness).renew()
+            store.put_setting("receiving_key", receiving_key or b"")
             if settings is not None:
                 store.put_pin(settings)
         return cls(database, vault, randomness)
@@ -122,8 +103,9 @@ class Device:
         """Open the device of a directory. Without its PIN it can sync, but neither seal nor read assignments.
 
         Raises:
-            LocalError: ``device-missing``, ``device-format``, ``pin-wrong``.
+            LocalError: ``device-missing``, ``device-format``, ``pin-wrong``, ``device-wiped``.
         """
+        erasing.refuse_wiped(directory)
         database = DeviceDatabase(directory, is_new=False)
         try:
             return cls(database, open_vault(pin, DeviceStore(database).pin(), randomness), randomness)
@@ -156,8 +138,22 @@ class Device:
     @property
     def backed_up_sequence(self) -> int | None:
         """Envelopes up to this number of the server survive the loss of its disk; None when it makes no backups."""
-        sequence: int | None = self._store.setting("backed_up_sequence")
-        return sequence
+        return self._store.backup().backed_up_sequence
+
+    @property
+    def is_revoked(self) -> bool:
+        """The office has revoked this device: it still delivers what it holds, and gets nothing new."""
+        return self._store.setting(REVOKED_AT) is not None
+
+    @property
+    def media(self) -> DeviceMedia:
+        """The sealed pictures and recordings on this device."""
+        return self._store.media
+
+    @property
+    def files(self) -> FormFiles:
+        """The files of the form versions on this device."""
+        return FormFiles(self._database)
 
     def transport(self) -> HttpTransport:
         """Return a transport to the server of the enrolment link."""
@@ -268,22 +264,69 @@ class Device:
         identity = Identity(
             device_id=self.device_id, signer=self._signer, root_key=bytes(self._store.setting("root_key"))
         )
-        client = ExchangeClient(identity=identity, store=self._store, jitter=random.SystemRandom().random)
-        sync = Sync(client, transport, self.progress)
+        sync = Sync(
+            identity=identity,
+            store=self._store,
+            transport=transport,
+            jitter=random.SystemRandom().random,
+            paces=self._paces,
+            progress=self.progress,
+        )
         patience = Patience(pauses=pauses, longest_seconds=LONGEST_PAUSE_SECONDS, wait=wait)
         try:
             sync.run(now, patience, on_progress)
+            self._reading().take_in()
+            pruned = self.prune()
+            report = sync.report(pruned=pruned)
+            if report.outcome == "synced" and self._is_to_be_wiped():
+                return self._wipe(sync)
         finally:
             transport.close()
-            self._database.truncate_log()
-        return sync.report(self._store.backlog().envelopes)
+            self._truncate_log()
+        return report
+
+    def prune(self) -> int:
+        """Delete what the deletion rule lets go; return how many interviews and media that were.
+
+        An interview goes when its round is closed, the office could open it and a backup covers it; a photo when it is
+        whole at the office and a backup covers it.
+        """
+        return self._store.erasing.prune(self._store.backup())
 
     def progress(self) -> Progress:
-        """Count the interviews on this device, and those that the server has receipted."""
+        """Count the interviews on this device and those that the server has receipted, and the media that wait."""
         ((interviews, safe),) = self._database.rows(
-            "SELECT count(*), coalesce(sum(fate = 'receipted'), 0) FROM envelope WHERE kind = ?", int(Kind.INTERVIEW)
+            "SELECT count(*), coalesce(sum(fate IN ('receipted', 'deleted')), 0) FROM envelope"
+            " WHERE kind = ? AND fate <> 'erased'",
+            int(Kind.INTERVIEW),
         )
-        return Progress(safe=safe, interviews=interviews)
+        left = self._store.backlog()
+        return Progress(safe, interviews, media=left.media, bytes_left=left.body_bytes + left.media_bytes)
+
+    def _reading(self) -> Reading:
+        return Reading(self._database, self._receiving, self._local, self.device_id)
+
+    def _is_to_be_wiped(self) -> bool:
+        """The office has ordered a wipe, a decision key of the newest keyring says so, and nothing would be lost."""
+        document = self._store.setting(WIPE_ORDER)
+        if document is None or not self._store.is_all_receipted():
+            return False
+        try:
+            order = WipeOrder.read(bytes(document), self._store.keyring().decision_keys)
+        except ProtocolError:
+            return False
+        return order.device_id == self.device_id
+
+    def _wipe(self, sync: Sync) -> SyncReport:
+        report = sync.report(is_wiped=True)
+        self._database.close()
+        self._is_wiped = True
+        erasing.wipe(self._database.directory)
+        return report
+
+    def _truncate_log(self) -> None:
+        if not self._is_wiped:
+            self._database.truncate_log()
 
     def form_versions(self) -> tuple[FormVersion, ...]:
         """Return the form versions on this device, by form and version."""
@@ -299,14 +342,15 @@ class Device:
         Raises:
             LocalError: ``pin-needed``.
         """
-        rows = self._database.rows("SELECT psu, sealed FROM assignment ORDER BY psu")
-        if not rows:
-            return {}
-        seed = self._vault.unwrap(self._store.secret("receiving") or b"", name=RECEIVING)
-        return {
-            psu: assignments.open_assignments(bytes(sealed), psu=psu, device_id=self.device_id, receiving_seed=seed)
-            for psu, sealed in rows
-        }
+        return self._reading().assignments() if self.is_enrolled else {}
+
+    def entities(self, list_name: str) -> tuple[EntityRow, ...]:
+        """Return the entities of a list that the office has given to this device.
+
+        Raises:
+            LocalError: ``pin-needed``.
+        """
+        return self._reading().entities(list_name)
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """Return what the server said of opened envelopes, in the order in which they were sealed."""
@@ -327,14 +371,16 @@ class Device:
         return None
 
     def envelope_bodies(self) -> Iterator[bytes]:
-        """Yield the bytes of every envelope in the order of the chain, for delivery by file or by another device."""
-        for (sequence,) in self._database.rows("SELECT sequence FROM envelope ORDER BY sequence"):
+        """Yield every envelope that is kept, in the order of the chain, for delivery by file or by another device."""
+        kept = "SELECT sequence FROM envelope WHERE length(body) > 0 ORDER BY sequence"
+        for (sequence,) in self._database.rows(kept):
             yield bytes(self._database.rows("SELECT body FROM envelope WHERE sequence = ?", sequence)[0][0])
 
     def close(self) -> None:
         """Close the device's file."""
-        self._database.truncate_log()
-        self._database.close()
+        if not self._is_wiped:
+            self._database.truncate_log()
+            self._database.close()
 
     def __enter__(self) -> "Device":
         return self

@@ -1,5 +1,6 @@
 """What a device tells the person who holds it: how a synchronisation went, and what is safe."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,27 +10,49 @@ MESSAGES: Final = {
     "en": {
         "progress": "{safe} of {interviews} interviews safe",
         "progress_one": "{safe} of 1 interview safe",
+        "media": "{media} photos to go",
+        "media_one": "1 photo to go",
+        "minutes": "{minutes} min",
     },
     "fr": {
         "progress": "{safe} entretiens sur {interviews} en sécurité",
         "progress_one": "{safe} entretien sur 1 en sécurité",
+        "media": "encore {media} photos",
+        "media_one": "encore 1 photo",
+        "minutes": "{minutes} min",
     },
 }
+SECONDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Interviews on the device, and those of them that the server has receipted."""
+    """Where a device stands.
+
+    Attributes:
+        safe: interviews that the server has receipted.
+        interviews: interviews that were sealed on the device.
+        media: photos and recordings that are not whole on the server.
+        bytes_left: of interviews and media that are not there.
+        seconds_left: at the rate measured in this synchronisation; None before there is one, or with nothing left.
+    """
 
     safe: int
     interviews: int
+    media: int = 0
+    bytes_left: int = 0
+    seconds_left: float | None = None
 
     def sentence(self, language: str = "en") -> str:
         """Say it in words that an enumerator understands."""
         table = MESSAGES.get(language, MESSAGES["en"])
-        return table["progress_one" if self.interviews == 1 else "progress"].format(
-            safe=self.safe, interviews=self.interviews
-        )
+        one = "progress_one" if self.interviews == 1 else "progress"
+        parts = [table[one].format(safe=self.safe, interviews=self.interviews)]
+        if self.media:
+            parts.append(table["media_one" if self.media == 1 else "media"].format(media=self.media))
+        if self.seconds_left is not None and self.bytes_left:
+            parts.append(table["minutes"].format(minutes=max(1, math.ceil(self.seconds_left / SECONDS))))
+        return ", ".join(parts)
 
 
 ProgressCallback = Callable[[Progress], None]
@@ -41,16 +64,24 @@ class SyncReport:
 
     Attributes:
         outcome: ``synced``: nothing is left to do; ``interrupted``: try again, at `retry_at` if it is given;
-            ``stopped``: the server refused for good, `reason` says why. Whatever it is, nothing was deleted.
+            ``stopped``: the server refused for good, `reason` says why; ``wiped``: all was receipted, and the office
+            had ordered a wipe: nothing is left on the device.
         exchanges: requests sent or tried.
         sent: envelopes sent, counting one that was sent twice twice.
         stored: receipts `stored`; `duplicates`, `erased`, `quarantined`, `too_large` likewise; `later` was not
             kept for want of room on the server and waits.
         waiting: envelopes that no receipt covers yet.
-        forms, assignments, verdicts: pulled items by kind; an assignment is a PSU.
+        forms, assignments, verdicts, returned, drafts, entities, erasures: pulled items by kind; an assignment is a
+            PSU, an item of entities is a piece of a list, one of erasures names several interviews.
+        media: photos and recordings that became whole on the server; `media_waiting` are not.
+        parts: of media sent or tried.
+        files: of forms that became whole on the device.
+        pruned: interviews and media that the deletion rule let go.
+        bytes_up, bytes_down: bodies, one that was cut counted as a whole; `HttpTransport.bytes_written` counts the
+            bytes that left.
     """
 
-    outcome: Literal["synced", "interrupted", "stopped"]
+    outcome: Literal["synced", "interrupted", "stopped", "wiped"]
     reason: str | None
     retry_at: datetime | None
     exchanges: int
@@ -65,6 +96,15 @@ class SyncReport:
     forms: int
     assignments: int
     verdicts: int
+    returned: int = 0
+    drafts: int = 0
+    entities: int = 0
+    erasures: int = 0
+    media: int = 0
+    media_waiting: int = 0
+    parts: int = 0
+    files: int = 0
+    pruned: int = 0
     bytes_up: int
     bytes_down: int
     progress: Progress

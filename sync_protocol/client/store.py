@@ -1,21 +1,26 @@
 """What a device keeps between exchanges, on SQLite: the `ExchangeStore` of the protocol's core, and its settings.
 
-Nothing here deletes an envelope. The counter is taken, and envelopes are marked `sent`, before a request leaves; so a
+The counter is taken, and envelopes are marked `sent`, before a request leaves; so a
 device that is switched off in the middle asks for them afterwards.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from sync_protocol.client.database import DeviceDatabase
+from sync_protocol.client.erasing import Erasing
+from sync_protocol.client.media import DeviceMedia
+from sync_protocol.client.pulled import Pulled
+from sync_protocol.client.receiving import ReceivingKeys
 from sync_protocol.client.vault import PinSettings
 from sync_protocol.constants import Kind
+from sync_protocol.deletion import Backup
+from sync_protocol.documents import key_id
 from sync_protocol.errors import LocalError
 from sync_protocol.keyring import Keyring
-from sync_protocol.messages import AssignmentsPull, Backlog, FormVersionPull, PullItem, ReceiptCode, VerdictPull
+from sync_protocol.messages import Backlog, ErasurePull, MediumOffer, PullItem, ReceiptCode
 from sync_protocol.storage import Sealed, Settlement
-from sync_protocol.transitions import Fate, FateEvent, following_fate
+from sync_protocol.transitions import Fate, FateEvent, MediumFate, following_fate
 
 PIN_SETTINGS: Final = ("pin_salt", "pin_device_secret", "pin_check")
 
@@ -26,6 +31,11 @@ class DeviceStore:
     def __init__(self, database: DeviceDatabase) -> None:
         """Work on an open file."""
         self.database = database
+        self.media = DeviceMedia(database)
+        self.erasing = Erasing(database, self.media)
+        self.receiving: ReceivingKeys | None = None
+        self.count_unsealed: Callable[[], int] = int
+        """Counts finished interviews that are not sealed yet."""
         self._keyring: tuple[bytes, Keyring] | None = None
 
     def setting(self, name: str) -> Any:
@@ -96,7 +106,30 @@ class DeviceStore:
             " WHERE fate IN ('waiting', 'sent')",
             int(Kind.INTERVIEW),
         )
-        return Backlog(envelopes=envelopes, interviews=interviews, body_bytes=body_bytes)
+        ((media, media_bytes),) = self.database.rows(
+            "SELECT count(*), coalesce(sum(length_bytes - at_server), 0) FROM medium WHERE fate = ?",
+            MediumFate.WAITING.value,
+        )
+        return Backlog(
+            envelopes=envelopes,
+            interviews=interviews,
+            body_bytes=body_bytes,
+            media=media,
+            media_bytes=media_bytes,
+            unsealed=self.count_unsealed(),
+        )
+
+    def is_all_receipted(self) -> bool:
+        """The server answers for all that is sealed here, refused envelopes and media too, and nothing is unsealed."""
+        ((envelopes,),) = self.database.rows(
+            "SELECT count(*) FROM envelope WHERE fate IN ('waiting', 'sent', 'refused')"
+        )
+        ((media,),) = self.database.rows("SELECT count(*) FROM medium WHERE fate IN ('waiting', 'refused')")
+        return int(envelopes) + int(media) + self.count_unsealed() == 0
+
+    def backup(self) -> Backup:
+        """Return what the last answer said of backups."""
+        return Backup(self.setting("backed_up_sequence"), bool(self.setting("deletes_without_backup")))
 
     def unsettled(self, limit: int) -> tuple[bytes, ...]:
         """Return ids of envelopes in the state `sent`, oldest first."""
@@ -113,6 +146,17 @@ class DeviceStore:
                 break
             sealed.append(Sealed(bytes(envelope_id), bytes(body)))
         return tuple(sealed)
+
+    def media_offers(self, limit: int) -> tuple[MediumOffer, ...]:
+        """Return media that wait, small ones first."""
+        return self.media.offers(limit)
+
+    def next_receiving_key(self) -> bytes | None:
+        """Make a receiving key and return its public half; None while the device is locked."""
+        if self.receiving is None:
+            return None
+        with self.database.transaction():
+            return self.receiving.renew()
 
     def begin(self, envelope_ids: Sequence[bytes]) -> int:
         """Take the next counter and set these envelopes to `sent`, in one transaction; return the counter."""
@@ -131,15 +175,45 @@ class DeviceStore:
         """Apply one verified answer in one transaction."""
         with self.database.transaction():
             self._happen(settlement.fates, settlement.codes)
-            for item in settlement.pull:
-                self._pull(item)
             if settlement.keyring is not None:
                 serial = Keyring.read(settlement.keyring, bytes(self.setting("root_key"))).serial
                 self.put_document("keyring", settlement.keyring, serial=serial)
-            if settlement.cursor is not None:
-                self.put_setting("cursor", settlement.cursor)
-            if settlement.backed_up_sequence is not None:
-                self.put_setting("backed_up_sequence", settlement.backed_up_sequence)
+            if settlement.is_answer:
+                self._settle_answer(settlement)
+
+    def _settle_answer(self, settlement: Settlement) -> None:
+        stored = [
+            settlement.fates[envelope_id][1]
+            for envelope_id, code in settlement.codes.items()
+            if code is ReceiptCode.STORED
+        ]
+        if stored:  # before the offsets of this answer: they may have been reached after these numbers were given
+            self.media.followed_by(max(number for number in stored if number is not None))
+        for sha256, offset in settlement.media.items():
+            self.media.at_server(sha256, offset)
+        self._pull(settlement.pull)
+        erased = [envelope_id for envelope_id, code in settlement.codes.items() if code is ReceiptCode.ERASED]
+        self.erasing.erase_envelopes(erased)
+        if settlement.cursor is not None:
+            self.put_setting("cursor", settlement.cursor)
+        self._put_or_forget("backed_up_sequence", settlement.backed_up_sequence)
+        self._put_or_forget("deletes_without_backup", int(settlement.deletes_without_backup) or None)
+        if self.receiving is not None:
+            self.receiving.answered(settlement.named_key)
+
+    def _put_or_forget(self, name: str, value: int | None) -> None:
+        if value is None:
+            self.database.execute("DELETE FROM setting WHERE name = ?", name)
+        else:
+            self.put_setting(name, value)
+
+    def _pull(self, items: Sequence[PullItem]) -> None:
+        pulled = Pulled(self.database, key_id(bytes(self.setting("receiving_key")))) if items else None
+        for item in items:
+            if isinstance(item, ErasurePull):
+                self.erasing.erase(item.instance_ids)
+            elif pulled is not None:
+                pulled.store(item)
 
     def adopt_counter(self, next_counter: int) -> None:
         """Let the next counter be at least this one."""
@@ -147,11 +221,15 @@ class DeviceStore:
             self.put_setting("counter", max(int(self.setting("counter") or 0), next_counter - 1))
 
     def restart_feed(self) -> None:
-        """Forget the cursor, and offer every receipted envelope again by its hash."""
+        """Offer again by its hash all that was receipted, and forget what the server said before it was restored."""
         with self.database.transaction():
-            self.database.execute("DELETE FROM setting WHERE name = 'cursor'")
+            for name in ("cursor", "backed_up_sequence", "deletes_without_backup"):
+                self._put_or_forget(name, None)
             rows = self.database.rows("SELECT envelope_id FROM envelope WHERE fate = 'receipted'")
             self._happen({bytes(row[0]): (FateEvent.FORGOTTEN, None) for row in rows}, {})
+            self.database.execute("UPDATE envelope SET server_sequence = NULL")
+            self.database.execute("DELETE FROM verdict")
+            self.media.forgotten()
 
     def _happen(self, events: Mapping[bytes, tuple[FateEvent, int | None]], codes: Mapping[bytes, ReceiptCode]) -> None:
         for envelope_id, (event, server_sequence) in events.items():
@@ -164,25 +242,6 @@ class DeviceStore:
                 _code(codes.get(envelope_id)),
                 server_sequence,
                 envelope_id,
-            )
-
-    def _pull(self, item: PullItem) -> None:
-        if isinstance(item, FormVersionPull):
-            self.database.execute(
-                "INSERT INTO form_version (hash, form_id, version, title, state, xform) VALUES (?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (hash) DO UPDATE SET title = excluded.title, state = excluded.state,"
-                " xform = coalesce(excluded.xform, form_version.xform)",
-                *(item.hash, item.form_id, item.version, item.title, item.state, item.xform),
-            )
-        elif isinstance(item, AssignmentsPull):
-            self.database.execute(
-                "INSERT OR REPLACE INTO assignment (psu, households, sealed) VALUES (?, ?, ?)",
-                *(item.psu, json.dumps(item.households), item.sealed),
-            )
-        elif isinstance(item, VerdictPull):
-            self.database.execute(
-                "INSERT OR REPLACE INTO verdict (envelope_id, instance_id, state, reason) VALUES (?, ?, ?, ?)",
-                *(item.envelope_id, item.instance_id, item.state, item.reason),
             )
 
 

@@ -5,17 +5,24 @@ answer means is for the protocol's core.
 """
 
 import http.client
+import selectors
+import socket
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from sync_protocol.constants import EXCHANGE_BYTES
 
 ANSWER_BYTES: Final = EXCHANGE_BYTES
-TIMEOUT_SECONDS: Final = 60.0  # of silence: a 64 KiB envelope takes nine seconds on a 60 kbit/s link
+TIMEOUT_SECONDS: Final = 60.0  # of silence: on 2G an answer may be held up by a handover for half a minute
+SMALLEST_BUFFER_BYTES: Final = 4 << 10
+LARGEST_BUFFER_BYTES: Final = 1 << 20
+BODIES_IN_BUFFER: Final = 8
+CHUNK_BYTES: Final = 16 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +39,14 @@ class TransportError(Exception):
 
     Attributes:
         was_sent: False only when surely not one byte of the request has left.
+        was_whole: False when surely not all of it has left, so that a server cannot have the whole body.
     """
 
-    def __init__(self, reason: str, *, was_sent: bool) -> None:
+    def __init__(self, reason: str, *, was_sent: bool, was_whole: bool | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.was_sent = was_sent
+        self.was_whole = was_sent if was_whole is None else was_whole
 
 
 class Transport(Protocol):
@@ -57,7 +66,11 @@ class Transport(Protocol):
 
 
 class HttpTransport:
-    """HTTP/1.1 to one server, one connection, no redirects: an answer from elsewhere would not verify anyhow."""
+    """HTTP/1.1 to one server, one connection, no redirects: an answer from elsewhere would not verify anyhow.
+
+    Attributes:
+        bytes_written: what the socket took, headers too; with HTTPS, before encryption.
+    """
 
     def __init__(self, base_url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         """Take `http://host[:port]` or `https://host[:port]`; nothing is opened yet."""
@@ -65,6 +78,7 @@ class HttpTransport:
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
             raise ValueError(f"a base URL is http:// or https:// and a host, not {base_url!r}")
         self.base_url = base_url
+        self.bytes_written = 0
         self._connection = _connection(parts.scheme, parts.hostname, parts.port, timeout_seconds)
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -73,16 +87,22 @@ class HttpTransport:
         Raises:
             TransportError: when no whole answer came within the time limits.
         """
-        self._connect()
+        self._connect(len(body))
+        before = self._connection.written
+        is_whole = False
         try:
             self._connection.request(method, path, body=body or None, headers=dict(headers))
+            is_whole = True
             response = self._connection.getresponse()
             content = response.read(ANSWER_BYTES + 1)
             if response.length and len(content) <= ANSWER_BYTES:  # a read with a limit does not complain by itself
                 raise http.client.IncompleteRead(content, response.length)
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise TransportError(type(error).__name__, was_sent=True) from error
+            was_sent = self._connection.written > before
+            raise TransportError(type(error).__name__, was_sent=was_sent, was_whole=is_whole) from error
+        finally:
+            self.bytes_written += self._connection.written - before
         if len(content) > ANSWER_BYTES:
             self.close()
             raise TransportError(f"the answer has more than {ANSWER_BYTES} bytes", was_sent=True)
@@ -92,15 +112,47 @@ class HttpTransport:
         """Close the connection."""
         self._connection.close()
 
-    def _connect(self) -> None:
-        """Connect apart from sending: only here is it certain that nothing has left."""
-        if self._connection.sock is not None:
-            return
+    def _connect(self, body_bytes: int) -> None:
+        """Connect apart from sending: only here is it certain that nothing has left.
+
+        What waits in the socket's buffer when a link is cut was written for nothing; so the buffer is small while
+        bodies are, and grows with them.
+        """
+        if self._connection.sock is not None and _is_hung_up(self._connection.sock):
+            self.close()
         try:
-            self._connection.connect()
+            if self._connection.sock is None:
+                self._connection.connect()
+            size = min(max(body_bytes // BODIES_IN_BUFFER, SMALLEST_BUFFER_BYTES), LARGEST_BUFFER_BYTES)
+            self._connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise TransportError(type(error).__name__, was_sent=False) from error
+
+
+class _Counting:
+    """Writes piece by piece, so that the time limit is of silence and not of the whole body, and counts what left."""
+
+    sock: Any
+    written = 0
+
+    def send(self, data: Any) -> None:
+        """Write bytes to the socket."""
+        if self.sock is None:
+            raise http.client.NotConnected
+        view = memoryview(data)
+        while view:
+            sent = self.sock.send(view[:CHUNK_BYTES])
+            self.written += sent
+            view = view[sent:]
+
+
+class _HttpConnection(_Counting, http.client.HTTPConnection):
+    """HTTP, counted."""
+
+
+class _HttpsConnection(_Counting, http.client.HTTPSConnection):
+    """HTTPS, counted."""
 
 
 class Fault(StrEnum):
@@ -149,8 +201,16 @@ class FaultyTransport:
         self._inner.close()
 
 
-def _connection(scheme: str, host: str, port: int | None, timeout_seconds: float) -> http.client.HTTPConnection:
+def _connection(scheme: str, host: str, port: int | None, timeout_seconds: float) -> _HttpConnection | _HttpsConnection:
     if scheme == "https":
         context = ssl.create_default_context()
-        return http.client.HTTPSConnection(host, port, timeout=timeout_seconds, context=context)
-    return http.client.HTTPConnection(host, port, timeout=timeout_seconds)
+        return _HttpsConnection(host, port, timeout=timeout_seconds, context=context)
+    return _HttpConnection(host, port, timeout=timeout_seconds)
+
+
+def _is_hung_up(sock: socket.socket) -> bool:
+    """The other side has closed a connection that was kept: between answers there is nothing to read."""
+    with suppress(OSError, ValueError), selectors.DefaultSelector() as selector:
+        selector.register(sock, selectors.EVENT_READ)
+        return bool(selector.select(0))
+    return True

@@ -216,4 +216,4 @@ def test_large_interviews_are_spread_over_exchanges(
     for number in range(5):
         device.finalise(noise, instance_id=instance_id(number), form_version_hash=bytes(32), now=NOW)
     report = device.sync(transport, NOW)
-    assert (report.outcome, report.exchanges, report.stored) == ("synced", 2, 6)
+    assert (report.outcome, report.exchanges, report.stored) == ("synced", 4, 6)

@@ -4,9 +4,16 @@ import hashlib
 from collections.abc import Sequence
 
 from sync_protocol.keyring import Keyring
-from sync_protocol.messages import Backlog, PullItem
-from sync_protocol.storage import Sealed, Settlement
-from sync_protocol.transitions import Fate, FateEvent, following_fate
+from sync_protocol.messages import Backlog, MediumOffer, PullItem
+from sync_protocol.storage import Sealed, SealedMedium, Settlement
+from sync_protocol.transitions import (
+    Fate,
+    FateEvent,
+    MediumEvent,
+    MediumFate,
+    following_fate,
+    following_medium,
+)
 
 
 class MemoryStore:
@@ -22,6 +29,10 @@ class MemoryStore:
         self.sequences: dict[bytes, int] = {}
         self.pulled: list[PullItem] = []
         self.backed_up_sequence: int | None = None
+        self.named_keys: list[bytes] = []
+        self.media: dict[bytes, bytes] = {}
+        self.at_server: dict[bytes, int] = {}
+        self.medium_fates: dict[bytes, MediumFate] = {}
 
     def seal(self, body: bytes) -> bytes:
         envelope_id = hashlib.sha256(body).digest()
@@ -64,17 +75,57 @@ class MemoryStore:
             self._happen([envelope_id], event)
             if sequence is not None:
                 self.sequences[envelope_id] = sequence
+        self.keyring_document = settlement.keyring or self.keyring_document
+        if not settlement.is_answer:
+            return
         self.pulled += settlement.pull
         self.since = settlement.cursor
-        self.keyring_document = settlement.keyring or self.keyring_document
         self.backed_up_sequence = settlement.backed_up_sequence
+        for sha256, offset in settlement.media.items():
+            self.medium_at(sha256, offset)
 
     def adopt_counter(self, next_counter: int) -> None:
         self.counter = max(self.counter, next_counter - 1)
 
     def restart_feed(self) -> None:
         self.since = None
+        self.backed_up_sequence = None
+        for sha256, fate in self.medium_fates.items():
+            self.medium_fates[sha256] = following_medium(fate, MediumEvent.FORGOTTEN)
+        self.at_server.clear()
         self._happen(self._in(Fate.RECEIPTED), FateEvent.FORGOTTEN)
+
+    def take_picture(self, ciphertext: bytes) -> bytes:
+        sha256 = hashlib.sha256(ciphertext).digest()
+        self.media[sha256] = ciphertext
+        self.medium_fates[sha256] = MediumFate.WAITING
+        return sha256
+
+    def next_receiving_key(self) -> bytes | None:
+        self.named_keys.append(hashlib.sha256(b"key %d" % len(self.named_keys)).digest())
+        return self.named_keys[-1]
+
+    def media_offers(self, limit: int) -> tuple[MediumOffer, ...]:
+        return tuple(MediumOffer(one.sha256, one.length_bytes) for one in self.waiting_media()[:limit])
+
+    def waiting_media(self) -> tuple[SealedMedium, ...]:
+        waiting = [
+            SealedMedium(sha256, len(self.media[sha256]), self.at_server.get(sha256, 0))
+            for sha256, fate in self.medium_fates.items()
+            if fate is MediumFate.WAITING
+        ]
+        return tuple(sorted(waiting, key=lambda one: (one.length_bytes, one.sha256)))
+
+    def read_medium(self, sha256: bytes, *, offset: int, length: int) -> bytes:
+        return self.media[sha256][offset : offset + length]
+
+    def medium_at(self, sha256: bytes, offset: int) -> None:
+        self.at_server[sha256] = offset
+        if offset == len(self.media[sha256]):
+            self.medium_fates[sha256] = following_medium(self.medium_fates[sha256], MediumEvent.WHOLE)
+
+    def refuse_medium(self, sha256: bytes) -> None:
+        self.medium_fates[sha256] = following_medium(self.medium_fates[sha256], MediumEvent.REFUSED)
 
     def _in(self, *fates: Fate) -> list[bytes]:
         return [envelope_id for envelope_id, fate in self.fates.items() if fate in fates]

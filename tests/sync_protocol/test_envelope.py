@@ -1,12 +1,13 @@
 """Sealed interviews: what goes in comes out, and nothing else ever does."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync_protocol import envelope, plaintext, ratchet
+from sync_protocol import envelope, plaintext
 from sync_protocol.constants import (
     ENVELOPE_BYTES,
     LABEL_ENVELOPE,
@@ -208,25 +209,55 @@ def test_an_epoch_is_peeked_as_an_epoch_and_holds_no_interview() -> None:
     assert caught.value.code == "unknown-kind"
 
 
-def _with_dictionary(dictionary: bytes, bucket_bytes: int) -> tuple[bytes, bytes]:
-    from cryptography.cobblestone import Cobblestone256Encryptor
-
-    key = ratchet.content_key(bytes(32), bytes(32), 0)
-    front = header(bytes(32), dictionary_hash=document_hash(dictionary)).encode()
-    encryptor = Cobblestone256Encryptor(key, front)
-    packed = plaintext.pack(MANIFEST, XML, dictionary=dictionary, bucket_bytes=bucket_bytes)
-    unsigned = front + encryptor.update(packed) + encryptor.finalize()
-    return unsigned + DEVICE.sign(LABEL_ENVELOPE + unsigned), key
+DICTIONARY = b"<data id='f'><name></name><meta><instanceID>uuid:"
 
 
-def test_an_envelope_with_dictionary_and_padding_opens_in_this_layout() -> None:
-    dictionary = b"<data id='f'><name></name><meta><instanceID>uuid:"
-    body, key = _with_dictionary(dictionary, 128)
-    assert envelope.open_interview(body, key, dictionary=dictionary) == (MANIFEST, XML)
-    for wrong in (None, b"another dictionary"):
-        with pytest.raises(EnvelopeError) as caught:
-            envelope.open_interview(body, key, dictionary=wrong)
-        assert caught.value.code == "unknown-dictionary"
+@pytest.mark.parametrize(
+    ("kind", "sealing", "opening"),
+    [
+        (Kind.INTERVIEW, envelope.seal_interview, envelope.open_interview),
+        (Kind.DRAFT, envelope.seal_draft, envelope.open_draft),
+    ],
+)
+@pytest.mark.parametrize("dictionary", [None, DICTIONARY])
+def test_what_is_sealed_is_padded_and_opens_with_the_dictionary_that_it_names(
+    kind: Kind, sealing: Any, opening: Any, dictionary: bytes | None
+) -> None:
+    named = bytes(32) if dictionary is None else document_hash(dictionary)
+    head = header(bytes(32), kind=kind, dictionary_hash=named)
+    body = sealing(
+        header=head,
+        content_key=bytes(32),
+        signer=DEVICE,
+        manifest=MANIFEST,
+        instance_xml=XML,
+        dictionary=dictionary,
+    )
+    assert envelope.named_dictionary(body) == named
+    assert (len(body) - head.length_bytes - 24 - 32 - 16 - 64) % 128 == 0
+    assert opening(body, bytes(32), dictionary=dictionary) == (MANIFEST, XML)
+    if dictionary is not None:
+        for wrong in (None, b"another dictionary"):
+            with pytest.raises(EnvelopeError, match="unknown-dictionary"):
+                opening(body, bytes(32), dictionary=wrong)
+
+
+@pytest.mark.parametrize(("used", "named"), [(DICTIONARY, bytes(32)), (None, document_hash(DICTIONARY))])
+def test_a_header_that_names_another_dictionary_is_not_sealed(used: bytes | None, named: bytes) -> None:
+    with pytest.raises(LocalError, match="unknown-dictionary"):
+        envelope.seal_interview(
+            header=header(bytes(32), dictionary_hash=named),
+            content_key=bytes(32),
+            signer=DEVICE,
+            manifest=MANIFEST,
+            instance_xml=XML,
+            dictionary=used,
+        )
+
+
+@given(st.binary(max_size=400))
+def test_which_dictionary_is_named_can_be_asked_of_any_bytes(body: bytes) -> None:
+    assert len(envelope.named_dictionary(b"PSRL" + body)) <= 32
 
 
 def test_a_decision_opens_as_what_was_decided() -> None:
@@ -251,7 +282,11 @@ def test_a_kind_opens_as_itself_only(kind: Kind) -> None:
     head = header(bytes(32), kind=kind)
     body = envelope._seal(head, bytes(32), DEVICE, plaintext.pack(MANIFEST, b"{}"))
     assert envelope.peek(body) == head
-    for opens, opening in ((Kind.INTERVIEW, envelope.open_interview), (Kind.DECISION, envelope.open_decision)):
+    for opens, opening in (
+        (Kind.INTERVIEW, envelope.open_interview),
+        (Kind.DRAFT, envelope.open_draft),
+        (Kind.DECISION, envelope.open_decision),
+    ):
         if kind is not opens:
             with pytest.raises(EnvelopeError, match="unknown-kind"):
                 opening(body, bytes(32))
@@ -286,7 +321,7 @@ def test_packing_and_unpacking_are_inverse(xml: bytes, bucket: int, app_user: st
     [(b"x", "trailing-bytes"), (bytes(127), None), (bytes(128), "trailing-bytes"), (b"\x00y", "trailing-bytes")],
 )
 def test_only_zeros_short_of_a_bucket_may_follow_the_deflate_stream(tail: bytes, code: str | None) -> None:
-    packed = plaintext.pack(MANIFEST, XML) + tail
+    packed = plaintext.pack(MANIFEST, XML, bucket_bytes=1) + tail
     if code is None:
         assert plaintext.unpack(packed) == (MANIFEST, XML)
     else:
@@ -402,7 +437,7 @@ def test_a_manifest_that_is_longer_than_the_plaintext_is_malformed_though_it_rea
 def test_sealing_pads_only_when_it_is_told_to() -> None:
     start = len(MANIFEST.encode()).to_bytes(4, "big") + MANIFEST.encode()
     for length in range(len(XML)):
-        assert plaintext.pack(MANIFEST, XML[:length]) == _deflated(start + XML[:length])
+        assert plaintext.pack(MANIFEST, XML[:length], bucket_bytes=1) == _deflated(start + XML[:length])
 
 
 @given(st.binary(max_size=600))

@@ -217,12 +217,14 @@ def test_what_the_server_cannot_keep_now_waits(pair: Pair, code: ReceiptCode) ->
     assert pair.store.fates[sealed] is Fate.RECEIPTED
 
 
-@pytest.mark.parametrize("code", [ReceiptCode.ERASED, ReceiptCode.QUARANTINED])
-def test_what_the_server_answers_for_is_receipted(pair: Pair, code: ReceiptCode) -> None:
+@pytest.mark.parametrize(
+    ("code", "fate"), [(ReceiptCode.ERASED, Fate.ERASED), (ReceiptCode.QUARANTINED, Fate.RECEIPTED)]
+)
+def test_what_the_server_answers_for_is_not_sent_again(pair: Pair, code: ReceiptCode, fate: Fate) -> None:
     sealed = pair.store.seal(b"envelope")
     pair.server.storage_code = code
     pair.turn()
-    assert pair.store.fates[sealed] is Fate.RECEIPTED
+    assert (pair.client.state, pair.store.fates[sealed]) == (State.SYNCED, fate)
 
 
 def test_a_refusal_for_good_stops_and_deletes_nothing(pair: Pair) -> None:
@@ -389,7 +391,9 @@ def test_every_state_that_is_not_final_has_a_way_out() -> None:
 
 
 def test_an_envelope_that_is_receipted_never_waits_again_without_a_question() -> None:
-    assert {following for (fate, _), following in FATES.items() if fate is Fate.RECEIPTED} == {Fate.SENT}
+    following = {following for (fate, _), following in FATES.items() if fate is Fate.RECEIPTED}
+    assert following == {Fate.SENT, Fate.DELETED, Fate.ERASED}
+    assert not {fate for fate, _ in FATES} & {Fate.DELETED, Fate.ERASED}
 
 
 def test_a_diagram_names_every_transition() -> None:

@@ -29,6 +29,7 @@ from sync_protocol.messages import (
     Limits,
     MediumOffer,
     MediumOffset,
+    PartAnswer,
     Problem,
     Receipt,
     ReceiptCode,
@@ -180,7 +181,14 @@ def test_hello_comes_back_as_it_was() -> None:
 def test_every_problem_comes_back_as_it_was(slug: str) -> None:
     status, retry = PROBLEMS[slug]
     problem = Problem(
-        slug=slug, status=status, retry=retry, detail="why", next_counter=7, retry_after_seconds=9, keyring=b"r"
+        slug=slug,
+        status=status,
+        retry=retry,
+        detail="why",
+        next_counter=7,
+        next_offset=8,
+        retry_after_seconds=9,
+        keyring=b"r",
     )
     assert messages.decode_problem(status, messages.encode_problem(problem, title="Title")) == problem
 
@@ -296,3 +304,8 @@ def test_the_codes_that_keep_an_envelope_are_the_first_four() -> None:
 
 def test_only_refusals_that_may_pass_are_retried() -> None:
     assert {slug for slug, (_, retry) in PROBLEMS.items() if retry is Retry.SMALLER} == {"too-large"}
+
+
+@pytest.mark.parametrize("answer", [PartAnswer(offset=0, complete=False), PartAnswer(offset=1 << 28, complete=True)])
+def test_the_answer_to_a_part_comes_back_as_it_was(answer: PartAnswer) -> None:
+    assert messages.decode_part_answer(messages.encode_part_answer(answer)) == answer

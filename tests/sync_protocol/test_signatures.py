@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sync_protocol.errors import RemoteError
 from sync_protocol.signatures import (
+    Place,
     answer_key_id,
     content_digest,
     request_digest,
@@ -16,6 +17,7 @@ from sync_protocol.signatures import (
     sign_answer,
     sign_request,
     verify_answer,
+    verify_part,
     verify_request,
 )
 
@@ -162,3 +164,60 @@ def test_a_public_key_that_is_none_is_a_refusal_and_not_a_traceback() -> None:
     with pytest.raises(RemoteError) as caught:
         verify_request("POST", PATH, b"body", headers=signed_request(), public_key=b"short")
     assert caught.value.code == "signature-invalid"
+
+
+MEDIUM = "/sync/v1/media/" + "ab" * 32
+
+
+def signed_part(body: bytes = b"part", place: Place | None = None) -> dict[str, str]:
+    place = place or Place(16, 20)
+    return sign_request("POST", MEDIUM, body, device_id="device-1", key=KEY, place=place)
+
+
+@given(body=st.binary(max_size=200), offset=st.integers(0, 1 << 28), length_bytes=st.integers(0, 1 << 28))
+def test_a_signed_part_verifies_before_and_after_its_body(body: bytes, offset: int, length_bytes: int) -> None:
+    place = Place(offset, length_bytes)
+    headers = signed_part(body, place)
+    assert request_key_id(headers, is_part=True) == "device-1"
+    assert verify_part(MEDIUM, headers=headers, public_key=PUBLIC) == (place, request_digest(body))
+    assert verify_request("POST", MEDIUM, body, headers=headers, public_key=PUBLIC, is_part=True) == place
+
+
+@pytest.mark.parametrize("name", ["Upload-Offset", "Upload-Length"])
+@pytest.mark.parametrize("value", ["17", "016", "+16", "-1", " ", "1e1", "\u0661", "9" * 16])
+def test_a_part_moved_within_its_medium_does_not_verify(name: str, value: str) -> None:
+    with pytest.raises(RemoteError) as caught:
+        verify_part(MEDIUM, headers={**signed_part(), name: value}, public_key=PUBLIC)
+    assert caught.value.code == "signature-invalid"
+
+
+@pytest.mark.parametrize("missing", ["Upload-Offset", "Upload-Length", "Content-Digest", "Signature"])
+def test_a_part_without_one_of_its_headers_is_unsigned(missing: str) -> None:
+    headers = {name: value for name, value in signed_part().items() if name != missing}
+    with pytest.raises(RemoteError):
+        verify_part(MEDIUM, headers=headers, public_key=PUBLIC)
+
+
+def test_a_part_is_no_other_request_and_no_other_request_is_a_part() -> None:
+    with pytest.raises(RemoteError):
+        verify_request("POST", MEDIUM, b"part", headers=signed_part(), public_key=PUBLIC)
+    plain = sign_request("POST", MEDIUM, b"part", device_id="device-1", key=KEY)
+    with pytest.raises(RemoteError):
+        verify_part(MEDIUM, headers={**plain, "Upload-Offset": "16", "Upload-Length": "20"}, public_key=PUBLIC)
+
+
+def test_the_signature_base_of_a_part_is_that_of_rfc_9421() -> None:
+    headers = signed_part()
+    base = "\n".join(
+        (
+            '"@method": POST',
+            f'"@path": {MEDIUM}',
+            f'"content-digest": {content_digest(b"part")}',
+            '"upload-offset": 16',
+            '"upload-length": 20',
+            '"@signature-params": ("@method" "@path" "content-digest" "upload-offset" "upload-length")'
+            ';keyid="device-1";alg="ed25519";tag="passerelle/1 request"',
+        )
+    )
+    signature = base64.b64decode(headers["Signature"].removeprefix("passerelle=:").removesuffix(":"))
+    Ed25519PublicKey.from_public_bytes(PUBLIC).verify(signature, base.encode())

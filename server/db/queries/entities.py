@@ -118,6 +118,12 @@ def entities_of_list(session: Session, list_id: int) -> frozenset[Key]:
     return frozenset((list_id, entity_id) for entity_id in session.scalars(query))
 
 
+def all_keys(session: Session) -> frozenset[Key]:
+    """Return every entity that has a change."""
+    rows = session.execute(select(EntityChange.list_id, EntityChange.entity_id).distinct())
+    return frozenset((list_id, entity_id) for list_id, entity_id in rows)
+
+
 def parents_of(session: Session, instance_ids: Iterable[bytes]) -> Mapping[bytes, frozenset[bytes]]:
     """Return the instanceIDs that these edit, of those that edit any."""
     found: dict[bytes, set[bytes]] = {}

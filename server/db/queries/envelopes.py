@@ -1,7 +1,7 @@
 """SQL of the received envelopes: the acknowledging path, so few statements and few objects."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, Self
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from server.db.insert import insert_new
 from server.db.queries.opening import AFTER_REVOCATION
 from server.db.tables import Envelope
-from server.db.tables.envelopes import QUARANTINED, RECEIVED
+from server.db.tables.envelopes import ERASED, QUARANTINED, RECEIVED
 from sync_protocol.constants import Kind
 from sync_protocol.envelope import peek
 from sync_protocol.epoch import Epoch
@@ -107,6 +107,11 @@ class NewEnvelope:
             reason=None if is_understood else "unknown-kind",
         )
 
+    def emptied(self) -> Self:
+        """Return the tombstone of it: its ids, and nothing of what it held."""
+        gone = {"body": b"", "state": ERASED, "reason": None, "door_tag": None, "blob_sha256": None}
+        return replace(self, **gone)  # type: ignore[arg-type]
+
     @classmethod
     def unread(cls, body: bytes, reason: str) -> Self:
         """Keep bytes that cannot be read."""
@@ -129,6 +134,14 @@ class Kept:
 
     sequence: int
     is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """The server's number of an envelope that a device asks about, and whether its bytes are erased."""
+
+    sequence: int
+    is_erased: bool
 
 
 def store(
@@ -195,9 +208,9 @@ def _store_among_others(session: Session, rows: Sequence[tuple[Any, ...]]) -> di
     return kept
 
 
-def sequences_by_prefix(session: Session, prefixes: Sequence[bytes]) -> dict[bytes, int]:
-    """Return the server's numbers of the envelopes whose ids begin so, by prefix."""
-    found: dict[bytes, int] = {}
+def sequences_by_prefix(session: Session, prefixes: Sequence[bytes]) -> dict[bytes, Recalled]:
+    """Return the server's numbers of the envelopes whose ids begin so, by prefix, and whether only they are left."""
+    found: dict[bytes, Recalled] = {}
     for start in range(0, len(prefixes), PREFIXES_AT_ONCE):
         chunk = prefixes[start : start + PREFIXES_AT_ONCE]
         # Ranges, for a function of the column would not use its index.
@@ -206,10 +219,10 @@ def sequences_by_prefix(session: Session, prefixes: Sequence[bytes]) -> dict[byt
             for prefix in chunk
         ]
         lengths = {len(prefix) for prefix in chunk}
-        for envelope_id, sequence in session.execute(
-            select(Envelope.envelope_id, Envelope.sequence).where(or_(*ranges))
-        ):
-            found.update((envelope_id[:length], sequence) for length in lengths)
+        query = select(Envelope.envelope_id, Envelope.sequence, Envelope.state).where(or_(*ranges))
+        for envelope_id, sequence, state in session.execute(query):
+            recalled = Recalled(sequence, is_erased=state == ERASED)
+            found.update((envelope_id[:length], recalled) for length in lengths)
     return found
 
 
@@ -258,12 +271,6 @@ def let_in(session: Session, tags: Sequence[bytes]) -> tuple[bytes, ...]:
 def count_media(connection: Connection, instance_id: bytes) -> int:
     """Return how many different media of an instance are stored."""
     return connection.execute(_MEDIA_OF, {"of_instance": instance_id}).scalar_one()
-
-
-def unnamed_blobs(session: Session, digests: Sequence[bytes]) -> frozenset[bytes]:
-    """Return which of these blobs no envelope names."""
-    named = session.scalars(select(Envelope.blob_sha256).where(Envelope.blob_sha256.in_(digests)))
-    return frozenset(digests).difference(digest for digest in named if digest is not None)
 
 
 def every_blob(session: Session) -> Iterator[tuple[int, bytes]]:

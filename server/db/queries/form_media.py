@@ -1,9 +1,10 @@
 """SQL of the files that belong to form versions; the same bytes are stored once."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select, true
+from sqlalchemy import ColumnElement, delete, func, select, true
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
@@ -11,6 +12,7 @@ from server.db.queries.forms import DRAFT
 from server.db.queries.scoped import visible_versions
 from server.db.scope import Scope
 from server.db.tables import FormMedium, FormMediumContent, FormVersion
+from sync_protocol.documents import document_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,42 @@ def add(session: Session, form_version_hash: bytes, medium: StoredMedium, conten
 
 def remove_unused(session: Session) -> None:
     """Forget the bytes that no version names: those of drafts that were submitted anew."""
-    session.execute(delete(FormMediumContent).where(FormMediumContent.sha256.not_in(select(FormMedium.sha256))))
+    named = select(FormMedium.sha256).union_all(
+        select(FormVersion.dictionary_hash).where(FormVersion.dictionary_hash.is_not(None))
+    )
+    session.execute(delete(FormMediumContent).where(FormMediumContent.sha256.not_in(named)))
+
+
+def add_dictionary(session: Session, dictionary: bytes) -> None:
+    """Store the bytes of a dictionary, which are no file of any name: only the version that names them has them."""
+    md5 = hashlib.md5(dictionary, usedforsecurity=False).hexdigest()
+    session.execute(
+        insert_new(session, FormMediumContent).values(
+            sha256=document_hash(dictionary), md5=md5, length_bytes=len(dictionary), content=dictionary
+        )
+    )
+
+
+def dictionaries(session: Session, hashes: Iterable[bytes]) -> Mapping[bytes, bytes]:
+    """Return the dictionaries of published versions, withdrawn ones too, by their hash."""
+    wanted = sorted(set(hashes))
+    if not wanted:
+        return {}
+    query = select(FormMediumContent.sha256, FormMediumContent.content).where(
+        FormMediumContent.sha256.in_(wanted), _is_dictionary()
+    )
+    return {digest: found for digest, found in session.execute(query)}
+
+
+def has_dictionary(session: Session, sha256: bytes) -> bool:
+    """Say whether a dictionary is here."""
+    query = select(FormMediumContent.length_bytes).where(FormMediumContent.sha256 == sha256, _is_dictionary())
+    return session.scalar(query) is not None
+
+
+def dictionary_length(session: Session, sha256: bytes) -> int | None:
+    """Return the length of a dictionary in bytes, None when it is not here."""
+    return session.scalar(select(FormMediumContent.length_bytes).where(FormMediumContent.sha256 == sha256))
 
 
 def media(session: Session, form_version_hash: bytes) -> list[StoredMedium]:
@@ -86,14 +123,16 @@ def content(session: Session, form_version_hash: bytes, name: str) -> bytes | No
 
 def content_for_devices(session: Session, sha256: bytes, *, project_id: int) -> bytes | None:
     """Return the bytes with this hash if they belong to a version that tablets of a project may know."""
-    is_offered = (
+    is_known = (FormVersion.state != DRAFT) & visible_versions(Scope(projects=frozenset({project_id})))
+    is_file = (
         select(FormMedium.sha256)
         .join(FormVersion, FormVersion.hash == FormMedium.form_version_hash)
-        .where(FormMedium.sha256 == sha256, FormVersion.state != DRAFT)
-        .where(visible_versions(Scope(projects=frozenset({project_id}))))
+        .where(FormMedium.sha256 == sha256, is_known)
         .exists()
     )
-    return session.scalar(select(FormMediumContent.content).where(FormMediumContent.sha256 == sha256, is_offered))
+    is_dictionary = select(FormVersion.hash).where(FormVersion.dictionary_hash == sha256, is_known).exists()
+    query = select(FormMediumContent.content).where(FormMediumContent.sha256 == sha256)
+    return session.scalar(query.where(is_file | is_dictionary))
 
 
 def contents(
@@ -110,3 +149,8 @@ def contents(
         if name.lower().endswith(tuple(suffixes)):
             found.setdefault(digest, {})[name] = read
     return found
+
+
+def _is_dictionary() -> ColumnElement[bool]:
+    is_named = FormVersion.dictionary_hash == FormMediumContent.sha256
+    return select(FormVersion.hash).where(is_named, FormVersion.state != DRAFT).exists()

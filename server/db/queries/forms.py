@@ -50,6 +50,7 @@ class StoredVersion:
     retired_at: datetime | None
     workbook_name: str | None
     feed_position: int | None
+    dictionary_hash: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from server.db.tables import (
     RevisionParent,
     WantedMedium,
 )
-from server.db.tables.envelopes import OPENED
+from server.db.tables.envelopes import ERASED, OPENED
 from sync_protocol.constants import Kind
 
 
@@ -186,6 +186,7 @@ def media_counts(session: Session, instance_ids: Collection[bytes]) -> Mapping[b
     )
     unopened = select(Envelope.instance_id, func.count()).where(
         Envelope.state != literal_column(f"'{OPENED}'"),
+        Envelope.state != ERASED,
         Envelope.instance_id.in_(wanted),
         Envelope.kind == Kind.ATTACHMENT,
     )

@@ -13,6 +13,8 @@ FOLD_AGAIN = "fold-again"
 """The job to make due when what holds depend on has changed."""
 SCORES = "scores"
 """The job that compares interviews with each other."""
+BACKUP = "backup"
+"""The job that makes the backup of the day."""
 AFTER_UPDATE = "after-update"
 """The job, done once, that derives from former interviews what a new release derives; a migration puts it here."""
 

@@ -116,6 +116,23 @@ class Attachment(Base):
     is_beside_ciphertext: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
+class ManifestMedium(Base):
+    """A medium that the manifest of an opened interview names; here when its upload is complete.
+
+    `envelope_id` is the interview's; `sealed` holds name, type and key. One that an edit takes over is named by both.
+    """
+
+    __tablename__ = "manifest_medium"
+
+    envelope_id: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    name_tag: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    instance_id: Mapped[bytes] = mapped_column(LargeBinary(16), index=True)
+    blob_sha256: Mapped[bytes] = mapped_column(LargeBinary(32), index=True)
+    length_bytes: Mapped[int] = mapped_column(BigInteger)
+    received_at: Mapped[datetime] = mapped_column(Instant)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class WantedMedium(Base):
     """A medium that an opened instance names; `is_here` when an attachment of this name has come, to it or an ancestor.
 

@@ -6,10 +6,10 @@ second person, and backups.
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Index, LargeBinary, String
+from sqlalchemy import BigInteger, Index, LargeBinary, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.db.tables.base import Base, Instant, Sequence
+from server.db.tables.base import Base, Instant, Sequence, partial_index
 
 
 class Upload(Base):
@@ -17,8 +17,10 @@ class Upload(Base):
 
     Attributes:
         sha256: of the whole ciphertext.
+        length_bytes: as the device says that sent the last part.
         received_bytes: how much of it is on disk.
         carrier: the device that began it.
+        is_settled: the interviews that name it say that it is here; false until the worker has looked.
     """
 
     __tablename__ = "upload"
@@ -29,6 +31,12 @@ class Upload(Base):
     carrier: Mapped[str] = mapped_column(String(64), index=True)
     begun_at: Mapped[datetime] = mapped_column(Instant)
     completed_at: Mapped[datetime | None] = mapped_column(Instant)
+    is_settled: Mapped[bool] = mapped_column(default=False, server_default=false())
+
+    __table_args__ = (
+        partial_index("ix_upload_unsettled", "completed_at", where="completed_at IS NOT NULL AND NOT is_settled"),
+        partial_index("ix_upload_under_way", "begun_at", where="completed_at IS NULL"),
+    )
 
 
 class ReturnedInterview(Base):

@@ -32,7 +32,8 @@ def _widen_devices() -> None:
     _add_column("device", "wipe_document", sa.LargeBinary())
     _add_column("device", "quota_day", sa.String(length=10), default="")
     _add_column("device", "quota_envelopes", sa.Integer(), default="0")
-    for name in ("quota_bytes", "keyring_serial"):
+    _add_column("device", "quota_media_day", sa.String(length=10), default="")
+    for name in ("quota_bytes", "quota_media_bytes", "keyring_serial"):
         _add_column("device", name, sa.BigInteger(), default="0")
     _add_column("device", "backlog", sa.String(length=400), default="")
 
@@ -46,9 +47,30 @@ def _add_uploads() -> None:
         sa.Column("carrier", sa.String(length=64), nullable=False),
         sa.Column("begun_at", Instant(), nullable=False),
         sa.Column("completed_at", Instant(), nullable=True),
+        sa.Column("is_settled", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("sha256", name=op.f("pk_upload")),
     )
     op.create_index(op.f("ix_upload_carrier"), "upload", ["carrier"], unique=False)
+    _add_partial_index("ix_upload_unsettled", "completed_at", where="completed_at IS NOT NULL AND NOT is_settled")
+    _add_partial_index("ix_upload_under_way", "begun_at", where="completed_at IS NULL")
+    op.create_table(
+        "manifest_medium",
+        sa.Column("envelope_id", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("name_tag", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("instance_id", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("blob_sha256", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("length_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("received_at", Instant(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("envelope_id", "name_tag", name=op.f("pk_manifest_medium")),
+    )
+    for column in ("instance_id", "blob_sha256"):
+        op.create_index(op.f(f"ix_manifest_medium_{column}"), "manifest_medium", [column], unique=False)
+
+
+def _add_partial_index(name: str, column: str, *, where: str) -> None:
+    condition = sa.text(where)
+    op.create_index(name, "upload", [column], unique=False, sqlite_where=condition, postgresql_where=condition)
 
 
 def _add_what_tablets_get() -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from forms.archive import SUFFIX, unpack
 from forms.definition import FormDefinition
+from forms.dictionary import make_dictionary
 from forms.encrypting import with_public_key
 from forms.evolution.declared import MigrationMap, map_of_sheet, read_map
 from forms.media_references import asked_files, check_references
@@ -17,10 +18,13 @@ from forms.xform import XFormError
 from forms.xlsform import Conversion, convert
 from server.errors import WorkbookInvalid
 from server.services.publish_form.members import finding_members
+from sync_protocol.plaintext import framing
 
 NAME_LENGTH: Final = 200
 XFORM_BYTES: Final = 2 << 20
 TITLE_LENGTH: Final = 1000
+DEVICE_TIME: Final = "2026-10-29T12:05:00+00:00"
+"""As a tablet writes it; any would do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class Prepared:
     Attributes:
         declared: the migration map that came with it, None without one.
         findings: what is noteworthy about workbook and media; no errors.
+        dictionary: with which tablets deflate interviews on it.
     """
 
     workbook: bytes
@@ -39,6 +44,7 @@ class Prepared:
     media: tuple[Medium, ...] = ()
     declared: MigrationMap | None = None
     findings: tuple[WorkbookFinding, ...] = ()
+    dictionary: bytes = b""
 
     @property
     def package_hash(self) -> bytes:
@@ -109,14 +115,16 @@ def _prepare(
     errors += _check_size(conversion)
     if errors:
         raise WorkbookError((*errors, *conversion.findings))
+    definition = FormDefinition.parse(conversion.xform, lists_of(media))
     return Prepared(
         workbook=workbook,
         filename=filename,
         conversion=conversion,
-        definition=FormDefinition.parse(conversion.xform, lists_of(media)),
+        definition=definition,
         media=tuple(sorted(media, key=lambda medium: medium.name)),
         declared=_declared(conversion, map_content, map_name),
         findings=(*conversion.findings, *_check_references(conversion, filename, media)),
+        dictionary=make_dictionary(definition, before=framing(DEVICE_TIME)),
     )
 
 

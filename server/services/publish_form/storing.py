@@ -20,6 +20,7 @@ from server.services.publish_form.members import difference_members, finding_mem
 from server.services.publish_form.placing import place, refuse_archived_form, taken
 from server.services.publish_form.preparing import NAME_LENGTH, Prepared, prepare
 from server.services.publish_form.states import SUBMITTED
+from sync_protocol.documents import document_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,7 @@ def make_public(
     refuse_archived_form(session, version.form_id)
     record(session, version, action=PUBLISHED, user=user, note=note, now=now)
     opening.retry_unknown_forms(session, form_id=version.form_id, version=version.version)
+    opening.retry_unknown_dictionaries(session)
     declare_lists(session, version, user=user, now=now)
     forms.set_published(
         session,
@@ -199,6 +201,7 @@ def _store(session: Session, examined: Examined, *, note: str, user: str, now: d
         retired_at=None,
         workbook_name="".join(filter(str.isprintable, prepared.filename))[-NAME_LENGTH:],
         feed_position=None,
+        dictionary_hash=document_hash(prepared.dictionary),
     )
     is_mapped = prepared.declared is not None and examined.previous_hash is not None
     forms.add_version(
@@ -210,6 +213,7 @@ def _store(session: Session, examined: Examined, *, note: str, user: str, now: d
             map_document=prepared.declared.document if is_mapped and prepared.declared is not None else None,
         ),
     )
+    form_media.add_dictionary(session, prepared.dictionary)
     _store_media(session, prepared)
     if examined.needs_approval:
         record(session, draft, action=SUBMITTED, user=user, note=note, now=now)

@@ -164,3 +164,25 @@ def test_a_blob_is_given_to_devices_only_whole_or_in_ranges(
     assert (whole.status_code, whole.get_data()) == (200, xform)
     assert (part.status_code, part.get_data()) == (206, xform[10:20])
     assert sqlite_client.get(path, headers={**headers, "If-None-Match": whole.headers["ETag"]}).status_code == 304
+
+
+def test_a_blob_that_was_cut_goes_on_where_it_ended_and_only_if_it_is_the_same(
+    sqlite_tablet: Tablet, sqlite_client: FlaskClient, sqlite_context: Context
+) -> None:
+    import hashlib
+
+    from sync_protocol.signatures import sign_request
+    from tests.office import publish
+
+    xform = publish(sqlite_context)
+    path = f"/sync/v1/blobs/{hashlib.sha256(xform).hexdigest()}"
+    headers = sign_request("GET", path, b"", device_id=sqlite_tablet.device_id, key=sqlite_tablet.key)
+    tag = sqlite_client.get(path, headers=headers).headers["ETag"]
+    assert tag.startswith('"')  # a strong one: the bytes, not the likes of them
+    rest = sqlite_client.get(path, headers={**headers, "Range": "bytes=10-", "If-Range": tag})
+    assert (rest.status_code, rest.get_data()) == (206, xform[10:])
+    assert rest.headers["Content-Range"] == f"bytes 10-{len(xform) - 1}/{len(xform)}"
+    other = sqlite_client.get(path, headers={**headers, "Range": "bytes=10-", "If-Range": '"another"'})
+    assert (other.status_code, other.get_data()) == (200, xform)
+    beyond = sqlite_client.get(path, headers={**headers, "Range": f"bytes={len(xform)}-"})
+    assert beyond.status_code == 400

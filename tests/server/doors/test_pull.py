@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forms.library import workbook
+from forms.package import Medium
 from server.app import create_app
 from server.config import Config
 from server.context import Context
 from server.db.engine import Database
-from server.db.queries import feed, fieldwork
+from server.db.queries import feed, fieldwork, form_media
 from server.db.tables import DrawnHousehold, Verdict
 from server.errors import CursorExpired, DeviceRevoked, NotFound, WorkbookInvalid
 from server.keystore import KeyStore
@@ -24,7 +25,7 @@ from server.microdata import Microdata
 from server.services import deliver_forms, news, projects, publish_form, receive_exchange
 from sync_protocol.assignments import Household, open_assignments
 from sync_protocol.messages import AssignmentsPull, FormVersionPull, KeyringPull, PullItem, ReceiptCode, VerdictPull
-from tests.office import NOW, Tablet, envelope, publish, revoke
+from tests.office import NOW, XFORM, Tablet, envelope, publish, revoke
 
 
 def draw(context: Context, enumerator: str, psu: str, *keys: str) -> None:
@@ -84,6 +85,41 @@ def test_a_form_version_comes_once_with_its_very_bytes(tablet: Tablet, context: 
     assert pull_all(tablet) == ([], 1)
     publish(context, version="2")
     assert [item.version for item in pull_all(tablet)[0] if isinstance(item, FormVersionPull)] == ["2"]
+
+
+def test_a_form_version_names_its_files_and_the_dictionary_that_is_shown_to_tablets_only(
+    tablet: Tablet, context: Context
+) -> None:
+    picture = Medium(name="map.png", content=b"\x89PNG\r\n\x1a\n" + bytes(20))
+    prepared = publish_form.prepare(
+        XFORM.format(form_id="visit", version="1", title="Visit").encode(), "visit.xml", media=[picture]
+    )
+    with context.database.transaction() as session:
+        publish_form.publish(session, prepared, note="", user="manager", now=NOW)
+    items, _ = pull_all(tablet)
+    (item,) = items
+    assert isinstance(item, FormVersionPull)
+    assert item.dictionary is not None
+    assert [(file.name, file.sha256) for file in item.files] == [
+        ("map.png", picture.sha256),
+        ("dictionary", item.dictionary),
+    ]
+    with context.database.read() as session:
+        for file in item.files:
+            content = deliver_forms.read_blob_for(session, file.sha256, device_id=tablet.device_id).content
+            assert (hashlib.sha256(content).digest(), len(content)) == (file.sha256, file.length_bytes)
+        package = deliver_forms.find_package(session, form_id="visit", version="1")
+    assert [medium.name for medium in package.media] == ["map.png"]
+    assert b'<data id="visit" version="1">' in content
+
+
+def test_a_dictionary_stays_when_a_draft_is_submitted_anew(sqlite_context: Context) -> None:
+    publish(sqlite_context)
+    with sqlite_context.database.transaction() as session:
+        (version,) = deliver_forms.list_versions(session)
+        form_media.remove_unused(session)
+        assert version.dictionary_hash is not None
+        assert set(form_media.dictionaries(session, [version.dictionary_hash])) == {version.dictionary_hash}
 
 
 def test_envelopes_up_and_forms_down_take_one_round_trip(tablet: Tablet, context: Context) -> None:

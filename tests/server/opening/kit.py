@@ -3,7 +3,7 @@
 import hashlib
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -13,7 +13,7 @@ from forms.definition import FormDefinition
 from forms.instance import instance_id_bytes
 from forms.package import package_hash
 from server.context import Context
-from server.db.queries import devices, envelopes, feed, fieldwork, forms
+from server.db.queries import devices, envelopes, feed, fieldwork, form_media, forms
 from server.db.queries.devices import StoredDevice
 from server.db.queries.envelopes import NewEnvelope
 from server.db.queries.fieldwork import SealedHousehold
@@ -201,6 +201,7 @@ class Tablet:
         form_version_hash: bytes | None = None,
         device_time: str = "2026-11-24T08:00:00+00:00",
         spaced: bool = False,
+        dictionary: bytes | None = None,
     ) -> bytes:
         """Seal one interview; every call makes another ciphertext."""
         xml = answers if isinstance(answers, bytes) else answers.xml(spaced=spaced)
@@ -212,11 +213,12 @@ class Tablet:
         )
         return self._sent(
             layout.seal_interview(
-                header=header,
+                header=header if dictionary is None else replace(header, dictionary_hash=document_hash(dictionary)),
                 content_key=content_key,
                 signer=self.signer,
                 manifest=Manifest(device_time=device_time),
                 instance_xml=xml,
+                dictionary=dictionary,
             )
         )
 
@@ -292,12 +294,20 @@ class Tablet:
         return self
 
 
-def publish(context: Context, form_id: str = FORM_ID, version: str = VERSION, project_id: int = 1) -> FormDefinition:
+def publish(
+    context: Context,
+    form_id: str = FORM_ID,
+    version: str = VERSION,
+    project_id: int = 1,
+    dictionary: bytes | None = None,
+) -> FormDefinition:
     """Publish the small questionnaire."""
-    return publish_xform(context, xform(form_id, version), project_id)
+    return publish_xform(context, xform(form_id, version), project_id, dictionary)
 
 
-def publish_xform(context: Context, content: bytes, project_id: int = 1) -> FormDefinition:
+def publish_xform(
+    context: Context, content: bytes, project_id: int = 1, dictionary: bytes | None = None
+) -> FormDefinition:
     """Publish any XForm."""
     definition = FormDefinition.parse(content)
     with context.database.transaction() as session:
@@ -321,7 +331,10 @@ def publish_xform(context: Context, content: bytes, project_id: int = 1) -> Form
             retired_at=None,
             workbook_name=None,
             feed_position=position,
+            dictionary_hash=None if dictionary is None else document_hash(dictionary),
         )
+        if dictionary is not None:
+            form_media.add_dictionary(session, dictionary)
         forms.add_version(session, NewVersion(stored=stored, xform=content, workbook=None, map_document=None))
     return definition
 

@@ -17,13 +17,15 @@ from server.db.tables import Envelope, Verdict
 from server.errors import Maintenance
 from server.folding import entities
 from server.folding.fold import Filed
+from server.folding.reasons import reason_text
 from server.keystore import OFFICE_ID
 from server.microdata import Microdata, WrittenPart
-from server.services import settle_hold
+from server.services import rebuild, settle_hold, verify_store
 from sync_protocol import envelope as layout
 from sync_protocol import ratchet
 from sync_protocol.documents import document_hash
 from sync_protocol.errors import EnvelopeError, LocalError
+from tests import office
 from tests.office import NOW
 from tests.server.opening.kit import (
     FORM_ID,
@@ -163,6 +165,40 @@ def test_an_interview_waits_for_its_form_version(context: Context, tablet: Table
     publish(context, version="2")
     open_all(context)
     assert [state for state, _ in states(context)] == ["opened", "opened"]
+
+
+DICTIONARY = b"<data id='visit' version='1'><name></name></data>"
+
+
+def test_an_interview_is_inflated_with_the_dictionary_of_its_form(context: Context, tablet: Tablet) -> None:
+    deliver(context, [tablet.epoch(), tablet.seal(Answers(number=1, version="2"), dictionary=DICTIONARY)])
+    open_all(context)
+    assert [state for state, _ in states(context)] == ["opened", "waiting-for-form"]
+    publish(context, version="2", dictionary=DICTIONARY)
+    open_all(context)
+    assert [state for state, _ in states(context)] == ["opened", "opened"]
+    assert len(rows(context)) == 1
+    rebuild.rebuild(database=context.database, keystore=context.keystore, microdata=context.microdata, now=NOW)
+    assert verify_store.verify(context.database, keystore=context.keystore).is_sound
+
+
+def test_an_interview_with_an_unknown_dictionary_is_tried_again_when_a_form_is_published(
+    context: Context, tablet: Tablet
+) -> None:
+    deliver(context, [tablet.epoch(), tablet.seal(Answers(number=1), dictionary=DICTIONARY)])
+    open_all(context)
+    assert states(context)[1] == ("quarantined", "unknown-dictionary")
+    for language in ("en", "fr"):
+        assert reason_text("unknown-dictionary", language).ends_by_itself
+    office.publish(context)
+    assert states(context)[1] == ("received", None)
+    open_all(context)
+    assert states(context)[1] == ("quarantined", "unknown-dictionary")
+    publish(context, version="2", dictionary=DICTIONARY)
+    with context.database.transaction() as session:
+        opening.retry_unknown_dictionaries(session)
+    open_all(context)
+    assert states(context)[1] == ("opened", None)
 
 
 def test_interviews_wait_while_the_key_store_is_locked(

@@ -1,0 +1,56 @@
+"""How much to send at once over a link that is cut now and then.
+
+Sizes double while nothing is cut: a good link is soon used in full. The first cut shows what is too much; from there a
+size doubles only after `PATIENCE` whole ones in a row. So about one in `PATIENCE` is cut, which costs some 6 % of the
+bytes where a proxy keeps nothing of a torn body; doubling after every success would have half of them cut.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sync_protocol.constants import FIRST_PART_BYTES, PART_BYTES
+
+PATIENCE: Final = 8
+SMALLEST_PART_BYTES: Final = 4 << 10  # headers of a part take 0.7 kB
+
+
+@dataclass(slots=True)
+class Pace:
+    """A size in bytes that grows when what was sent arrived, and shrinks when it was cut.
+
+    Attributes:
+        size: to send next.
+        smallest, largest: its bounds.
+    """
+
+    size: int
+    smallest: int
+    largest: int
+    _known: int | None = None
+    _in_a_row: int = 0
+
+    def whole(self, sent: int) -> None:
+        """Learn that so many bytes arrived at once; much less than `size` says nothing about more."""
+        if sent * 2 < self.size:
+            return
+        self._in_a_row += 1
+        is_proven = self._known is None or self.size < self._known or self._in_a_row >= PATIENCE
+        if is_proven:
+            self._in_a_row = 0
+            self.size = min(max(self.size, sent) * 2, self.largest)
+
+    def cut(self, sent: int) -> None:
+        """Learn that so many bytes were lost in a cut."""
+        self._in_a_row = 0
+        self.size = max(self.smallest, min(self.size, max(sent, self.smallest)) // 2)
+        self._known = self.size
+
+    def limit(self, largest: int) -> None:
+        """Keep below what the other side takes."""
+        self.largest = max(self.smallest, min(self.largest, largest))
+        self.size = min(self.size, self.largest)
+
+
+def part_pace() -> Pace:
+    """Return the pace of parts of media."""
+    return Pace(size=FIRST_PART_BYTES, smallest=SMALLEST_PART_BYTES, largest=PART_BYTES)
