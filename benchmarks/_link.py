@@ -29,7 +29,7 @@ class Link:
         rtt: seconds there and back.
         cut_every: seconds of link time between cuts; None for never.
         is_random: the times between cuts are exponential with that mean.
-        drop_answers: share of connections' answers that are lost: the line dies when the first byte comes back.
+        drop_answers: share of answers that are lost: the line dies when their first byte comes back.
         scale: how much faster than real time.
         seed: of what is random.
     """
@@ -73,7 +73,7 @@ class LinkProxy:
         """Take what the link is like, and the port of the server at its other end."""
         self._link = link
         self._upstream = upstream
-        self._random = random.Random(link.seed)  # noqa: S311 -- a link, not a secret
+        self._random = random.Random(link.seed)
         self._lines = _Lines()
         self._free_at = {"up": 0.0, "down": 0.0}
         self._loop = asyncio.new_event_loop()
@@ -150,11 +150,9 @@ class LinkProxy:
             _reset(writer)
             return
         self._lines.open.add(server_writer)
-        is_dropping = self._random.random() < self._link.drop_answers
-        up = asyncio.create_task(self._carry(reader, server_writer, "up", self._link.up))
-        down = asyncio.create_task(
-            self._carry(server_reader, writer, "down", self._link.down, is_dropping=is_dropping)
-        )
+        asked = asyncio.Event()  # and not answered yet
+        up = asyncio.create_task(self._carry(reader, server_writer, "up", self._link.up, asked))
+        down = asyncio.create_task(self._carry(server_reader, writer, "down", self._link.down, asked))
         await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
         await self._sleep(self._link.rtt)
         for task in (up, down):
@@ -169,18 +167,21 @@ class LinkProxy:
         writer: asyncio.StreamWriter,
         way: str,
         rate: float,
-        *,
-        is_dropping: bool = False,
+        asked: asyncio.Event,
     ) -> None:
         """Carry bytes one way: the radio is busy with one piece at a time, and each arrives half a round trip later."""
         waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
         delivering = asyncio.create_task(self._deliver(waiting, writer))
         try:
             while piece := await reader.read(PIECE):
-                if is_dropping:
-                    self.carried.dropped += 1
-                    self._cut_line(writer)
-                    return
+                if way == "up":
+                    asked.set()
+                elif asked.is_set():
+                    asked.clear()
+                    if self._random.random() < self._link.drop_answers:
+                        self.carried.dropped += 1
+                        self._cut_line(writer)
+                        return
                 now = self.seconds
                 begin = max(now, self._free_at[way])
                 self._free_at[way] = begin + len(piece) / rate
