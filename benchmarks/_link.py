@@ -7,6 +7,7 @@ blocks as it would on a tablet with small buffers.
 """
 
 import asyncio
+import contextlib
 import random
 import socket
 import struct
@@ -108,6 +109,10 @@ class LinkProxy:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_until_complete(self._serve())
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self._loop.close()
 
     async def _serve(self) -> None:
@@ -215,8 +220,6 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     """Close a connection as a dead line does: with nothing of what waits."""
     found = writer.get_extra_info("socket")
     if found is not None:
-        try:
+        with contextlib.suppress(OSError):
             found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        except OSError:
-            pass
     writer.transport.abort()

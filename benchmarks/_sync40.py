@@ -105,6 +105,10 @@ def _send(device: Device, link: Link, port: int) -> dict[str, Any]:
         transport = HttpTransport(f"http://127.0.0.1:{proxy.port}")
         proxy.restart_clock()
         reports: list[SyncReport] = []
+
+        def wait(seconds: float) -> None:
+            time.sleep(seconds / link.scale)
+
         while len(reports) < TRIES and not (reports and reports[-1].outcome == "synced"):
             reports.append(
                 device.sync(
@@ -133,7 +137,7 @@ def _office(config: Config) -> tuple[Context, str, bytes]:
     with context.database.transaction() as session:
         publish_form.publish(session, prepared, note="", user="bench", now=now)
         token = enrol_device.issue_token(session, enumerator="0001", user="bench", now=now)
-    return context, token, prepared.definition.xform
+    return context, token, prepared.conversion.xform
 
 
 def _seal(device: Device, photos: int) -> list[Filled]:
