@@ -1,8 +1,9 @@
 """The body of an exchange: `u32 length | deflated control JSON | n × (u32 length | frame)`, both ways.
 
-Frames are envelopes on the way up, and form versions, sealed assignments and documents on the way down. All integers
-are big-endian. Every limit is checked before memory is taken for what it limits, so hostile input costs no more than
-its own size; zlib's `max_length` bounds the inflated control (a size named by the sender is never believed).
+Frames are envelopes on the way up, and form versions, sealed assignments and documents on the way down. A frame on the
+way up whose length has its highest bit set is shortened (`sync_protocol.abbreviation`). All integers are big-endian.
+Every limit is checked before memory is taken for what it limits, so hostile input costs no more than its own size;
+zlib's `max_length` bounds the inflated control (a size named by the sender is never believed).
 """
 
 import struct
@@ -10,6 +11,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sync_protocol import abbreviation
 from sync_protocol.constants import (
     CONTROL_BYTES,
     ENVELOPE_BYTES,
@@ -20,6 +22,7 @@ from sync_protocol.constants import (
 from sync_protocol.errors import RemoteError
 
 LENGTH = struct.Struct(">I")
+SHORTENED = 1 << 31
 RAW_DEFLATE = -15  # window bits: no zlib header, no checksum; the content digest covers the bytes
 LEVEL = 6  # level 9 saves under 1 % on control JSON and costs twice the time on the acknowledging path
 
@@ -32,22 +35,25 @@ class Body:
     frames: tuple[bytes, ...]
 
 
-def encode_body(control: bytes, frames: Sequence[bytes]) -> bytes:
-    """Put control JSON and frames into one body."""
+def encode_body(control: bytes, frames: Sequence[bytes], *, shortens: bool = False) -> bytes:
+    """Put control JSON and frames into one body; `shortens`: the frames are envelopes."""
     deflated = deflate(control)
     parts = [LENGTH.pack(len(deflated)), deflated]
+    before: bytes | None = None
     for frame in frames:
-        parts += (LENGTH.pack(len(frame)), frame)
+        short = abbreviation.shorten(frame, before) if shortens and before is not None else None
+        parts += (LENGTH.pack(len(frame)), frame) if short is None else (LENGTH.pack(SHORTENED | len(short)), short)
+        before = frame
     return b"".join(parts)
 
 
 def encoded_frame_bytes(frame_length: int) -> int:
-    """Return what a frame of this length takes of a body, in bytes."""
+    """Return what a frame of this length takes of a body at most, in bytes."""
     return LENGTH.size + frame_length
 
 
 def decode_body(body: bytes, *, frame_bytes: int = ENVELOPE_BYTES) -> Body:
-    """Take a body apart.
+    """Take a body apart, shortened frames made whole.
 
     Args:
         body: the whole body, as received.
@@ -59,13 +65,18 @@ def decode_body(body: bytes, *, frame_bytes: int = ENVELOPE_BYTES) -> Body:
     """
     if len(body) > EXCHANGE_BYTES:
         raise RemoteError("too-large", f"the body has {len(body)} bytes, at most {EXCHANGE_BYTES} are accepted")
+    if body[:1] >= b"\x80":
+        raise RemoteError("malformed", "the control is shortened, and nothing is before it")
     deflated, position = _part(body, 0, "the control")
     control = inflate_control(deflated)
     frames: list[bytes] = []
     while position < len(body):
         if len(frames) == EXCHANGE_ENVELOPES:
             raise RemoteError("too-large", f"the body has more than {EXCHANGE_ENVELOPES} frames")
+        is_short = body[position] & 0x80 != 0
         frame, position = _part(body, position, f"frame {len(frames)}")
+        if is_short:
+            frame = _whole(frame, frames)
         if len(frame) > frame_bytes:
             raise RemoteError("too-large", f"frame {len(frames)} has {len(frame)} bytes, at most {frame_bytes}")
         frames.append(frame)
@@ -106,12 +117,18 @@ def inflate(deflated: bytes, at_most: int) -> bytes:
     return plain
 
 
+def _whole(short: bytes, before: Sequence[bytes]) -> bytes:
+    if not before:
+        raise RemoteError("malformed", "the first frame is shortened, and nothing is before it")
+    return abbreviation.restore(short, before[-1])
+
+
 def _part(body: bytes, position: int, name: str) -> tuple[bytes, int]:
     """Read one length and its bytes; return them and the position after them."""
     start = position + LENGTH.size
     if start > len(body):
         raise RemoteError("malformed", f"the body ends inside the length of {name}")
-    (length,) = LENGTH.unpack_from(body, position)
+    length = LENGTH.unpack_from(body, position)[0] & ~SHORTENED
     end = start + length
     if end > len(body):
         raise RemoteError("malformed", f"{name} has {len(body) - start} of {length} bytes")

@@ -441,7 +441,8 @@ def decode_enrol_answer(body: bytes) -> EnrolAnswer:
 
 def encode_request(request: ExchangeRequest) -> bytes:
     """Encode the body of `POST /sync/v1/exchange`: control, then one frame an envelope."""
-    return frames.encode_body(schemas.write_object(schemas.EXCHANGE_REQUEST.dump(request)), request.envelopes)
+    control = schemas.write_object(schemas.EXCHANGE_REQUEST.dump(request))
+    return frames.encode_body(control, request.envelopes, shortens=True)
 
 
 def decode_request(body: bytes) -> ExchangeRequest:

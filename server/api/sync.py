@@ -209,7 +209,13 @@ def _read_back(
         return (), Pulled((), asked.since, more=False), ()
     with context.database.read() as session:
         receipts = receive_exchange.recall(session, asked.have, first_index=len(asked.envelopes))
-        pulled = news.pull_news(session, carrier=received.carrier, since=asked.since, keystore=context.keystore)
+        pulled = news.pull_news(
+            session,
+            carrier=received.carrier,
+            since=asked.since,
+            keystore=context.keystore,
+            blobs=context.blobs,
+        )
         media = receive_medium.offsets(session, asked.media, context.media) if asked.media else ()
     return receipts, pulled, media
 

@@ -29,6 +29,7 @@ from server.cli import (
     setup,
     store,
     submissions,
+    tablets,
 )
 from server.cli.desk import DATA, Desk
 from server.cli.edge import EdgeGroup
@@ -42,6 +43,7 @@ A first survey, step by step:
   passerelle --data survey frame import --frame frame.csv --listing listing.csv --draw draw.csv
   passerelle --data survey device enrol --enumerator 0001 --team 01 --qr
   passerelle --data survey serve
+  passerelle tablet enrol ./tablet 'passerelle://…'
 Or watch a whole survey of a made country: passerelle demo
 """
 
@@ -69,6 +71,7 @@ evolution.register(forms.form)
 for group in (
     forms.form,
     devices.device,
+    tablets.tablet,
     app_users.app_user,
     fieldwork.frame,
     fieldwork.psu,

@@ -1,4 +1,4 @@
-"""``passerelle device``: what lets tablets in, and the reference device."""
+"""``passerelle device``: what lets tablets in; what happens on a tablet itself is ``passerelle tablet``."""
 
 from io import BytesIO
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from server.cli.desk import Desk, actor, counting, json_option, pass_desk, print_json, print_table
+from server.cli.desk import Desk, actor, json_option, pass_desk, print_json, print_table
 from server.cli.edge import Refusal
 from server.cli.private_files import write_privately
 from server.cli.projects import chosen_project, project_option
@@ -21,7 +21,7 @@ ROLES = ("enumerator", "supervisor")
 
 @click.group()
 def device() -> None:
-    """Enrol, list and revoke tablets; sync the reference device."""
+    """Enrol, list and revoke tablets, on the office's side."""
 
 
 @device.command(
@@ -111,48 +111,6 @@ def revoke(desk: Desk, device_id: str) -> None:
     with desk.context() as context, context.database.transaction() as session:
         enrol_device.revoke(session, device_id=device_id, user=actor(), now=utc_now())
     click.echo(f"Revoked {device_id}.")
-
-
-@device.command(
-    epilog="""\b
-Examples:
-  passerelle device sync ./tablet --enrol 'passerelle://survey.example/#token=…&root=…'
-  passerelle device sync ./tablet
-"""
-)
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--enrol", "link", metavar="LINK", help="Enrol first; makes the tablet's folder if it is not there.")
-@click.option("--ask-pin", is_flag=True, help="Ask for the PIN of the tablet (or a new one with --enrol).")
-@json_option
-def sync(folder: Path, link: str | None, ask_pin: bool, as_json: bool) -> None:
-    """Sync the reference device in FOLDER: send sealed interviews, fetch forms, assignments and verdicts.
-
-    Needs no server data: it is what a tablet does. Its folder holds what a tablet holds; it has no hardware key store,
-    so a PIN protects it only as far as it is long.
-    """
-    from server.clock import utc_now
-    from sync_protocol.client.device import Device
-
-    pin = click.prompt("PIN", hide_input=True, err=True) if ask_pin else None
-    is_new = link is not None and not (folder / "device.db").exists() and not any(folder.glob("*"))
-    tablet = Device.create(folder, pin=pin) if is_new else Device.open(folder, pin=pin)
-    with tablet:
-        if link is not None:
-            tablet.enrol(link)
-        backlog = tablet.progress()
-        with counting("Syncing", backlog.interviews or None) as advance:
-            report = tablet.sync(tablet.transport(), utc_now(), on_progress=lambda progress: advance(progress.safe))
-    if as_json:
-        print_json(report)
-    else:
-        click.echo(report.progress.sentence())
-        click.echo(
-            f"{report.outcome}: {report.sent} envelopes sent, {report.stored} stored, "
-            f"{report.duplicates} known before, {report.waiting} waiting; "
-            f"{report.forms} forms, {report.assignments} assignments, {report.verdicts} verdicts."
-        )
-    if report.outcome != "synced":
-        raise Refusal(f"the sync was {report.outcome}: {report.reason or 'no answer'}. Nothing was lost; try again.")
 
 
 def tablets_url(config: "Config", server: str | None) -> str:

@@ -153,7 +153,7 @@ def _seal(device: Device, filler: _Filler, job: Job, keys: set[str]) -> None:
     parents: tuple[bytes, ...] = ()
     for filled in filler.fill(job):
         instance_id = instance_id_bytes(filled.instance_id)
-        device.finalise(
+        device.seal_interview(
             filled.xml,
             instance_id=instance_id,
             form_version_hash=filler.definition.hash,

@@ -34,7 +34,7 @@ class Arrival:
         state: opened | waiting | media | held | conflict | quarantine | erased.
         reasons: why, by code, the gravest first.
         interview_id: of the interview that it became part of.
-        review: empty | approved | rejected.
+        review: empty | approved | rejected | returned.
     """
 
     sequence: int

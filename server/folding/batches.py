@@ -22,7 +22,7 @@ from server.db.queries import audit, opening, parts
 from server.db.queries.opening import RELEASED, WIPED, StoredEnvelope
 from server.db.tables.envelopes import OPENED, QUARANTINED, RECEIVED, WAITING_FOR_KEY
 from server.errors import Problem
-from server.folding import entities, entity_files, erasing, fold, media
+from server.folding import entities, entity_files, erasing, fold, media, telling
 from server.folding.decisions import store_decision
 from server.folding.encrypted import EncryptedFiles
 from server.folding.fold import Filed
@@ -30,6 +30,7 @@ from server.folding.material import Material
 from server.folding.opener import (
     OpenedAttachment,
     OpenedDecision,
+    OpenedDraft,
     OpenedInterview,
     Opener,
     Outcome,
@@ -192,6 +193,7 @@ class OpeningWorker:
         rest = [item for item in others if item.envelope.sequence in unopened]
         decisions = [item for item in rest if isinstance(item, OpenedDecision)]
         arrived = [item for item in rest if isinstance(item, OpenedAttachment)]
+        drafted = [item for item in rest if isinstance(item, OpenedDraft)]
         self._store_media(session, filed, arrived)
         for decision in decisions:
             store_decision(session, decision, keystore=self._keystore, now=now)
@@ -218,7 +220,8 @@ class OpeningWorker:
             entities.refold(session, swept.entities, keystore=self._keystore)
         media.settle(session, _with_media(filed, arrived) | swept.neighbours, keystore=self._keystore)
         refused = [item for item in refused if item.envelope.instance_id not in swept.instance_ids]
-        fold.tell_devices(session, filed, refused, refolded)
+        drafted = [item for item in drafted if item.header.instance_id not in swept.instance_ids]
+        telling.tell_devices(session, filed, refused, refolded, drafted)
         erasing.publish(session, swept)
         return _counted(len(opened), refused, again), swept
 

@@ -257,6 +257,27 @@ def media_of(
     return tuple(sorted(kept, key=lambda medium: (medium.name, medium.blob_sha256)))
 
 
+def sealed_media(session: Session, instance_id: bytes, *, keystore: KeyStore) -> tuple[Medium, ...]:
+    """Return the media of an instance with what opens them, but those that ODK Collect has encrypted.
+
+    Raises:
+        KeyStoreLocked: without the vault.
+    """
+    found: dict[str, Medium] = {}
+    for one in media_of(session, instance_id, keystore=keystore):
+        if not one.opens:
+            key = str(_members(one.sealed, one.envelope_id, keystore)["key"])
+            medium = Medium(
+                name=one.name,
+                type=one.media_type,
+                length_bytes=one.length_bytes,
+                sha256=one.blob_sha256.hex(),
+                key=key,
+            )
+            found.setdefault(one.name, medium)
+    return tuple(found.values())
+
+
 def missing_names(session: Session, instance_id: bytes, *, keystore: KeyStore) -> tuple[str, ...]:
     """Return the names of media that an instance gives and that have not come, sorted.
 

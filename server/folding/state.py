@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from server.db.queries import attachments
 from server.db.queries import interviews as queries
 from server.db.queries.attachments import AttachmentRow, WantedRow
-from server.folding import media
+from server.folding import drafts, media, returns
 from server.folding.entity_state import stored_entities
 from server.folding.holds import Held
 from server.folding.media import Wanted
@@ -133,6 +133,11 @@ def stored_media(session: Session, keystore: KeyStore) -> Lines:
     return media_lines(attachments.every_attachment(session), attachments.every_wanted(session), keystore)
 
 
+def stored_handovers(session: Session) -> Lines:
+    """Return the lines of what was given back to enumerators and of drafts."""
+    return {**returns.stored_lines(session), **drafts.stored_lines(session)}
+
+
 def hash_of(lines: Iterable[bytes]) -> bytes:
     """Return the hash of a state, (32,), whatever the order of its lines."""
     digest = hashlib.sha256(LABEL_STATE)
@@ -148,4 +153,5 @@ def state_hash(session: Session, keystore: KeyStore) -> bytes:
         KeyStoreLocked: without the vault.
     """
     stored = (stored_revisions, stored_interviews, stored_media, stored_entities)
-    return hash_of(line for lines_of in stored for line in lines_of(session, keystore).values())
+    lines = [line for lines_of in stored for line in lines_of(session, keystore).values()]
+    return hash_of((*lines, *stored_handovers(session).values()))

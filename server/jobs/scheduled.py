@@ -26,7 +26,7 @@ from server.db.queries import schedule, uploads
 from server.db.queries.schedule import DueJob
 from server.errors import Problem
 from server.folding import after_update
-from server.folding.fold import refold_all
+from server.folding.telling import refold_all
 from server.services import back_up, estimate, receive_medium, score_interviews
 
 LOG: Final = logging.getLogger(__name__)

@@ -20,6 +20,7 @@ from server.folding.material import Material
 from server.folding.opener import (
     OpenedAttachment,
     OpenedDecision,
+    OpenedDraft,
     OpenedInterview,
     Opener,
     Outcome,
@@ -145,6 +146,8 @@ def verify(
             _compare("entity", entities, stored_entities(session, keystore), found)
         for sequence in erasures.living(session):
             found.add(f"envelope {sequence} is erased, and its bytes are still there")
+        handovers = whole.handover_lines(session)
+        _compare("handover", handovers, state.stored_handovers(session), found)
         unchecked = checking.count_unchecked(session)
         for interview_id in checking.differing_checks(session, keystore, files):
             found.add(f"check of interview {interview_id.hex()} is stored otherwise")
@@ -161,7 +164,7 @@ def verify(
         unchecked=unchecked,
         revisions=len(revisions),
         state_hash=state.hash_of(
-            (*revisions.values(), *interviews.values(), *medium_lines.values(), *entities.values())
+            line for lines in (revisions, interviews, medium_lines, entities, handovers) for line in lines.values()
         ).hex(),
         is_catching_up=is_catching_up,
         differences=tuple(found.differences),
@@ -202,6 +205,8 @@ def _gather(outcome: Outcome, whole: WholeFold) -> None:
         whole.add_interview(outcome)
     elif isinstance(outcome, OpenedDecision):
         whole.add_decision(outcome)
+    elif isinstance(outcome, OpenedDraft):
+        whole.add_draft(outcome)
     elif isinstance(outcome, OpenedAttachment):
         whole.add_attachment(outcome)
 

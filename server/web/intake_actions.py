@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 from server.clock import utc_now
 from server.context import caller, current, roles
 from server.errors import BadRequest, NotFound
+from server.folding.decisions import RETURNED
 from server.folding.holds import REASSIGN
 from server.services import odk_keys, read_submission, resolve_conflict, review_interview, settle_hold
 from server.services.read_submission import Submission
@@ -84,16 +85,11 @@ def resolve(instance_id: str) -> Response:
 @blueprint.post("/<instance_id>/review")
 @roles(*READERS)
 def review(instance_id: str) -> Response:
-    """Approve or reject an interview."""
-    found = _found(instance_id)
+    """Approve or reject an interview, or return it to its enumerator."""
+    found, verdict = _found(instance_id), request.form.get("verdict", "")
     with current().database.transaction() as session:
-        review_interview.review(
-            session,
-            interview_id=read_submission.interview_of(found),
-            verdict=request.form.get("verdict", ""),
-            **_who(),
-        )
-    return _done(instance_id, "review")
+        review_interview.review(session, interview_id=read_submission.interview_of(found), verdict=verdict, **_who())
+    return _done(instance_id, "return" if verdict == RETURNED else "review")
 
 
 def _who() -> dict[str, Any]:

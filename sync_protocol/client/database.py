@@ -70,6 +70,19 @@ CREATE TABLE verdict (
 ) STRICT, WITHOUT ROWID;
 """
 
+# Interviews that are not sealed yet: what was answered is in `content`, under the data key, bound to the instanceID.
+SCHEMA += """
+CREATE TABLE draft (
+    instance_id BLOB PRIMARY KEY, state TEXT NOT NULL, form_version_hash BLOB NOT NULL, mode TEXT NOT NULL,
+    psu TEXT NOT NULL, parents BLOB NOT NULL, content BLOB NOT NULL, is_changed INTEGER NOT NULL,
+    changed_at TEXT NOT NULL, finalised_at TEXT
+) STRICT;
+CREATE TABLE taken_up (
+    kind TEXT NOT NULL, instance_id BLOB NOT NULL, taken_as BLOB NOT NULL, PRIMARY KEY (kind, instance_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE closed_psu (psu TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+"""
+
 
 class DeviceDatabase:
     """One connection to a device's file."""

@@ -1,8 +1,8 @@
 """The reference device: the library that an app, the command line and the demonstration drive.
 
 A device lives in a directory of its own. It seals interviews without a network, keeps every envelope until the deletion
-rule lets it go, and syncs when a transport is at hand. The seal happens at `finalise`; nothing here re-opens a sealed
-interview.
+rule lets it go, and syncs when a transport is at hand. Unfinished and finished interviews are in `Device.drafts` until
+they are sealed; nothing re-opens a sealed one.
 """
 
 import random
@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -20,29 +21,36 @@ from sync_protocol import enrolment
 from sync_protocol.assignments import Household
 from sync_protocol.client import enrolling, erasing
 from sync_protocol.client.database import DeviceDatabase
+from sync_protocol.client.drafts import Drafts
+from sync_protocol.client.drafts_handover import Handovers
 from sync_protocol.client.files import FormFiles
 from sync_protocol.client.media import DeviceMedia
 from sync_protocol.client.pulled import REVOKED_AT, WIPE_ORDER, Reading
 from sync_protocol.client.receiving import DATA_KEY, ReceivingKeys, data_vault
 from sync_protocol.client.records import FormVersion, StoredEnvelope, Verdict
+from sync_protocol.client.repin import rewrap
 from sync_protocol.client.report import Progress, ProgressCallback, SyncReport
-from sync_protocol.client.sealing import Finalised, Interview, Sealer
+from sync_protocol.client.sealing import Interview, SealedInterview, Sealer
 from sync_protocol.client.store import DeviceStore
 from sync_protocol.client.syncing import Paces, Patience, Sync
 from sync_protocol.client.transport import HttpTransport, Transport
-from sync_protocol.client.vault import OpenVault, PinSettings, Randomness, Vault, choose_pin, open_vault
+from sync_protocol.client.vault import OpenVault, PinCost, PinSettings, Randomness, Vault, choose_pin, open_vault
 from sync_protocol.constants import Kind
 from sync_protocol.documents import DeviceCertificate
 from sync_protocol.enrolment import EnrolmentLink
 from sync_protocol.entity_rows import EntityRow
 from sync_protocol.errors import LocalError, ProtocolError
+from sync_protocol.handover import Handover
+from sync_protocol.handover import Kind as HandoverKind
 from sync_protocol.orders import WipeOrder
+from sync_protocol.plaintext import Medium
 from sync_protocol.storage import Identity
 from sync_protocol.transitions import Fate
 
 __all__ = ["Device", "FormVersion", "StoredEnvelope", "Verdict"]
 
 SEED_BYTES: Final = 32
+DEFAULT_COST: Final = PinCost()
 PAUSES: Final = 4
 LONGEST_PAUSE_SECONDS: Final = 60.0  # an enumerator waits a minute, not a quarter of an hour
 
@@ -54,38 +62,48 @@ class Device:
         """Take an open file and its vault; `create` and `open` do this."""
         self._database = database
         self._store = DeviceStore(database)
-        self._vault = vault
         self._randomness = randomness
         self._is_bulk = False
         self._is_wiped = False
         self._paces = Paces()
-        local = data_vault(vault, self._store.secret("data") or b"", randomness)
-        self._local = local
-        self._receiving = ReceivingKeys(database, local, randomness)
-        self._store.receiving = self._receiving
         signing_seed = self._store.secret("signing")
         if signing_seed is None:
             raise LocalError("device-format", "the device's file has no signing key")
         self._signer = Ed25519PrivateKey.from_private_bytes(signing_seed)
+        self._unlock(vault)
+
+    def _unlock(self, vault: Vault) -> None:
+        """Let everything that reads or writes under the PIN use this vault."""
+        self._vault = vault
+        self._local = data_vault(vault, self._store.secret("data") or b"", self._randomness)
+        self._receiving = self._store.receiving = ReceivingKeys(self._database, self._local, self._randomness)
+        self._sealer = Sealer(self._store, vault=vault, signer=self._signer, randomness=self._randomness)
+        self.drafts = Drafts(self._store, vault=self._local, sealer=self._sealer, truncate_log=self._truncate_log)
+        self.handovers = Handovers(
+            self._database, drafts=self.drafts, read=self._read_handover, randomness=self._randomness
+        )
 
     @classmethod
     def create(
-        cls, directory: Path, *, pin: str | None = None, randomness: Randomness = secrets.token_bytes
+        cls,
+        directory: Path,
+        *,
+        pin: str | None = None,
+        randomness: Randomness = secrets.token_bytes,
+        pin_cost: PinCost = DEFAULT_COST,
     ) -> "Device":
         """Make a device with new keys in a directory.
 
         Args:
             directory: made if it is not there; readable by its owner only.
-            pin: protects ratchet keys and assignments, at least 6 characters; None for no protection.
+            pin: protects drafts, ratchet keys and assignments, at least 6 characters; None for no protection.
             randomness: returns so many random bytes.
+            pin_cost: what one guess at the PIN costs.
 
         Raises:
             LocalError: ``device-exists``, ``pin-too-short``.
         """
-        vault: Vault = OpenVault()
-        settings: PinSettings | None = None
-        if pin is not None:
-            vault, settings = choose_pin(pin, randomness)
+        vault, settings = _chosen_vault(pin, randomness, pin_cost)
         database = DeviceDatabase(directory, is_new=True)
         store = DeviceStore(database)
         with database.transaction():
@@ -94,13 +112,12 @@ class Device:
             store.put_secret("data", data_key)
             receiving_key = ReceivingKeys(database, data_vault(vault, data_key, randomness), randomness).renew()
             store.put_setting("receiving_key", receiving_key or b"")
-            if settings is not None:
-                store.put_pin(settings)
+            store.put_pin(settings)
         return cls(database, vault, randomness)
 
     @classmethod
     def open(cls, directory: Path, *, pin: str | None = None, randomness: Randomness = secrets.token_bytes) -> "Device":
-        """Open the device of a directory. Without its PIN it can sync, but neither seal nor read assignments.
+        """Open the device of a directory. Without its PIN it syncs what is sealed; it neither seals nor reads.
 
         Raises:
             LocalError: ``device-missing``, ``device-format``, ``pin-wrong``, ``device-wiped``.
@@ -129,6 +146,24 @@ class Device:
     def is_enrolled(self) -> bool:
         """An office knows this device."""
         return self._store.setting("device_id") is not None
+
+    @property
+    def has_pin(self) -> bool:
+        """A PIN was chosen; whether it was given says `drafts.is_locked`."""
+        return self._store.pin() is not None
+
+    def change_pin(self, pin: str | None, *, pin_cost: PinCost = DEFAULT_COST) -> None:
+        """Choose another PIN, or none: everything that was under the old one is under the new one when this returns.
+
+        Raises:
+            LocalError: ``pin-needed`` when the device is locked, ``pin-too-short``.
+        """
+        vault, settings = _chosen_vault(pin, self._randomness, pin_cost)
+        with self._database.transaction():
+            rewrap(self._database, self._vault, vault)
+            self._store.put_pin(settings)
+        self._database.truncate_log()
+        self._unlock(vault)
 
     @property
     def server_url(self) -> str:
@@ -190,7 +225,7 @@ class Device:
             self._store.put_setting("device_id", enrolled.certificate.device_id)
         return enrolled.certificate
 
-    def finalise(
+    def seal_interview(
         self,
         instance_xml: bytes,
         *,
@@ -199,8 +234,9 @@ class Device:
         now: datetime,
         parents: tuple[bytes, ...] = (),
         mode: str = "survey",
-    ) -> Finalised:
-        """Seal one finished interview; it is on disk, and its key gone, when this returns.
+        media: tuple[Medium, ...] = (),
+    ) -> SealedInterview:
+        """Seal a finished interview that was never a draft here; it is on disk, and its key gone, when this returns.
 
         Args:
             instance_xml: the instance as it was filled, UTF-8.
@@ -209,11 +245,11 @@ class Device:
             now: the device's clock, UTC.
             parents: instanceIDs of the revisions that this one replaces, 16 bytes each.
             mode: ``survey``, ``training`` or ``pilot``; each has its own survey key.
+            media: its pictures and recordings, as `Device.media.add` sealed them.
 
         Raises:
             LocalError: ``instance-exists``, ``too-large``, ``no-survey-key``, ``not-enrolled``, ``pin-needed``.
         """
-        sealer = Sealer(self._store, vault=self._vault, signer=self._signer, randomness=self._randomness)
         interview = Interview(
             instance_xml=instance_xml,
             instance_id=instance_id,
@@ -221,24 +257,24 @@ class Device:
             form_version_hash=form_version_hash,
             mode=mode,
             device_time=now,
+            media=media,
         )
-        finalised = sealer.seal(interview)
-        if not self._is_bulk:
-            self._database.truncate_log()
-        return finalised
+        sealed = self._sealer.seal(interview)
+        self._truncate_log()
+        return sealed
 
     @contextmanager
     def bulk(self) -> Iterator[None]:
         """Seal many interviews with one truncation of the log at the end.
 
-        Each is still on disk when `finalise` returns; what waits for the end is only the erasure of used keys.
+        Each is still on disk when it has been sealed; what waits for the end is only the erasure of used keys.
         """
         self._is_bulk = True
         try:
             yield
         finally:
             self._is_bulk = False
-            self._database.truncate_log()
+            self._truncate_log()
 
     def sync(
         self,
@@ -249,7 +285,7 @@ class Device:
         wait: Callable[[float], None] = time.sleep,
         on_progress: ProgressCallback | None = None,
     ) -> SyncReport:
-        """Exchange with the server until nothing is left, or until it is not worth waiting any longer.
+        """Seal what is finalised, then exchange with the server until nothing is left or waiting is not worth it.
 
         Args:
             transport: what carries the requests.
@@ -264,6 +300,7 @@ class Device:
         identity = Identity(
             device_id=self.device_id, signer=self._signer, root_key=bytes(self._store.setting("root_key"))
         )
+        sealing = self.drafts.seal_for_sync(now=now)
         sync = Sync(
             identity=identity,
             store=self._store,
@@ -277,7 +314,7 @@ class Device:
             sync.run(now, patience, on_progress)
             self._reading().take_in()
             pruned = self.prune()
-            report = sync.report(pruned=pruned)
+            report = replace(sync.report(pruned=pruned), sealed=len(sealing.sealed), unsealed=sealing.unsealed)
             if report.outcome == "synced" and self._is_to_be_wiped():
                 return self._wipe(sync)
         finally:
@@ -303,13 +340,16 @@ class Device:
         left = self._store.backlog()
         return Progress(safe, interviews, media=left.media, bytes_left=left.body_bytes + left.media_bytes)
 
+    def _read_handover(self, kind: HandoverKind, instance_id: bytes) -> Handover | None:
+        return self._reading().handover(kind, instance_id)
+
     def _reading(self) -> Reading:
         return Reading(self._database, self._receiving, self._local, self.device_id)
 
     def _is_to_be_wiped(self) -> bool:
         """The office has ordered a wipe, a decision key of the newest keyring says so, and nothing would be lost."""
         document = self._store.setting(WIPE_ORDER)
-        if document is None or not self._store.is_all_receipted():
+        if document is None or not self._store.is_all_receipted() or self.drafts.has_to_seal():
             return False
         try:
             order = WipeOrder.read(bytes(document), self._store.keyring().decision_keys)
@@ -325,8 +365,12 @@ class Device:
         return report
 
     def _truncate_log(self) -> None:
-        if not self._is_wiped:
+        if not self._is_wiped and not self._is_bulk:
             self._database.truncate_log()
+
+    def waiting(self) -> int:
+        """Count the envelopes that no receipt covers."""
+        return self._store.backlog().envelopes
 
     def form_versions(self) -> tuple[FormVersion, ...]:
         """Return the form versions on this device, by form and version."""
@@ -387,3 +431,7 @@ class Device:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _chosen_vault(pin: str | None, randomness: Randomness, cost: PinCost) -> tuple[Vault, PinSettings | None]:
+    return (OpenVault(), None) if pin is None else choose_pin(pin, randomness, cost)

@@ -6,10 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
+PIN_NEEDED: Final = "pin-needed"
 MESSAGES: Final = {
     "en": {
         "progress": "{safe} of {interviews} interviews safe",
         "progress_one": "{safe} of 1 interview safe",
+        "locked": "{count} finished interviews are not sealed and did not go out: sync again with the PIN",
+        "locked_one": "1 finished interview is not sealed and did not go out: sync again with the PIN",
+        "unsealed": "{count} finished interviews could not be sealed ({reasons}); they are kept, tell the office",
+        "unsealed_one": "1 finished interview could not be sealed ({reasons}); it is kept, tell the office",
+        "drafts": "{count} changed drafts are only on this tablet ({reasons})",
+        "drafts_one": "1 changed draft is only on this tablet ({reasons})",
         "media": "{media} photos to go",
         "media_one": "1 photo to go",
         "minutes": "{minutes} min",
@@ -17,6 +24,13 @@ MESSAGES: Final = {
     "fr": {
         "progress": "{safe} entretiens sur {interviews} en sécurité",
         "progress_one": "{safe} entretien sur 1 en sécurité",
+        "locked": "{count} entretiens finalisés ne sont ni scellés ni partis : synchronisez encore, avec le code PIN",
+        "locked_one": "1 entretien finalisé n’est ni scellé ni parti : synchronisez encore, avec le code PIN",
+        "unsealed": "{count} entretiens finalisés n’ont pas pu être scellés ({reasons}) ; ils sont gardés, "
+        "prévenez le bureau",
+        "unsealed_one": "1 entretien finalisé n’a pas pu être scellé ({reasons}) ; il est gardé, prévenez le bureau",
+        "drafts": "{count} brouillons modifiés ne sont que sur cette tablette ({reasons})",
+        "drafts_one": "1 brouillon modifié n’est que sur cette tablette ({reasons})",
         "media": "encore {media} photos",
         "media_one": "encore 1 photo",
         "minutes": "{minutes} min",
@@ -55,6 +69,18 @@ class Progress:
         return ", ".join(parts)
 
 
+@dataclass(frozen=True, slots=True)
+class Unsealed:
+    """What should have been sealed, and the code of what stood in the way; nothing of it is lost.
+
+    `is_finished` is False for a draft that was to go to the office for a replacement device.
+    """
+
+    instance_id: bytes
+    reason: str
+    is_finished: bool = True
+
+
 ProgressCallback = Callable[[Progress], None]
 
 
@@ -71,6 +97,8 @@ class SyncReport:
         stored: receipts `stored`; `duplicates`, `erased`, `quarantined`, `too_large` likewise; `later` was not
             kept for want of room on the server and waits.
         waiting: envelopes that no receipt covers yet.
+        sealed: finalised interviews that were sealed at its beginning.
+        unsealed: those that could not be, e.g. because the device was locked, and why.
         forms, assignments, verdicts, returned, drafts, entities, erasures: pulled items by kind; an assignment is a
             PSU, an item of entities is a piece of a list, one of erasures names several interviews.
         media: photos and recordings that became whole on the server; `media_waiting` are not.
@@ -108,3 +136,20 @@ class SyncReport:
     bytes_up: int
     bytes_down: int
     progress: Progress
+    sealed: int = 0
+    unsealed: tuple[Unsealed, ...] = ()
+
+    def warnings(self, language: str = "en") -> tuple[str, ...]:
+        """Say what could not be sealed, in words that an enumerator understands; nothing when all was."""
+        table = MESSAGES.get(language, MESSAGES["en"])
+        said: list[str] = []
+        finished = [one.reason for one in self.unsealed if one.is_finished]
+        for message, reasons in (
+            ("locked", [reason for reason in finished if reason == PIN_NEEDED]),
+            ("unsealed", [reason for reason in finished if reason != PIN_NEEDED]),
+            ("drafts", [one.reason for one in self.unsealed if not one.is_finished]),
+        ):
+            if reasons:
+                text = table[message if len(reasons) > 1 else f"{message}_one"]
+                said.append(text.format(count=len(reasons), reasons=", ".join(sorted(set(reasons)))))
+        return tuple(said)

@@ -1,4 +1,4 @@
-"""How a finished interview becomes an envelope on the device.
+"""How an interview becomes an envelope on the device: a finished one, or an unfinished one for a replacement device.
 
 One epoch a device-day and mode. The ratchet step, the envelope and the overwriting of the old key are one transaction:
 either the interview is sealed and its key is gone, or nothing has happened. An epoch of another day loses its key
@@ -7,25 +7,29 @@ when a new one opens.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from sync_protocol import envelope as envelopes
 from sync_protocol import epoch as epochs
 from sync_protocol import ratchet
+from sync_protocol.client.files import FormFiles
 from sync_protocol.client.store import DeviceStore
 from sync_protocol.client.vault import Randomness, Vault
-from sync_protocol.constants import ENVELOPE_BYTES, RATCHET_STEPS, Kind
+from sync_protocol.constants import RATCHET_STEPS, Kind
 from sync_protocol.documents import document_hash
 from sync_protocol.envelope import NO_HASH, Header
 from sync_protocol.errors import LocalError
 from sync_protocol.keyring import SurveyKey
-from sync_protocol.plaintext import Manifest
+from sync_protocol.plaintext import Manifest, Medium
 from sync_protocol.signatures import Signer
 from sync_protocol.transitions import Fate
+
+SEAL: Final = {Kind.INTERVIEW: envelopes.seal_interview, Kind.DRAFT: envelopes.seal_draft}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interview:
-    """A finished interview: its XML and what the clear header says of it."""
+    """An interview to seal: its XML and media, and what the clear header says of it; `kind` is interview or draft."""
 
     instance_xml: bytes
     instance_id: bytes
@@ -33,11 +37,13 @@ class Interview:
     form_version_hash: bytes
     mode: str
     device_time: datetime
+    media: tuple[Medium, ...] = ()
+    kind: Kind = Kind.INTERVIEW
 
 
 @dataclass(frozen=True, slots=True)
-class Finalised:
-    """A sealed interview: the id of its envelope, and its number in the device's chain."""
+class SealedInterview:
+    """An interview in an envelope: the id of the envelope, and its number in the device's chain."""
 
     envelope_id: bytes
     sequence: int
@@ -58,11 +64,12 @@ class Sealer:
         """Take the store, what wraps ratchet keys, what signs, and a source of random bytes."""
         self._store = store
         self._database = store.database
+        self._files = FormFiles(store.database)
         self._vault = vault
         self._signer = signer
         self._randomness = randomness
 
-    def seal(self, interview: Interview) -> Finalised:
+    def seal(self, interview: Interview) -> SealedInterview:
         """Seal one interview; on disk when this returns.
 
         Raises:
@@ -70,33 +77,45 @@ class Sealer:
                 ``too-large``, ``no-survey-key``, ``not-enrolled``, ``pin-needed``.
         """
         with self._database.transaction():
-            self._refuse_known(interview.instance_id)
-            epoch = self._epoch(interview.mode, interview.device_time)
-            sequence, previous = self._chain_end()
-            header = Header(
-                kind=Kind.INTERVIEW,
-                suite=epoch.suite,
-                epoch_hash=epoch.hash,
-                index=epoch.index,
-                sequence=sequence,
-                previous=previous,
-                instance_id=interview.instance_id,
-                parents=interview.parents,
-                form_version_hash=interview.form_version_hash,
-                dictionary_hash=NO_HASH,
-                certificate_hash=self._certificate_hash(),
-            )
-            body = envelopes.seal_interview(
-                header=header,
-                content_key=ratchet.content_key(epoch.key, epoch.hash, epoch.index),
-                signer=self._signer,
-                manifest=Manifest(device_time=interview.device_time.astimezone(UTC).isoformat(timespec="seconds")),
-                instance_xml=interview.instance_xml,
-            )
-            if len(body) > ENVELOPE_BYTES:
-                raise LocalError("too-large", f"the sealed interview has {len(body)} bytes, at most {ENVELOPE_BYTES}")
-            self._step(epoch)
-            return self._append(body, Kind.INTERVIEW, sequence, interview.device_time, interview.instance_id)
+            return self.seal_within(interview)
+
+    def seal_within(self, interview: Interview) -> SealedInterview:
+        """Seal one interview inside the caller's transaction, which must fail when this does.
+
+        Raises:
+            LocalError: as `seal`.
+        """
+        self._refuse_known(interview.instance_id)
+        epoch = self._epoch(interview.mode, interview.device_time)
+        sequence, previous = self._chain_end()
+        dictionary = self._files.dictionary(interview.form_version_hash)
+        header = Header(
+            kind=interview.kind,
+            suite=epoch.suite,
+            epoch_hash=epoch.hash,
+            index=epoch.index,
+            sequence=sequence,
+            previous=previous,
+            instance_id=interview.instance_id,
+            parents=interview.parents,
+            form_version_hash=interview.form_version_hash,
+            dictionary_hash=NO_HASH if dictionary is None else document_hash(dictionary),
+            certificate_hash=self._certificate_hash(),
+        )
+        device_time = interview.device_time.astimezone(UTC).isoformat(timespec="seconds")
+        body = SEAL[interview.kind](
+            header=header,
+            content_key=ratchet.content_key(epoch.key, epoch.hash, epoch.index),
+            signer=self._signer,
+            manifest=Manifest(device_time=device_time, media=interview.media),
+            instance_xml=interview.instance_xml,
+            dictionary=dictionary,
+        )
+        self._step(epoch)
+        self._store.media.name_by(interview.instance_id, interview.media)
+        # An instanceID belongs to the envelope of the finished interview; drafts of it may have gone before.
+        named = interview.instance_id if interview.kind is Kind.INTERVIEW else None
+        return self._append(body, interview.kind, sequence, interview.device_time, named)
 
     def _refuse_known(self, instance_id: bytes) -> None:
         if self._database.rows("SELECT 1 FROM envelope WHERE instance_id = ?", instance_id):
@@ -116,7 +135,7 @@ class Sealer:
         if not found:
             return self._new_epoch(survey_key, today, now)
         epoch_hash, index, wrapped = found[0]
-        key = self._vault.unwrap(bytes(wrapped), name=_ratchet_name(bytes(epoch_hash)))
+        key = self._vault.unwrap(bytes(wrapped), name=ratchet_name(bytes(epoch_hash)))
         return _OpenEpoch(bytes(epoch_hash), survey_key.suite, index, key)
 
     def _new_epoch(self, survey_key: SurveyKey, today: str, now: datetime) -> _OpenEpoch:
@@ -136,27 +155,27 @@ class Sealer:
         self._database.execute("UPDATE epoch SET ratchet = NULL WHERE mode = ?", mode)
         self._database.execute(
             "INSERT INTO epoch (hash, mode, opened_on, survey_key_id, next_index, ratchet) VALUES (?, ?, ?, ?, 0, ?)",
-            *(epoch_hash, mode, today, survey_key.id, self._vault.wrap(key, name=_ratchet_name(epoch_hash))),
+            *(epoch_hash, mode, today, survey_key.id, self._vault.wrap(key, name=ratchet_name(epoch_hash))),
         )
         return _OpenEpoch(epoch_hash, survey_key.suite, 0, key)
 
     def _step(self, epoch: _OpenEpoch) -> None:
         """Put the next key in the place of the one that was used."""
-        wrapped = self._vault.wrap(ratchet.next_key(epoch.key), name=_ratchet_name(epoch.hash))
+        wrapped = self._vault.wrap(ratchet.next_key(epoch.key), name=ratchet_name(epoch.hash))
         self._database.execute(
             "UPDATE epoch SET next_index = ?, ratchet = ? WHERE hash = ?", epoch.index + 1, wrapped, epoch.hash
         )
 
     def _append(
         self, body: bytes, kind: Kind, sequence: int, sealed_at: datetime, instance_id: bytes | None
-    ) -> Finalised:
+    ) -> SealedInterview:
         envelope_id = envelopes.envelope_id(body)
         self._database.execute(
             "INSERT INTO envelope (sequence, envelope_id, kind, instance_id, body, fate, sealed_at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             *(sequence, envelope_id, int(kind), instance_id, body, Fate.WAITING.value, sealed_at.isoformat()),
         )
-        return Finalised(envelope_id, sequence)
+        return SealedInterview(envelope_id, sequence)
 
     def _chain_end(self) -> tuple[int, bytes]:
         """Return the next number of the chain and the id of its last envelope."""
@@ -173,5 +192,6 @@ class Sealer:
         return key
 
 
-def _ratchet_name(epoch_hash: bytes) -> str:
+def ratchet_name(epoch_hash: bytes) -> str:
+    """Return what an epoch's ratchet key is bound to under the PIN."""
     return f"ratchet of {epoch_hash.hex()}"

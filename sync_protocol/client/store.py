@@ -12,7 +12,7 @@ from sync_protocol.client.erasing import Erasing
 from sync_protocol.client.media import DeviceMedia
 from sync_protocol.client.pulled import Pulled
 from sync_protocol.client.receiving import ReceivingKeys
-from sync_protocol.client.vault import PinSettings
+from sync_protocol.client.vault import PinCost, PinSettings
 from sync_protocol.constants import Kind
 from sync_protocol.deletion import Backup
 from sync_protocol.documents import key_id
@@ -22,7 +22,7 @@ from sync_protocol.messages import Backlog, ErasurePull, MediumOffer, PullItem, 
 from sync_protocol.storage import Sealed, Settlement
 from sync_protocol.transitions import Fate, FateEvent, MediumFate, following_fate
 
-PIN_SETTINGS: Final = ("pin_salt", "pin_device_secret", "pin_check")
+PIN_SETTINGS: Final = ("pin_salt", "pin_device_secret", "pin_check", "pin_memory_kib", "pin_passes")
 
 
 class DeviceStore:
@@ -58,12 +58,23 @@ class DeviceStore:
 
     def pin(self) -> PinSettings | None:
         """Return what is stored of the PIN, None when none was chosen."""
-        parts = [self.setting(name) for name in PIN_SETTINGS]
-        return None if parts[0] is None else PinSettings(*(bytes(part) for part in parts))
+        salt, device_secret, check, memory_kib, passes = (self.setting(name) for name in PIN_SETTINGS)
+        return None if salt is None else PinSettings(salt, device_secret, check, PinCost(memory_kib, passes))
 
-    def put_pin(self, settings: PinSettings) -> None:
-        """Store what recognises a PIN; inside the caller's transaction."""
-        for name, value in zip(PIN_SETTINGS, (settings.salt, settings.device_secret, settings.check), strict=True):
+    def put_pin(self, settings: PinSettings | None) -> None:
+        """Store what recognises a PIN, None for no PIN; inside the caller's transaction."""
+        if settings is None:
+            self.database.execute("DELETE FROM setting WHERE name LIKE 'pin!_%' ESCAPE '!'")
+            return
+        cost = settings.cost
+        parts: tuple[bytes | int, ...] = (
+            settings.salt,
+            settings.device_secret,
+            settings.check,
+            cost.memory_kib,
+            cost.passes,
+        )
+        for name, value in zip(PIN_SETTINGS, parts, strict=True):
             self.put_setting(name, value)
 
     def document(self, kind: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What a PIN protects on a device: the ratchet state and the receiving key.
+"""What a PIN protects on a device: drafts and finalised interviews, the ratchet state and the receiving key.
 
 Key-encryption key = HKDF(Argon2id(PIN) ‖ device secret). On a tablet the device secret lives in the hardware key
 store and makes guessing a matter of that chip; **this command-line device has none**, so its secret lies beside the
@@ -22,20 +22,30 @@ from sync_protocol.errors import LocalError
 PIN_CHARACTERS: Final = 6
 SALT_BYTES: Final = 16
 NONCE_BYTES: Final = 12
-MEMORY_KIB: Final = 65_536  # 64 MiB: what the cheapest tablets of a field office can spare
-PASSES: Final = 3
 CHECK: Final = b"passerelle/1 pin check"
 
 Randomness = Callable[[int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
+class PinCost:
+    """What one guess costs: memory and passes of Argon2id. Stored with the PIN, so that a later program may ask more.
+
+    64 MiB is what the cheapest tablets of a field office can spare.
+    """
+
+    memory_kib: int = 65_536
+    passes: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class PinSettings:
-    """What is stored to recognise a PIN: the salt, the device secret, and a constant wrapped under the PIN's key."""
+    """What is stored to recognise a PIN: the salt, the device secret, a constant wrapped under its key, its cost."""
 
     salt: bytes
     device_secret: bytes
     check: bytes
+    cost: PinCost
 
 
 class OpenVault:
@@ -91,14 +101,14 @@ class PinVault:
         """
         try:
             return self._cipher.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], name.encode("utf-8"))
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise LocalError("pin-wrong", "this is not the PIN of this device") from None
 
 
 Vault = OpenVault | LockedVault | PinVault
 
 
-def choose_pin(pin: str, randomness: Randomness) -> tuple[PinVault, PinSettings]:
+def choose_pin(pin: str, randomness: Randomness, cost: PinCost) -> tuple[PinVault, PinSettings]:
     """Make the vault of a new PIN, and what to store of it.
 
     Raises:
@@ -107,8 +117,8 @@ def choose_pin(pin: str, randomness: Randomness) -> tuple[PinVault, PinSettings]
     if len(pin) < PIN_CHARACTERS:
         raise LocalError("pin-too-short", f"a PIN has at least {PIN_CHARACTERS} characters")
     salt, device_secret = randomness(SALT_BYTES), randomness(32)
-    vault = PinVault(_key(pin, salt, device_secret), randomness)
-    return vault, PinSettings(salt, device_secret, vault.wrap(CHECK, name="check"))
+    vault = PinVault(_key(pin, salt, device_secret, cost), randomness)
+    return vault, PinSettings(salt, device_secret, vault.wrap(CHECK, name="check"), cost)
 
 
 def open_vault(pin: str | None, settings: PinSettings | None, randomness: Randomness) -> Vault:
@@ -121,13 +131,19 @@ def open_vault(pin: str | None, settings: PinSettings | None, randomness: Random
         return OpenVault()
     if pin is None:
         return LockedVault()
-    vault = PinVault(_key(pin, settings.salt, settings.device_secret), randomness)
+    vault = PinVault(_key(pin, settings.salt, settings.device_secret, settings.cost), randomness)
     vault.unwrap(settings.check, name="check")
     return vault
 
 
-def _key(pin: str, salt: bytes, device_secret: bytes) -> bytes:
+def _key(pin: str, salt: bytes, device_secret: bytes, cost: PinCost) -> bytes:
     stretched = hash_secret_raw(
-        pin.encode("utf-8"), salt, time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=1, hash_len=32, type=Type.ID
+        pin.encode("utf-8"),
+        salt,
+        time_cost=cost.passes,
+        memory_cost=cost.memory_kib,
+        parallelism=1,
+        hash_len=32,
+        type=Type.ID,
     )
     return HKDF(SHA256(), 32, salt=None, info=b"passerelle/1 pin").derive(stretched + device_secret)

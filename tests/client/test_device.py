@@ -15,19 +15,21 @@ from sync_protocol.client.report import Progress
 from sync_protocol.client.transport import Fault, FaultyTransport, TransportError
 from sync_protocol.constants import Kind
 from sync_protocol.documents import document_hash
-from sync_protocol.envelope import Header, envelope_id, open_interview, peek, verify
+from sync_protocol.envelope import Header, envelope_id, open_draft, open_interview, peek, verify
 from sync_protocol.epoch import Epoch
 from sync_protocol.errors import LocalError, RemoteError
 from sync_protocol.keyring import Keyring
 from sync_protocol.messages import FormVersionPull, Problem, Retry, VerdictPull
 from sync_protocol.ratchet import EpochKeys
 from sync_protocol.transitions import Fate
-from tests.client.model_transport import FORM, ModelTransport, finalise, instance_id
+from tests.client.model_transport import FORM, ModelTransport, instance_id, seal
 from tests.sync_protocol.model_server import NOW, ModelServer
 
+OPEN = {Kind.INTERVIEW: open_interview, Kind.DRAFT: open_draft}
 
-def opened(device: Device, server: ModelServer) -> dict[bytes, bytes]:
-    """Open every interview of a device as the office would: instanceID → XML."""
+
+def opened(device: Device, server: ModelServer, kind: Kind = Kind.INTERVIEW) -> dict[bytes, bytes]:
+    """Open every interview, or draft, of a device as the office would: instanceID → XML, the newest of each."""
     keyring = Keyring.read(server.keyring(), server.root_key)
     signing_key = server.devices[device.device_id]
     keys: dict[bytes, EpochKeys] = {}
@@ -39,10 +41,10 @@ def opened(device: Device, server: ModelServer) -> dict[bytes, bytes]:
             survey_key = keyring.survey_key_by_id(header.survey_key_id)
             assert survey_key is not None
             keys[header.hash] = EpochKeys(epochs.open_epoch(header, server.survey_seed, survey_key), header.hash)
-        else:
+        elif header.kind is kind:
             verify(body, signing_key)
             key = keys[header.epoch_hash].content_key(header.index)
-            answers[header.instance_id] = open_interview(body, key)[1]
+            answers[header.instance_id] = OPEN[kind](body, key)[1]
     return answers
 
 
@@ -56,16 +58,16 @@ def code_of(call: object, *arguments: object, **named: object) -> str:
     return str(caught.value.code)
 
 
-def test_a_finalised_interview_opens_at_the_office_verbatim(device: Device, server: ModelServer) -> None:
+def test_a_sealed_interview_opens_at_the_office_verbatim(device: Device, server: ModelServer) -> None:
     for number in range(3):
-        finalise(device, number)
+        seal(device, number)
     expected = {instance_id(number): b"<data><answer>%d</answer></data>" % number for number in range(3)}
     assert opened(device, server) == expected
 
 
 def test_the_envelopes_of_a_device_are_a_chain_without_gaps(device: Device) -> None:
     for number in range(3):
-        finalise(device, number)
+        seal(device, number)
     chain = headers(device)
     bodies = list(device.envelope_bodies())
     assert [header.sequence for header in chain] == [1, 2, 3, 4]
@@ -74,10 +76,10 @@ def test_the_envelopes_of_a_device_are_a_chain_without_gaps(device: Device) -> N
 
 
 def test_there_is_one_epoch_a_day_and_mode(device: Device) -> None:
-    finalise(device, 1)
-    finalise(device, 2)
-    finalise(device, 3, mode="training")
-    device.finalise(b"<data/>", instance_id=instance_id(4), form_version_hash=FORM, now=NOW + timedelta(days=1))
+    seal(device, 1)
+    seal(device, 2)
+    seal(device, 3, mode="training")
+    device.seal_interview(b"<data/>", instance_id=instance_id(4), form_version_hash=FORM, now=NOW + timedelta(days=1))
     kinds = [header.kind for header in headers(device)]
     assert kinds.count(Kind.EPOCH) == 3
 
@@ -92,7 +94,7 @@ def test_the_key_of_a_used_step_is_not_in_the_file(tmp_path: Path, server: Model
     with Device.create(tmp_path / "d", randomness=randomness) as device:
         device.enrol(server.link(), transport=ModelTransport(server))
         before = len(given)
-        finalise(device, 1)
+        seal(device, 1)
         epoch_key = given[before]
         stored = b"".join(path.read_bytes() for path in (tmp_path / "d").iterdir())
         assert given[0] in stored or given[1] in stored, "the scan finds a key that is kept"
@@ -101,8 +103,8 @@ def test_the_key_of_a_used_step_is_not_in_the_file(tmp_path: Path, server: Model
 
 
 def test_sealing_the_same_instance_twice_is_refused(device: Device) -> None:
-    first = finalise(device, 1)
-    assert code_of(finalise, device, 1) == "instance-exists"
+    first = seal(device, 1)
+    assert code_of(seal, device, 1) == "instance-exists"
     stored = device.envelope_of(instance_id(1))
     assert stored is not None
     assert (stored.envelope_id, stored.sequence) == (first.envelope_id, first.sequence)
@@ -112,17 +114,19 @@ def test_sealing_the_same_instance_twice_is_refused(device: Device) -> None:
 def test_an_interview_that_would_be_too_large_leaves_no_trace(device: Device) -> None:
     noise = b"".join(hashlib.sha256(b"%d" % number).digest() for number in range(40_000))
     arguments = {"instance_id": instance_id(9), "form_version_hash": FORM, "now": NOW}
-    assert code_of(device.finalise, noise, **arguments) == "too-large"
+    assert code_of(device.seal_interview, noise, **arguments) == "too-large"
     assert list(device.envelope_bodies()) == []
 
 
 def test_a_mode_without_a_key_is_refused(device: Device) -> None:
-    assert code_of(finalise, device, 1, mode="rehearsal") == "no-survey-key"
+    assert code_of(seal, device, 1, mode="rehearsal") == "no-survey-key"
 
 
 def test_parents_are_in_the_clear_header(device: Device) -> None:
-    finalise(device, 1)
-    device.finalise(b"<data/>", instance_id=instance_id(2), form_version_hash=FORM, parents=(instance_id(1),), now=NOW)
+    seal(device, 1)
+    device.seal_interview(
+        b"<data/>", instance_id=instance_id(2), form_version_hash=FORM, parents=(instance_id(1),), now=NOW
+    )
     last = headers(device)[-1]
     assert isinstance(last, Header)
     assert (last.parents, last.form_version_hash) == ((instance_id(1),), FORM)
@@ -131,16 +135,16 @@ def test_parents_are_in_the_clear_header(device: Device) -> None:
 def test_a_device_that_is_opened_again_goes_on_in_the_same_epoch(tmp_path: Path, server: ModelServer) -> None:
     with Device.create(tmp_path / "d") as device:
         device.enrol(server.link(), transport=ModelTransport(server))
-        finalise(device, 1)
+        seal(device, 1)
     with Device.open(tmp_path / "d") as device:
-        finalise(device, 2)
+        seal(device, 2)
         assert len(opened(device, server)) == 2
         assert [header.kind for header in headers(device)].count(Kind.EPOCH) == 1
 
 
 def test_a_synced_device_is_safe_and_says_so(device: Device, server: ModelServer, transport: ModelTransport) -> None:
     for number in range(5):
-        finalise(device, number)
+        seal(device, number)
     said: list[str] = []
     report = device.sync(transport, NOW, on_progress=lambda progress: said.append(progress.sentence()))
     assert (report.outcome, report.exchanges, report.sent, report.stored) == ("synced", 1, 6, 6)
@@ -156,7 +160,7 @@ def test_a_synced_device_is_safe_and_says_so(device: Device, server: ModelServer
 def test_a_large_backlog_goes_in_several_exchanges(device: Device, transport: ModelTransport) -> None:
     with device.bulk():
         for number in range(600):
-            finalise(device, number)
+            seal(device, number)
     report = device.sync(transport, NOW)
     assert (report.outcome, report.exchanges, report.stored, report.waiting) == ("synced", 3, 601, 0)
 
@@ -164,7 +168,7 @@ def test_a_large_backlog_goes_in_several_exchanges(device: Device, transport: Mo
 def test_pulled_forms_assignments_and_verdicts_are_kept(
     device: Device, server: ModelServer, transport: ModelTransport
 ) -> None:
-    sealed = finalise(device, 1)
+    sealed = seal(device, 1)
     xform = b"<h:html/>"
     form = FormVersionPull(form_id="f", version="1", title="F", hash=document_hash(xform), xform=xform)
     households = (Household("P1-07", "Maya", "27.7, 85.3"), Household("P1-09", "Hari", "by the bridge"))
@@ -211,7 +215,7 @@ def test_assignments_sealed_to_another_device_do_not_open(
 
 
 def test_a_refused_device_keeps_everything(device: Device, server: ModelServer, transport: ModelTransport) -> None:
-    finalise(device, 1)
+    seal(device, 1)
     server.devices.clear()
     report = device.sync(transport, NOW)
     assert (report.outcome, report.reason, report.waiting) == ("stopped", "device-unknown", 2)
@@ -242,7 +246,7 @@ class TestPin:
     def directory(self, tmp_path: Path, server: ModelServer, transport: ModelTransport) -> Path:
         with Device.create(tmp_path / "pin", pin="481516") as device:
             device.enrol(server.link(), transport=transport)
-            finalise(device, 1)
+            seal(device, 1)
         return tmp_path / "pin"
 
     def test_a_wrong_pin_is_refused(self, directory: Path) -> None:
@@ -250,7 +254,7 @@ class TestPin:
 
     def test_the_right_pin_seals_on(self, directory: Path, server: ModelServer) -> None:
         with Device.open(directory, pin="481516") as device:
-            finalise(device, 2)
+            seal(device, 2)
             assert len(opened(device, server)) == 2
 
     def test_a_locked_device_syncs_but_does_not_seal(
@@ -260,7 +264,7 @@ class TestPin:
             seal_assignments((), psu="P1", device_id="device-1", receiving_key=server.receiving_keys["device-1"])
         ]
         with Device.open(directory) as device:
-            assert code_of(finalise, device, 2) == "pin-needed"
+            assert code_of(seal, device, 2) == "pin-needed"
             assert device.sync(transport, NOW).outcome == "synced"
             assert code_of(device.assignments) == "pin-needed"
 
@@ -307,7 +311,7 @@ class TestEnrolment:
         self, tmp_path: Path, transport: ModelTransport
     ) -> None:
         with Device.create(tmp_path / "d") as device:
-            assert code_of(finalise, device, 1) == "not-enrolled"
+            assert code_of(seal, device, 1) == "not-enrolled"
             assert code_of(device.sync, transport, NOW) == "not-enrolled"
 
 

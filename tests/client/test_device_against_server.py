@@ -97,13 +97,13 @@ def device(office: Office, tmp_path: Path) -> Iterator[Device]:
         yield made
 
 
-def finalise(device: Device, number: int, form_version_hash: bytes) -> None:
+def seal(device: Device, number: int, form_version_hash: bytes) -> None:
     chosen = instance_id(number)
     xml = (
         '<data id="visit" version="1"><name>name</name><orx:meta xmlns:orx="http://openrosa.org/xforms">'
         f"<orx:instanceID>uuid:{UUID(bytes=chosen)}</orx:instanceID></orx:meta></data>"
     )
-    device.finalise(xml.encode(), instance_id=chosen, form_version_hash=form_version_hash, now=NOW)
+    device.seal_interview(xml.encode(), instance_id=chosen, form_version_hash=form_version_hash, now=NOW)
 
 
 def post(url: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
@@ -126,7 +126,7 @@ def test_an_enrolled_device_pulls_forms_and_its_interviews_are_stored(office: Of
     (form,) = device.form_versions()
     assert (form.form_id, form.hash, sha256(form.xform or b"").digest()) == ("visit", form_version_hash, form.hash)
     for number in range(5):
-        finalise(device, number, form.hash)
+        seal(device, number, form.hash)
     report = device.sync(device.transport(), NOW)
     assert (report.outcome, report.exchanges, report.stored, report.waiting) == ("synced", 1, 6, 0)
     assert office.stored() == list(device.envelope_bodies())
@@ -135,7 +135,7 @@ def test_an_enrolled_device_pulls_forms_and_its_interviews_are_stored(office: Of
 def test_lost_requests_and_answers_lose_and_double_nothing(office: Office, device: Device) -> None:
     form_version_hash = office.publish()
     for number in range(7):
-        finalise(device, number, form_version_hash)
+        seal(device, number, form_version_hash)
     faults = [Fault.REQUEST_LOST, Fault.ANSWER_LOST, Fault.REPEATED, Fault.ANSWER_TORN]
     choose = dict(enumerate(faults))
     transport = FaultyTransport(device.transport(), lambda number: choose.get(number, Fault.NONE))
@@ -152,7 +152,7 @@ def test_six_devices_sync_at_once(office: Office, tmp_path: Path) -> None:
             device.enrol(office.link(f"E{number:02}"))
             with device.bulk():
                 for interview in range(8):
-                    finalise(device, 100 * number + interview, form_version_hash)
+                    seal(device, 100 * number + interview, form_version_hash)
             assert device.sync(device.transport(), NOW).outcome == "synced"
             return list(device.envelope_bodies())
 
@@ -188,13 +188,13 @@ def test_a_device_restored_from_a_backup_takes_the_next_counter(office: Office, 
     device.sync(device.transport(), NOW)
     device.sync(device.transport(), NOW)
     device._store.put_setting("counter", 0)
-    finalise(device, 1, bytes(32))
+    seal(device, 1, bytes(32))
     report = device.sync(device.transport(), NOW)
     assert (report.outcome, report.exchanges, report.stored) == ("synced", 2, 2)
 
 
 def test_a_revoked_device_still_delivers_into_quarantine(office: Office, device: Device) -> None:
-    finalise(device, 1, bytes(32))
+    seal(device, 1, bytes(32))
     with office.context.database.transaction() as session:
         enrol_device.revoke(session, device_id=device.device_id, user="admin", now=NOW)
     office.publish()
@@ -208,7 +208,7 @@ def test_after_a_restore_of_the_office_everything_is_offered_again(office: Offic
     from server.db.tables import Envelope
 
     for number in range(3):
-        finalise(device, number, bytes(32))
+        seal(device, number, bytes(32))
     device.sync(device.transport(), NOW)
     with office.context.database.transaction() as session:
         lost = session.query(Envelope).filter(Envelope.envelope_id == envelope_id(list(device.envelope_bodies())[2]))
@@ -284,7 +284,7 @@ def test_hello_says_who_answers(office: Office) -> None:
 
 def test_what_was_opened_is_said_in_the_next_exchange(office: Office, device: Device) -> None:
     form_version_hash = office.publish()
-    finalise(device, 1, form_version_hash)
+    seal(device, 1, form_version_hash)
     device.sync(device.transport(), NOW)
     context = office.context
     worker = OpeningWorker(

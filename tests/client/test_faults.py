@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sync_protocol.client.device import Device
 from sync_protocol.client.transport import Fault, FaultyTransport
 from sync_protocol.messages import ReceiptCode
-from tests.client.model_transport import ModelTransport, finalise, no_wait
+from tests.client.model_transport import ModelTransport, no_wait, seal
 from tests.sync_protocol.model_server import NOW, ModelServer
 
 
@@ -32,7 +32,7 @@ def test_a_device_ends_fully_synced_whatever_happened(days: list[tuple[int, list
         for interviews, faults, is_restarted in days:
             with device.bulk():
                 for _ in range(interviews):
-                    finalise(device, made)
+                    seal(device, made)
                     made += 1
             bad = dict(enumerate(faults))
             device.sync(
@@ -58,7 +58,7 @@ def test_a_full_disk_at_the_office_costs_nothing_but_time() -> None:
     transport = ModelTransport(server)
     with tempfile.TemporaryDirectory() as directory, Device.create(Path(directory) / "d") as device:
         device.enrol(server.link(), transport=transport)
-        finalise(device, 1)
+        seal(device, 1)
         report = device.sync(transport, NOW, wait=no_wait)
         assert (report.outcome, report.reason, report.waiting) == ("interrupted", "storage-full", 2)
         assert report.later == 2 * report.exchanges
@@ -71,7 +71,7 @@ def test_a_torn_answer_is_repaired_by_asking_and_not_by_sending() -> None:
     transport = ModelTransport(server)
     with tempfile.TemporaryDirectory() as directory, Device.create(Path(directory) / "d") as device:
         device.enrol(server.link(), transport=transport)
-        finalise(device, 1)
+        seal(device, 1)
         torn = FaultyTransport(transport, lambda number: Fault.ANSWER_TORN if number == 0 else Fault.NONE)
         report = device.sync(torn, NOW, wait=no_wait)
         assert (report.outcome, report.exchanges, report.sent, report.duplicates) == ("synced", 2, 2, 2)

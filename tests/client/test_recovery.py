@@ -15,7 +15,7 @@ from sync_protocol.client.transport import Answer, HttpTransport
 from sync_protocol.constants import SUITE_X25519
 from sync_protocol.errors import LocalError, RemoteError
 from sync_protocol.transitions import Fate
-from tests.client.model_transport import ModelTransport, finalise, instance_id, no_wait
+from tests.client.model_transport import ModelTransport, instance_id, no_wait, seal
 from tests.sync_protocol.model_server import NOW, ModelServer, private_key
 
 
@@ -33,10 +33,10 @@ class AnsweringTransport:
 
 
 def test_a_rotated_keyring_is_kept_and_used(device: Device, server: ModelServer, transport: ModelTransport) -> None:
-    finalise(device, 1)
+    seal(device, 1)
     server.rotate_receipt_key()
     assert device.sync(transport, NOW).outcome == "synced"
-    finalise(device, 2)
+    seal(device, 2)
     assert device.sync(transport, NOW).outcome == "synced"
     server.rotate_receipt_key()
     server.root = private_key("usurper")
@@ -47,7 +47,7 @@ def test_after_a_restore_the_office_gets_everything_again(
     device: Device, server: ModelServer, transport: ModelTransport
 ) -> None:
     for number in range(4):
-        finalise(device, number)
+        seal(device, number)
     device.sync(transport, NOW)
     server.restore(kept=2)
     report = device.sync(transport, NOW)
@@ -58,7 +58,7 @@ def test_after_a_restore_the_office_gets_everything_again(
 def test_a_device_restored_from_a_backup_takes_the_counter_of_the_office(
     device: Device, server: ModelServer, transport: ModelTransport
 ) -> None:
-    finalise(device, 1)
+    seal(device, 1)
     server.counters[device.device_id] = 99
     report = device.sync(transport, NOW)
     assert (report.outcome, report.exchanges, server.counters[device.device_id]) == ("synced", 2, 100)
@@ -67,7 +67,7 @@ def test_a_device_restored_from_a_backup_takes_the_counter_of_the_office(
 def test_an_envelope_that_is_too_large_for_the_office_is_set_aside_and_kept(
     device: Device, server: ModelServer, transport: ModelTransport
 ) -> None:
-    finalise(device, 1)
+    seal(device, 1)
     server.largest_envelope = 300
     report = device.sync(transport, NOW, wait=no_wait)
     assert (report.outcome, report.too_large, report.progress.safe) == ("synced", 1, 0)
@@ -184,7 +184,7 @@ def test_a_locked_device_opens_no_epoch_on_a_new_day(
         device.enrol(server.link(), transport=transport)
     with Device.open(tmp_path / "d") as device:
         with pytest.raises(LocalError) as caught:
-            finalise(device, 1)
+            seal(device, 1)
         assert caught.value.code == "pin-needed"
         assert list(device.envelope_bodies()) == []
 
@@ -203,7 +203,7 @@ def test_the_office_says_how_far_its_backup_reaches(
     device: Device, server: ModelServer, transport: ModelTransport
 ) -> None:
     assert device.backed_up_sequence is None
-    finalise(device, 1)
+    seal(device, 1)
     server.backed_up_sequence = 2
     device.sync(transport, NOW)
     assert device.backed_up_sequence == 2
@@ -214,6 +214,6 @@ def test_large_interviews_are_spread_over_exchanges(
 ) -> None:
     noise = b"".join(hashlib.sha256(b"%d" % number).digest() for number in range(28_000))
     for number in range(5):
-        device.finalise(noise, instance_id=instance_id(number), form_version_hash=bytes(32), now=NOW)
+        device.seal_interview(noise, instance_id=instance_id(number), form_version_hash=bytes(32), now=NOW)
     report = device.sync(transport, NOW)
     assert (report.outcome, report.exchanges, report.stored) == ("synced", 4, 6)

@@ -85,7 +85,7 @@ def carried(office: Office, collect: Any, tmp_path_factory: pytest.TempPathFacto
             with closing(HttpTransport(office.url)) as transport:
                 device.enrol(link, transport=transport)
             for one in found:
-                device.finalise(
+                device.seal_interview(
                     one.xml,
                     instance_id=one.instance_id,
                     form_version_hash=one.definition.hash,

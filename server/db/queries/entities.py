@@ -173,6 +173,11 @@ def set_versions(session: Session, versions: Mapping[Key, int]) -> None:
         session.connection().execute(statement, rows)
 
 
+def set_unrecorded(session: Session, list_id: int) -> None:
+    """Say that all entities of a list have changed: whose they are is settled anew when they are next recorded."""
+    session.execute(update(Entity).where(Entity.list_id == list_id).values(is_recorded=False))
+
+
 def unrecorded(session: Session, list_id: int) -> frozenset[Key]:
     """Return the entities of a list that have changed since their last version."""
     query = select(Entity.entity_id).where(Entity.list_id == list_id, ~Entity.is_recorded)

@@ -1,6 +1,8 @@
 """SQL of the feed's head: the one row that orders what tablets pull."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -23,6 +25,11 @@ def next_position(session: Session) -> int:
     """Move the head of the feed and return its new position; call it last: writers wait for each other from here."""
     moved = update(FeedHead).where(FeedHead.id == HEAD_ID).values(position=FeedHead.position + 1)
     return session.execute(moved.returning(FeedHead.position)).scalar_one()
+
+
+def position_once(session: Session) -> Callable[[], int]:
+    """Return what moves the head of the feed when it is first called, and gives the same position ever after."""
+    return cache(lambda: next_position(session))
 
 
 def head(session: Session) -> Head:

@@ -16,6 +16,7 @@ from server.db.tables.devices import (
 from server.db.tables.entities import (
     Entity,
     EntityChange,
+    EntityHolder,
     EntityList,
     EntitySnapshot,
     EntityVersion,
@@ -64,6 +65,7 @@ __all__ = [
     "EnrolmentToken",
     "Entity",
     "EntityChange",
+    "EntityHolder",
     "EntityList",
     "EntitySnapshot",
     "EntityVersion",

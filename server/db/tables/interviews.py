@@ -73,7 +73,7 @@ class Interview(Base):
 
     `state` is that of `sync_protocol.reconcile`; `holds` is e.g. `K1,K3`, empty for none;
     `household_tag` is equal for equal household keys and shows nothing else; `sealed` holds findings and outcome.
-    `review` is the office's last word on it: empty | approved | rejected.
+    `review` is the office's last word on it: empty | approved | rejected | returned.
     `checked_basis` is that of the check of its current revision and household, None until there is one.
     """
 

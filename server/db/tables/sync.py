@@ -40,19 +40,21 @@ class Upload(Base):
 
 
 class ReturnedInterview(Base):
-    """An interview that the office gives back to its enumerator: a projection of decisions and revisions.
+    """A revision that the office gave back to its enumerator: a projection of decisions and revisions.
 
     Attributes:
-        interview_id: its root.
         instance_id: the revision that is given back.
+        interview_id: its root.
+        enumerator: to whom; empty where nobody can be named.
         state: returned | settled (a correction has come, or the office has decided otherwise).
-        decision_id: envelope id of the decision.
+        decision_id: envelope id of the last decision that gave it back.
+        feed_position: where tablets find it.
     """
 
     __tablename__ = "returned_interview"
 
-    interview_id: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True)
-    instance_id: Mapped[bytes] = mapped_column(LargeBinary(16))
+    instance_id: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True)
+    interview_id: Mapped[bytes] = mapped_column(LargeBinary(16), index=True)
     form_version_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     project_id: Mapped[int]
     enumerator: Mapped[str] = mapped_column(String(200))

@@ -9,14 +9,18 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from server.blobs import Blobs
 from server.db import cursor
 from server.db.queries import feed, projects
 from server.db.queries.devices import Carrier
 from server.keystore import KeyStore
 from server.services.news.assignments import assignments
+from server.services.news.drafts import sealed_drafts
+from server.services.news.entities import entity_rows
 from server.services.news.forms import form_versions
 from server.services.news.orders import erasures, own_orders
-from server.services.news.source import Asked, Source
+from server.services.news.returned import returned_interviews
+from server.services.news.source import Asked, Skipped, Source
 from server.services.news.verdicts import verdicts
 from sync_protocol.messages import ErasurePull, FormVersionPull, PullItem
 
@@ -25,7 +29,16 @@ PULL_ITEMS: Final = 400
 PULL_BYTES: Final = 1 << 20
 ERASED_BYTES: Final = 250
 """What an instanceID counts of them: it stands in the control, of which there is a quarter as much for all items."""
-SOURCES: Final[tuple[Source, ...]] = (form_versions, assignments, verdicts, own_orders, erasures)
+SOURCES: Final[tuple[Source, ...]] = (
+    form_versions,
+    assignments,
+    verdicts,
+    returned_interviews,
+    sealed_drafts,
+    entity_rows,
+    own_orders,
+    erasures,
+)
 FOR_REVOKED: Final[tuple[Source, ...]] = (own_orders,)
 """All that a revoked device is told, of an archived project too: a lost tablet is wiped whatever has ended."""
 
@@ -39,7 +52,9 @@ class Pulled:
     more: bool
 
 
-def pull_news(session: Session, *, carrier: Carrier, since: str | None, keystore: KeyStore) -> Pulled:
+def pull_news(
+    session: Session, *, carrier: Carrier, since: str | None, keystore: KeyStore, blobs: Blobs | None = None
+) -> Pulled:
     """Return what changed for a device since its cursor.
 
     A device of an archived project gets nothing and stays where it is; a revoked one gets its own orders only.
@@ -49,7 +64,7 @@ def pull_news(session: Session, *, carrier: Carrier, since: str | None, keystore
     sources = SOURCES if carrier.revoked_at is None else FOR_REVOKED
     if carrier.revoked_at is None and projects.is_archived(session, carrier.project_id):
         return Pulled((), since or cursor.write(cursor.START, head), more=False)
-    asked = Asked(session, carrier, after, keystore, PULL_ITEMS)
+    asked = Asked(session, carrier, after, keystore, PULL_ITEMS, blobs)
     items: list[PullItem] = []
     budget = PULL_BYTES
     entries = (entry for source in sources for entry in source(asked))
@@ -59,6 +74,9 @@ def pull_news(session: Session, *, carrier: Carrier, since: str | None, keystore
         item = load()
         if item is None:
             return Pulled(tuple(items), cursor.write(after, head), more=False)
+        if isinstance(item, Skipped):
+            after = place
+            continue
         if items and _carried_bytes(item) > budget:
             return Pulled(tuple(items), cursor.write(after, head), more=True)
         items.append(item)

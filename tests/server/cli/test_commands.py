@@ -281,11 +281,12 @@ def test_a_damaged_key_store_and_an_open_key_file_are_refused(shell: Shell) -> N
 
 
 def test_a_tablet_that_was_never_enrolled_cannot_sync(tmp_path: Path, shell: Shell) -> None:
-    shell.refuses("device", "sync", str(tmp_path / "tablet"))
-    assert "link-invalid" in shell.refuses("device", "sync", str(tmp_path / "tablet"), "--enrol", "nonsense")
+    shell.refuses("tablet", "sync", str(tmp_path / "tablet"))
+    assert "link-invalid" in shell.refuses("tablet", "enrol", str(tmp_path / "tablet"), "nonsense")
+    assert not (tmp_path / "tablet").exists()
 
 
 def test_a_server_that_does_not_answer_is_told_in_one_line(tmp_path: Path, shell: Shell) -> None:
     link = shell.json("device", "enrol", "--enumerator", "0001", "--server", "http://127.0.0.1:9")["link"]
-    line = shell.refuses("device", "sync", str(tmp_path / "tablet"), "--enrol", link)
+    line = shell.refuses("tablet", "enrol", str(tmp_path / "tablet"), link)
     assert "cannot be reached" in line

@@ -24,7 +24,9 @@ def test_the_issue_s_commands_are_all_there() -> None:
     known = {" ".join(path) for path, _ in commands(main)}
     assert known >= {
         "init", "serve", "worker", "form publish", "form list", "form show", "form export", "device enrol",
-        "device revoke", "device list", "device sync", "app-user create", "app-user list", "app-user revoke",
+        "device revoke", "device list", "tablet sync", "tablet enrol", "tablet draft",
+        "tablet finalise", "tablet reopen", "tablet seal", "tablet status",
+        "app-user create", "app-user list", "app-user revoke",
         "frame import", "frame show", "psu close", "psu lose", "psu list", "hold list", "hold settle",
         "quarantine list", "quarantine release", "progress", "estimate run", "estimate list", "release list",
         "release publish", "release show", "user add", "user list", "user token", "verify", "rebuild", "demo",
