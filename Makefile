@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run lint types contracts tests compare-collect fuzz-forms prove-collect bench docs simulate-estimates constraints format clean
+.PHONY: help demo test run lint types contracts tests system-packages compare-collect fuzz-forms prove-collect bench docs simulate-estimates constraints format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r name text; do printf '  make %-20s %s\n' "$$name" "$$text"; done
@@ -48,7 +48,23 @@ types: $(VENV)/.test
 contracts: $(VENV)/.test
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
-tests: $(VENV)/.test $(JS)/node_modules/.package-lock.json
+# On Debian and as root, what is missing is installed; the service of nginx is not started, and a policy of yours stays.
+# Where that is not possible, tests that need a program are skipped and say so.
+system-packages: ## Debian packages that some tests use: nginx and strace
+	@missing=""; \
+	test -x /usr/sbin/nginx || command -v nginx >/dev/null || missing="$$missing nginx"; \
+	command -v strace >/dev/null || missing="$$missing strace"; \
+	test -n "$$missing" || exit 0; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "Not here:$$missing. Tests that need it are skipped (on Debian: apt install$$missing)."; exit 0; fi; \
+	echo "Installing$$missing for the tests ..."; \
+	policy=/usr/sbin/policy-rc.d; \
+	if [ -e $$policy ]; then policy=""; else printf '#!/bin/sh\nexit 101\n' > $$policy && chmod 755 $$policy; fi; \
+	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null 2>&1 \
+		|| echo "It could not be installed: tests that need it are skipped."; \
+	test -z "$$policy" || rm -f $$policy
+
+tests: $(VENV)/.test $(JS)/node_modules/.package-lock.json system-packages
 	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 fuzz-forms: $(VENV)/.test ## thousands of broken workbooks against the converter (FUZZ_EXAMPLES=5000)

@@ -12,6 +12,7 @@ from server.api import (
     app_users,
     auth,
     codebooks,
+    devices,
     entities,
     estimates,
     evolution,
@@ -22,6 +23,7 @@ from server.api import (
     openrosa,
     problems,
     projects,
+    proposals,
     submission_decisions,
     submissions,
     sync,
@@ -38,6 +40,7 @@ from server.context.login import LONGEST_SESSION
 from server.web import (
     account_pages,
     app_user_pages,
+    device_pages,
     form_pages,
     intake_actions,
     intake_pages,
@@ -58,6 +61,7 @@ DOORS = (
     users,
     projects,
     app_users,
+    devices,
     tablet_settings,
     health,
     problems,
@@ -66,10 +70,12 @@ DOORS = (
     account_pages,
     people_pages,
     app_user_pages,
+    device_pages,
     intake_pages,
     intake_actions,
     submissions,
     submission_decisions,
+    proposals,
 )
 
 

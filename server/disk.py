@@ -8,10 +8,12 @@ acknowledge again. A full disk is no such failure.
 import errno
 import logging
 import os
+from pathlib import Path
 from typing import Final, NoReturn
 
 LOG: Final = logging.getLogger(__name__)
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+ROOM_BYTES: Final = 1 << 20
 STATUS: Final = 74
 """EX_IOERR."""
 
@@ -28,6 +30,15 @@ def synced(handle: int) -> None:
         if error.errno in FULL:
             raise
         end_process(f"a file could not be put on disk: {error.strerror}")
+
+
+def is_nearly_full(folder: Path) -> bool:
+    """Say whether a disk has no room left: an error without a reason is then taken for that."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < ROOM_BYTES
 
 
 def end_process(why: str) -> NoReturn:

@@ -40,7 +40,8 @@ def shorten(frame: bytes, before: bytes) -> bytes | None:
     if own is None:
         return None
     said = _said(before)
-    mask, parts, position = Field(0), [], 0
+    parts: list[bytes] = []
+    mask, position = Field(0), 0
     for field, start in own.items():
         if frame[start : start + HASH_BYTES] == said.get(field):
             mask |= field
@@ -59,7 +60,8 @@ def restore(short: bytes, before: bytes) -> bytes:
         raise RemoteError("malformed", "a shortened frame is too short, or leaves out what nobody knows")
     mask, said = Field(short[0]), _said(before)
     starts = _starts(short[1 + PARENTS_OFFSET])
-    parts, position, length = [], 1, 0
+    parts: list[bytes] = []
+    position, length = 1, 0
     for field in mask:
         if field not in said:
             raise RemoteError("malformed", "a shortened frame leaves out what the frame before does not say")

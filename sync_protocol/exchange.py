@@ -49,7 +49,7 @@ HAVE_LIMIT: Final = 2_000  # 60 kB of control; a device's whole round fits in tw
 OFFER_LIMIT: Final = 50  # media offered at once: 2 kB of control that nothing deflates
 CORRECTIONS_LIMIT: Final = 3  # in a row; a server that corrects without end is one that does not answer
 BODY_BUDGET: Final = EXCHANGE_BYTES - CONTROL_BYTES
-FIRST_BODY_BYTES: Final = 64 << 10  # 40 interviews are half of it: they go in one exchange
+FIRST_BODY_BYTES: Final = 40 << 10  # 40 interviews and the epoch of their day: they go in one exchange
 SMALLEST_BODY_BYTES: Final = 1 << 10  # about one interview
 
 
@@ -68,6 +68,7 @@ class _Offer:
     media: tuple[MediumOffer, ...]
     body_bytes: int
     receiving_key: bytes | None
+    begun: datetime
 
     @property
     def entries(self) -> tuple[bytes, ...]:
@@ -209,7 +210,7 @@ class ExchangeClient:
         )
         request = Request("POST", PATH_EXCHANGE, {"Content-Type": messages.MEDIA_TYPE_EXCHANGE, **headers}, body)
         body_bytes = sum(len(envelope.body) for envelope in sealed)
-        self._offer = _Offer(request, envelope_ids, have, media, body_bytes, receiving_key)
+        self._offer = _Offer(request, envelope_ids, have, media, body_bytes, receiving_key, now)
         self._fire(Event.REQUESTED)
         self.tally.exchanges += 1
         self.tally.sent += len(envelope_ids)
@@ -239,7 +240,7 @@ class ExchangeClient:
             named_key=offer.receiving_key,
         )
         self._store.settle(settlement)
-        self._learn(fates, offer)
+        self._learn(fates, offer, now)
         self._count(codes)
         self.tally.answered += 1
         self.tally.pulled += pull
@@ -248,14 +249,14 @@ class ExchangeClient:
         self._corrections = 0
         self._after(answer, is_progress=is_progress, is_refused=_is_refused_for_now(codes), now=now)
 
-    def _learn(self, fates: Mapping[bytes, tuple[FateEvent, int | None]], offer: _Offer) -> None:
+    def _learn(self, fates: Mapping[bytes, tuple[FateEvent, int | None]], offer: _Offer, now: datetime) -> None:
         """Learn how much goes through: a batch that is not there was cut; one of which something is there arrived."""
         if offer.have and self._last_body_bytes:
             is_there = any(fates[envelope_id][0] is not FateEvent.NOT_THERE for envelope_id in offer.have)
             (self._pace.whole if is_there else self._pace.cut)(self._last_body_bytes)
             self._last_body_bytes = 0
         if offer.envelopes:
-            self._pace.whole(offer.body_bytes)
+            self._pace.whole(offer.body_bytes, (now - offer.begun).total_seconds())
 
     def _is_believed(self, item: PullItem, decision_keys: Sequence[bytes]) -> bool:
         """Pass over what is for another device, or not signed or named as it must be, and keyrings: they are apart."""

@@ -1,8 +1,8 @@
 """How much to send at once over a link that is cut now and then.
 
-Sizes double while nothing is cut: a good link is soon used in full. The first cut shows what is too much; from there a
-size doubles only after `PATIENCE` whole ones in a row. So about one in `PATIENCE` is cut, which costs some 6 % of the
-bytes where a proxy keeps nothing of a torn body; doubling after every success would have half of them cut.
+Sizes double while nothing is cut and each takes a moment: a good link is soon used in full. A size that takes longer,
+or the first cut, shows what may be too much; from there a size doubles only after `PATIENCE` whole ones in a row. So
+about one in `PATIENCE` is cut; doubling after every success would have half of them cut.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from typing import Final
 from sync_protocol.constants import FIRST_PART_BYTES, PART_BYTES
 
 PATIENCE: Final = 8
+MOMENT_SECONDS: Final = 3.0
 SMALLEST_PART_BYTES: Final = 4 << 10  # headers of a part take 0.7 kB
 
 
@@ -29,10 +30,12 @@ class Pace:
     _known: int | None = None
     _in_a_row: int = 0
 
-    def whole(self, sent: int) -> None:
-        """Learn that so many bytes arrived at once; much less than `size` says nothing about more."""
+    def whole(self, sent: int, seconds: float = 0.0) -> None:
+        """Learn that so many bytes arrived at once in so many seconds; much less than `size` says nothing of more."""
         if sent * 2 < self.size:
             return
+        if self._known is None and seconds > MOMENT_SECONDS:
+            self._known = self.size
         self._in_a_row += 1
         is_proven = self._known is None or self.size < self._known or self._in_a_row >= PATIENCE
         if is_proven:

@@ -10,8 +10,8 @@ part for the whole, the reader says what it lost.
 """
 
 import hashlib
+import io
 import json
-import os
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -189,7 +189,7 @@ def read_parcel(file: BinaryIO, reading: Reading | None = None) -> Iterator[Reco
         RemoteError: ``malformed`` when it is no parcel at all, ``unknown-version``.
     """
     reading = Reading() if reading is None else reading
-    size = file.seek(0, os.SEEK_END)
+    size = file.seek(0, io.SEEK_END)
     file.seek(0)
     front = file.read(len(FRONT))
     _check_front(front, file, size)

@@ -131,7 +131,11 @@ class MediaStore(Protocol):
         ...
 
     def read_medium(self, sha256: bytes, *, offset: int, length: int) -> bytes:
-        """Return so many bytes of a ciphertext from an offset."""
+        """Return so many bytes of a ciphertext from an offset.
+
+        Raises:
+            LocalError: when they cannot be read.
+        """
         ...
 
     def medium_at(self, sha256: bytes, offset: int) -> None:

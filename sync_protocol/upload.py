@@ -12,7 +12,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from sync_protocol import answers, messages, signatures
@@ -75,6 +75,7 @@ class Upload:
         reason: the slug of what interrupted it last, or None.
         tally: what it has done.
         unconfirmed: media that an unsigned answer called whole: their lengths by SHA-256.
+        missing: media that the device could not read: they wait for another time, and delay no other.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Upload:
         self.reason: str | None = None
         self.tally = tally if tally is not None else UploadTally()
         self.unconfirmed: dict[bytes, int] = {}
+        self.missing: set[bytes] = set()
         self._identity = identity
         self._store = store
         self._backoff = Backoff(jitter)
@@ -106,6 +108,7 @@ class Upload:
         self._offsets = dict(offsets)
         self._unsure: dict[bytes, int] = {}
         self._corrections = 0
+        self._begun, self._seconds = datetime.min.replace(tzinfo=UTC), 0.0
         self._part: _Part | None = None
 
     @property
@@ -120,11 +123,18 @@ class Upload:
             self._fire(UploadEvent.WOKEN)
         if self.state is not UploadState.READY:
             return None
-        if not self._queue:
-            self._fire(UploadEvent.NOTHING_LEFT)
-            return None
-        medium = self._queue[0]
-        return self._question(medium) if medium.sha256 in self._unsure else self._send(medium)
+        self._begun, self._seconds = now, 0.0
+        while self._queue:
+            medium = self._queue[0]
+            if medium.sha256 in self._unsure:
+                return self._question(medium)
+            try:
+                return self._send(medium)
+            except LocalError:
+                self.missing.add(medium.sha256)
+                self._queue.popleft()
+        self._fire(UploadEvent.NOTHING_LEFT)
+        return None
 
     def on_response(self, status: int, headers: Mapping[str, str], body: bytes, *, now: datetime) -> None:
         """Take the answer to the request under way. To a part, what does not verify is no answer."""
@@ -134,6 +144,7 @@ class Upload:
             if self.state is UploadState.ASKING:
                 self._told(part, response)
             elif status in ARRIVED:
+                self._seconds = (now - self._begun).total_seconds()
                 answers.verify(response, part.request, keyring=self._store.keyring())
                 self._arrived(part, messages.decode_part_answer(body), headers)
             else:
@@ -260,7 +271,7 @@ class Upload:
     def _learn(self, sent: int, arrived: int) -> None:
         """Learn how much goes through at once; where most of a torn part is kept, its size costs little."""
         if arrived >= sent > 0:
-            self._pace.whole(sent)
+            self._pace.whole(sent, self._seconds)
         elif arrived * 2 < sent:
             self._pace.cut(sent)
 

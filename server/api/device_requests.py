@@ -8,9 +8,11 @@ import hashlib
 
 from flask import Response, g, request
 
+from server.api import watching
 from server.context import current
 from server.errors import DeviceUnknown
 from sync_protocol import signatures
+from sync_protocol.messages import PATH_EXCHANGE
 from sync_protocol.signatures import Place
 
 
@@ -24,6 +26,7 @@ def verify_signature(body: bytes) -> str:
     headers = dict(request.headers)
     device_id = signatures.request_key_id(headers)
     signatures.verify_request(request.method, request.path, body, headers=headers, public_key=_key_of(device_id))
+    watching.identified(device_id)
     return device_id
 
 
@@ -44,7 +47,7 @@ def verify_part_signature() -> tuple[str, Place, bytes]:
 
 
 def sign(response: Response) -> Response:
-    """Sign the answer to a POST."""
+    """Sign the answer to a POST, and count an exchange."""
     if request.method == "POST":
         digest = _request_digest()
         if digest is not None:
@@ -54,6 +57,8 @@ def sign(response: Response) -> Response:
                     response.status_code, body, method="POST", path=request.path, request_digest=digest
                 )
             )
+    if request.path == PATH_EXCHANGE:
+        watching.told(response)
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from flask import Blueprint, Response, request
 
+from server.api import watching
 from server.api.bodies import if_changed, read_body
 from server.api.device_requests import sign, verify_signature
 from server.clock import utc_now
@@ -98,11 +99,13 @@ def enrol() -> Response:
 @own_auth
 def exchange() -> Response:
     """Store what a device brings, and tell it what is new: one round trip."""
+    watching.begin()
     context = current()
     asked = _verified_request()
     _check_pace(context, asked)
     begun_at = time.monotonic()
     received = _store(context, asked)
+    watching.stored(received.receipts)
     backoff = context.busy.backoff_seconds(time.monotonic() - begun_at)
     if any(receipt.code is ReceiptCode.QUOTA for receipt in received.receipts):
         backoff = max(backoff, QUOTA_SECONDS)

@@ -22,11 +22,14 @@ from server.cli import (
     findings,
     forms,
     holds,
+    intake,
     keys,
     odk_keys,
     projects,
+    proposals,
     serving,
     setup,
+    status,
     store,
     submissions,
     tablets,
@@ -78,6 +81,7 @@ for group in (
     holds.hold,
     findings.finding,
     holds.quarantine,
+    proposals.proposal,
     submissions.submission,
     odk_keys.odk_key,
     keys.key,
@@ -88,5 +92,12 @@ for group in (
     projects.project,
 ):
     main.add_command(group)
-for command in (fieldwork.progress, store.verify, store.rebuild, demonstration.demo):
+for command in (
+    status.status,
+    fieldwork.progress,
+    intake.intake,
+    store.verify,
+    store.rebuild,
+    demonstration.demo,
+):
     main.add_command(command)

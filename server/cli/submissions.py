@@ -168,6 +168,36 @@ def attachment(desk: Desk, instance_id: str, name: str, out: Path | None) -> Non
         _write(out, read_submission.medium_chunks(medium, keystore=context.keystore, blobs=context.blobs))
 
 
+@submission.command(
+    epilog="\b\nExample:\n  passerelle submission erase uuid:5f0c… --note 'the household asked on 24 November'\n"
+)
+@click.argument("instance_id", metavar="INSTANCEID")
+@click.option("--note", required=True, metavar="TEXT", help="Why; sealed, and shown to whoever agrees.")
+@pass_desk
+def erase(desk: Desk, instance_id: str, note: str) -> None:
+    """Propose to erase an interview whose people withdraw their consent, for ever; another person agrees.
+
+    All its versions and files go, here and on tablets. Published figures stay as they are.
+    """
+    from server.clock import utc_now
+    from server.services import proposals
+
+    with desk.context() as context:
+        found = _find(context, instance_id)
+        if found.instance_id is None:
+            raise Refusal("this envelope shows no instanceID, so nothing can be erased by it.")
+        with context.database.transaction() as session:
+            number = proposals.propose_erasure(
+                session,
+                keystore=context.keystore,
+                instance_id=found.instance_id,
+                note=note,
+                user=actor(),
+                now=utc_now(),
+            )
+    click.echo(f"Proposed as number {number}. Another person agrees: passerelle proposal agree {number}")
+
+
 def _find(context: "Context", instance_id: str) -> "Submission":
     from server.db.scope import EVERYTHING
     from server.services import read_submission

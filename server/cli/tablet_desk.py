@@ -1,6 +1,6 @@
 """What the commands of ``passerelle tablet`` share: the tablet's folder, its PIN, and how an interview is named."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -54,22 +54,31 @@ def unlocked(folder: Path) -> Iterator["Device"]:
         yield device
 
 
+@contextmanager
+def unlocked_to_seal(folder: Path, *, locked: bool) -> Iterator["Device"]:
+    """Open a tablet whose work is to go out; ask for the PIN only when there is something to seal."""
+    with opened(folder) as device:
+        needs_pin = device.has_pin and device.drafts.has_to_seal() and not locked
+    with unlocked(folder) if needs_pin else opened(folder) as device:
+        yield device
+
+
 def instance_of(device: "Device", name: str) -> bytes:
     """Return the instanceID, (16,), of the unsealed interview that a name, or the beginning of one, means.
 
     Raises:
         Refusal: when it means none, or several.
     """
-    wanted = name.removeprefix("uuid:").replace("-", "").lower()
-    return one_of([draft.instance_id for draft in device.drafts.list()], wanted, name)
+    return one_of([draft.instance_id for draft in device.drafts.list()], name)
 
 
-def one_of(instance_ids: list[bytes], wanted: str, name: str) -> bytes:
-    """Return the one instanceID that begins so.
+def one_of(instance_ids: Sequence[bytes], name: str) -> bytes:
+    """Return the one instanceID that a name, or the beginning of one, means.
 
     Raises:
-        Refusal: when none or several do.
+        Refusal: when it means none, or several.
     """
+    wanted = name.removeprefix("uuid:").replace("-", "").lower()
     found = [instance_id for instance_id in instance_ids if wanted and instance_id.hex().startswith(wanted)]
     if len(found) != 1:
         several = "several interviews begin" if found else "no interview here begins"

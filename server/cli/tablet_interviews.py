@@ -1,5 +1,6 @@
 """``passerelle tablet``: one interview on the tablet, from its first draft to its seal."""
 
+from mimetypes import guess_type
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from sync_protocol.client.device import Device
     from sync_protocol.client.drafts import SealReport
 
+UNKNOWN_TYPE = "application/octet-stream"
 MODES = ("survey", "training", "pilot")
 
 
@@ -21,15 +23,20 @@ MODES = ("survey", "training", "pilot")
     epilog="""\b
 Examples:
   passerelle tablet draft ./tablet interview.xml --psu 0101-003
-  passerelle tablet draft ./tablet interview.xml --medium roof.jpg
+  passerelle tablet draft ./tablet interview.xml --medium roof.jpg --medium door.jpg
 """
 )
 @folder_argument
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--medium", "media", type=click.Path(path_type=Path, exists=True, dir_okay=False), multiple=True, metavar="FILE",
+    help="A picture or recording of it, by its name in FILE; again for each. All of them, or none to keep "
+    "those that it had.",
+)  # fmt: skip
 @click.option("--psu", default="", metavar="CODE", help="Primary sampling unit of the household.")
 @click.option("--mode", type=click.Choice(MODES), default="survey", show_default=True)
 @json_option
-def draft(folder: Path, file: Path, psu: str, mode: str, as_json: bool) -> None:
+def draft(folder: Path, file: Path, media: tuple[Path, ...], psu: str, mode: str, as_json: bool) -> None:
     """Keep FILE, a filled or half filled interview, as a draft; in the place of the draft with its instanceID."""
     from server.clock import utc_now
 
@@ -41,6 +48,7 @@ def draft(folder: Path, file: Path, psu: str, mode: str, as_json: bool) -> None:
             now=utc_now(),
             mode=mode,
             psu=psu,
+            media=[device.media.add(one, one.name, guess_type(one.name)[0] or UNKNOWN_TYPE) for one in media] or None,
         )
     if as_json:
         print_json(saved)

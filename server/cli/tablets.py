@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from server.cli import tablet_interviews
+from server.cli import tablet_interviews, tablet_parcels
 from server.cli.desk import counting, json_option, print_json, print_table
 from server.cli.edge import Refusal
 from server.cli.form_report import chosen_language
-from server.cli.tablet_desk import ask_pin, folder_argument, lang_option, opened, say, shown, unlocked
+from server.cli.tablet_desk import ask_pin, folder_argument, lang_option, opened, say, shown, unlocked, unlocked_to_seal
 
 
 @click.group()
@@ -66,12 +66,9 @@ def sync(folder: Path, locked: bool, lang: str | None, as_json: bool) -> None:
     """
     from server.clock import utc_now
 
-    with opened(folder) as device:
-        needs_pin = device.has_pin and device.drafts.has_to_seal() and not locked
-        interviews = device.progress().interviews
     with (
-        unlocked(folder) if needs_pin else opened(folder) as device,
-        counting("Syncing", interviews or None) as advance,
+        unlocked_to_seal(folder, locked=locked) as device,
+        counting("Syncing", device.progress().interviews or None) as advance,
     ):
         report = device.sync(device.transport(), utc_now(), on_progress=lambda progress: advance(progress.safe))
     if as_json:
@@ -81,9 +78,12 @@ def sync(folder: Path, locked: bool, lang: str | None, as_json: bool) -> None:
         click.echo(
             f"{report.outcome}: {report.sealed} sealed, {report.sent} envelopes sent, {report.stored} stored, "
             f"{report.duplicates} known before, {report.waiting} waiting; "
-            f"{report.forms} forms, {report.assignments} assignments, {report.verdicts} verdicts."
+            f"{report.forms} forms, {report.assignments} assignments, {report.verdicts} verdicts, "
+            f"{report.returned + report.drafts} handed over; {report.media_waiting} media to go."
         )
-    if report.outcome != "synced":
+    if report.outcome == "wiped":
+        click.echo("The office had ordered a wipe: all was receipted, and the tablet is empty.", err=True)
+    elif report.outcome != "synced":
         raise Refusal(f"the sync was {report.outcome}: {report.reason or 'no answer'}. Nothing was lost; try again.")
 
 
@@ -170,3 +170,4 @@ def policy(folder: Path, hours: int | None, drafts: bool | None, as_json: bool) 
 
 
 tablet_interviews.register(tablet)
+tablet_parcels.register(tablet)

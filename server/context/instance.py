@@ -10,6 +10,7 @@ from flask import current_app
 
 from forms.definition import FormDefinition
 from server.blobs import Blobs
+from server.clock import utc_now
 from server.config import RESTORING_FILE, Config
 from server.context.blocked import Blocked
 from server.context.busy import Busy
@@ -21,12 +22,15 @@ from server.db.queries import backups, definitions, devices, forms
 from server.keystore import DoorSealer, KeyStore, KeyStoreError, TabletSecrets
 from server.microdata import Microdata
 from server.partials import Partials
+from server.services import alarms
+from server.services.alarms import Status
 from server.services.receive_medium import MediaStore
 
 LOG: Final = logging.getLogger(__name__)
 EXTENSION: Final = "passerelle"
 BACKUP_SECONDS: Final = 5.0
 """For how long what is known of the last backup is said again without looking: it can only be too low meanwhile."""
+STATUS_SECONDS: Final = 5.0
 DEFINITIONS: Final = 32
 """Parsed form versions that are kept; a definition takes some megabytes."""
 
@@ -58,6 +62,7 @@ class Context:
         self._signing_keys: dict[str, bytes] = {}
         self._form_versions: dict[tuple[str, str], bytes] = {}
         self._backed_up: tuple[str, float, int | None] = ("", 0.0, None)
+        self._status: tuple[float, Status | None] = (0.0, None)
         self._guard = threading.Lock()
 
     @classmethod
@@ -132,6 +137,15 @@ class Context:
         sequence = None if last is None else last.sequence
         self._backed_up = (feed_epoch, time.monotonic() + BACKUP_SECONDS, sequence)
         return sequence
+
+    def status(self) -> Status:
+        """Return how the server is, looked at some seconds ago at most."""
+        until, status = self._status
+        if status is None or time.monotonic() >= until:
+            with self.database.read() as session:
+                status = alarms.look(session, config=self.config, now=utc_now())
+            self._status = (time.monotonic() + STATUS_SECONDS, status)
+        return status
 
     def close(self) -> None:
         """Let go of the database."""

@@ -12,13 +12,15 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import pysqlite3.dbapi2
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.orm import Session
 
+from server.disk import end_process, is_nearly_full
 from server.errors import Maintenance, Problem, StorageFull
 
 T = TypeVar("T")
@@ -36,6 +38,7 @@ ONE_SNAPSHOT: Final = "REPEATABLE READ"
 """For readers on PostgreSQL, whose default shows each statement what was committed meanwhile; SQLite has no other."""
 RETRIES: Final = 5
 SERIALIZATION_STATES: Final = frozenset({"40001", "40P01"})
+CORRUPT: Final = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
 FULL_STATES: Final = frozenset({"53100", "53400"})
 
 
@@ -66,6 +69,7 @@ class Database:
         """
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
+        self._file = Path(make_url(url).database or "") if self.is_sqlite else None
         if self.is_sqlite:
             _refuse_old_sqlite()
         self._pid = 0
@@ -95,7 +99,8 @@ class Database:
             Maintenance, StorageFull: when the database cannot be written; nothing of the block is stored.
         """
         engine = self.engine.execution_options(**{WRITE_OPTION: True})
-        with self._write_lock, _translated(), Session(engine, expire_on_commit=False) as session, session.begin():
+        written = _translated(self._file)
+        with self._write_lock, written, Session(engine, expire_on_commit=False) as session, session.begin():
             session.connection()  # take the lock now: what is read in here must not change before it is written
             yield session
 
@@ -250,7 +255,7 @@ class Database:
 
     def _commit_group(self, writing: Engine, group: list[_Call]) -> None:
         try:
-            with self._write_lock, _translated(), writing.connect() as connection, connection.begin():
+            with self._write_lock, _translated(self._file), writing.connect() as connection, connection.begin():
                 for call in group:
                     (_run_bare if call.is_bare else _run_in_savepoint)(connection, call)
         except BaseException as error:  # noqa: BLE001 -- every caller must hear of it; the thread lives on
@@ -322,21 +327,37 @@ def _is_in_transaction(connection: Connection) -> bool:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
-    """Turn what the database says about itself into problems; what is said about data stays as it is."""
+def _translated(written: Path | None = None) -> Iterator[None]:
+    """Turn what the database says about itself into problems; what is said about data stays as it is.
+
+    A disk that failed while `written`, the file of an SQLite database, was written ends the process.
+    """
     try:
         yield
-    except OperationalError as error:
-        if getattr(error.orig, "sqlite_errorname", "") == "SQLITE_ERROR":
-            raise  # wrong SQL: a mistake of ours, not a state of the database
+    except DBAPIError as error:
+        if not _is_about_itself(error):
+            raise
+        if written is not None and _name(error).startswith("SQLITE_IOERR") and not is_nearly_full(written.parent):
+            end_process("the database could not be put on disk")
         raise _problem(error) from error
+
+
+def _is_about_itself(error: DBAPIError) -> bool:
+    """Tell the state of a database from a mistake of ours, such as wrong SQL."""
+    if isinstance(error, OperationalError):
+        return _name(error) != "SQLITE_ERROR"
+    return isinstance(error, (InterfaceError, InternalError)) or _name(error) in CORRUPT
+
+
+def _name(error: DBAPIError) -> str:
+    return str(getattr(error.orig, "sqlite_errorname", ""))
 
 
 def _problem(error: DBAPIError) -> Problem:
     state = getattr(error.orig, "sqlstate", None)
     if state in SERIALIZATION_STATES:
         return _Again("the database rolled the request back to break a deadlock")
-    if state in FULL_STATES or getattr(error.orig, "sqlite_errorname", "") == "SQLITE_FULL":
+    if state in FULL_STATES or _name(error) == "SQLITE_FULL":
         return StorageFull("the database could not grow; nothing of this request was stored")
     return Maintenance("the database cannot be reached or written; nothing of this request was stored")
 

@@ -18,7 +18,7 @@ from forms.definition import FormDefinition
 from server.blobs import Blobs
 from server.db.engine import Database
 from server.db.queries import attachments as queries
-from server.db.queries import audit, opening, parts
+from server.db.queries import audit, opening, parts, uploads
 from server.db.queries.opening import RELEASED, WIPED, StoredEnvelope
 from server.db.tables.envelopes import OPENED, QUARANTINED, RECEIVED, WAITING_FOR_KEY
 from server.errors import Problem
@@ -107,6 +107,7 @@ class OpeningWorker:
             return self._run_once(limit)
 
     def _run_once(self, limit: int) -> OpenedBatch:
+        self._settle_uploads()
         with self._database.read() as session:
             batch = opening.openable(session, limit=limit, is_locked=self._keystore.is_locked)
             material = Material.load(session, batch, known_forms=self._definitions)
@@ -120,6 +121,17 @@ class OpeningWorker:
         if len(batch) < limit:
             self._entity_files.make_old(self._clock())
         return kept
+
+    def _settle_uploads(self) -> None:
+        """Let interviews know of media that have become whole; without the key that waits."""
+        if self._keystore.is_locked:
+            return
+        with self._database.read() as session:
+            whole = uploads.unsettled(session, limit=BATCH)
+        if whole:
+            with self._database.transaction() as session:
+                opening.lock_fold(session)
+                media.settle_uploads(session, whole, keystore=self._keystore)
 
     def _audit(self, epochs: Sequence[bytes]) -> None:
         """Record that keys were unwrapped, whatever then becomes of the batch."""
@@ -231,6 +243,12 @@ class OpeningWorker:
         wanted = [(item.opened.revision.instance_id, one) for item in filed for one in item.opened.wanted]
         if wanted:
             media.put_wanted(session, wanted, keystore=self._keystore)
+        named = [
+            (item.opened.envelope.envelope_id, item.opened.revision.instance_id, one, item.opened.envelope.received_at)
+            for item in filed
+            for one in item.opened.media
+        ]
+        media.put_manifest_media(session, named, keystore=self._keystore)
 
     @staticmethod
     def _file(session: Session, part: _Part, unopened: frozenset[int], now: datetime) -> list[Filed]:

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from server import logs
 from server.db.queries import envelopes, interviews, opening
 from server.db.queries.envelopes import NewEnvelope
 from server.db.queries.interviews import StoredRevision
@@ -137,6 +139,13 @@ def store_sealed_decision(
     )
     made = [NewEnvelope.read(epoch), NewEnvelope.read(body)]
     envelopes.store(session, made, carrier=OFFICE_ID, received_at=now)
+    action, envelope_id = str(decision.get("action", "")), made[-1].envelope_id.hex()
+    event.listen(
+        session,
+        "after_commit",
+        lambda _: logs.event("decision", action=action, mode=mode, envelope_id=envelope_id),
+        once=True,
+    )
     return made[-1].envelope_id
 
 

@@ -62,6 +62,7 @@ class OpenedInterview:
     source: str
     device_time: str
     wanted: tuple[Wanted, ...] = ()
+    media: tuple[Medium, ...] = ()
     entities: tuple[EntityWrite, ...] = ()
 
 

@@ -27,7 +27,7 @@ from server.errors import KeyStoreLocked
 from server.folding.encrypted import Decrypted, EncryptedFiles, decrypt, is_encrypted
 from server.folding.instances import check_form, check_instance_id, parsed
 from server.folding.material import Material
-from server.folding.media import wanted_names
+from server.folding.media import Wanted, nameable, wanted_names
 from server.folding.opened import (
     Contents,
     OpenedAttachment,
@@ -50,7 +50,7 @@ from sync_protocol.documents import DeviceCertificate
 from sync_protocol.envelope import NO_HASH, Header
 from sync_protocol.epoch import Epoch
 from sync_protocol.errors import EnvelopeError, LocalError
-from sync_protocol.plaintext import Manifest
+from sync_protocol.plaintext import Manifest, Medium
 from sync_protocol.ratchet import EpochKeys
 from sync_protocol.reconcile import Revision
 
@@ -295,9 +295,8 @@ class Opener:
             source=(read.manifest.app_user if read.is_from_door else None) or read.certificate.device_id,
             device_time=read.manifest.device_time,
             entities=entities,
-            wanted=wanted_names(
-                attached_names(read.definition, instance), () if read.encrypted is None else read.encrypted.wanted
-            ),
+            wanted=_wanted(read),
+            media=_sealed_media(read),
         )
 
     def _certificate(self, digest: bytes) -> DeviceCertificate:
@@ -334,6 +333,17 @@ class Opener:
                 raise Waits(WAITING_FOR_FORM)
             known = self.definitions[digest] = FormDefinition.parse(xform, self.material.media.get(digest, {}))
         return known
+
+
+def _wanted(read: ReadInterview) -> tuple[Wanted, ...]:
+    """Return what an interview names: what its answers do, and what its tablet says that it has sealed."""
+    names = dict.fromkeys(attached_names(read.definition, read.instance))
+    names |= dict.fromkeys(medium.name for medium in _sealed_media(read))
+    return wanted_names(names, () if read.encrypted is None else read.encrypted.wanted)
+
+
+def _sealed_media(read: ReadInterview) -> tuple[Medium, ...]:
+    return () if read.is_from_door else nameable(read.manifest.media)
 
 
 def _ratchet_order(stored: StoredEnvelope) -> tuple[bytes, bytes]:

@@ -109,13 +109,18 @@ def stored_interviews(session: Session, keystore: KeyStore) -> Lines:
     }
 
 
-def media_lines(came: Iterable[AttachmentRow], wanted: Iterable[WantedRow], keystore: KeyStore) -> Lines:
-    """Return the lines of media: of each that has come, and of each that an instance names.
+def media_lines(
+    came: Iterable[AttachmentRow], named: Iterable[AttachmentRow], wanted: Iterable[WantedRow], keystore: KeyStore
+) -> Lines:
+    """Return the lines of media: of each that has come, that a manifest names, and that an instance names.
 
     Raises:
         KeyStoreLocked: without the vault.
     """
     lines = {row.envelope_id: canonical_json(["attachment", *media.attachment_members(row, keystore)]) for row in came}
+    for one_named in named:
+        members = ["manifest", *media.attachment_members(one_named, keystore)]
+        lines[one_named.envelope_id + one_named.name_tag] = canonical_json(members)
     for row in wanted:
         one = Wanted.open(row, keystore)
         opens = [list(way) for way in one.opens]
@@ -130,7 +135,8 @@ def stored_media(session: Session, keystore: KeyStore) -> Lines:
     Raises:
         KeyStoreLocked: without the vault.
     """
-    return media_lines(attachments.every_attachment(session), attachments.every_wanted(session), keystore)
+    came, named = attachments.every_attachment(session), attachments.every_manifest_medium(session)
+    return media_lines(came, named, attachments.every_wanted(session), keystore)
 
 
 def stored_handovers(session: Session) -> Lines:

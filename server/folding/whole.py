@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy.orm import Session
 
 from server.db.queries import interviews as queries
+from server.db.queries import uploads
 from server.db.queries.handovers import StoredDraft
 from server.folding import drafts, holds, media, returns
 from server.folding.decisions import Decided
@@ -23,6 +24,7 @@ from server.folding.returns import ReturnedRevision
 from server.folding.state import Key, Lines, interview_line, media_lines, revision_line
 from server.keystore import KeyStore
 from sync_protocol import reconcile
+from sync_protocol.plaintext import Medium
 from sync_protocol.reconcile import FoldedInterview, Revision
 
 
@@ -36,6 +38,7 @@ class WholeFold:
     _drafts: dict[tuple[bytes, str], StoredDraft] = field(default_factory=dict)
     _decided: Decided = field(default_factory=Decided)
     _attachments: list[OpenedAttachment] = field(default_factory=list)
+    _sealed: list[tuple[OpenedInterview, Medium]] = field(default_factory=list)
     _wanted: dict[tuple[bytes, str], Wanted] = field(default_factory=dict)
     _entities: WholeEntities = field(default_factory=WholeEntities)
 
@@ -50,6 +53,7 @@ class WholeFold:
         for one in opened.wanted:
             name = (revision.instance_id, one.name)
             self._wanted[name] = one.merged(self._wanted[name]) if name in self._wanted else one
+        self._sealed.extend((opened, medium) for medium in opened.media)
         self._entities.add_interview(opened)
 
     def add_draft(self, opened: OpenedDraft) -> None:
@@ -80,19 +84,32 @@ class WholeFold:
             for key, revision in self._revisions.items()
         }
 
-    def media_lines(self, keystore: KeyStore) -> Lines:
-        """Return the lines of what has come and of what is wanted.
+    def media_lines(self, session: Session, keystore: KeyStore) -> Lines:
+        """Return the lines of what has come and of what is wanted; the session is asked for whole uploads only.
 
         Raises:
             KeyStoreLocked: without the vault.
         """
         came = [one.row(keystore) for one in self._attachments]
+        named = [
+            media.attachment_row(
+                opened.envelope.envelope_id,
+                opened.revision.instance_id,
+                medium,
+                received_at=opened.envelope.received_at,
+                keystore=keystore,
+            )
+            for opened, medium in self._sealed
+        ]
+        whole = uploads.settled(session, (row.blob_sha256 for row in named))
+        sent = [row for row in named if row.blob_sha256 in whole]
         wanted = [one.seal(instance_id, keystore) for (instance_id, _), one in self._wanted.items()]
         edges = {(one.instance_id, parent) for one in self._revisions.values() for parent in one.parents}
-        places = media.places_of(wanted, came, edges, keystore)
+        places = media.places_of(wanted, [*came, *sent], edges, keystore)
         beside = media.beside_ciphertext(wanted, came, keystore)
         return media_lines(
             [replace(row, is_beside_ciphertext=row.envelope_id in beside) for row in came],
+            named,
             [replace(row, is_here=places[row.instance_id, row.name_tag] is not None) for row in wanted],
             keystore,
         )

@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import socket
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from server import migrations
+from server import logs, metrics, migrations
+from server.backups.manifest import BackupError
 from server.context import Context
 from server.db.queries import schedule, uploads
 from server.db.queries.schedule import DueJob
@@ -177,6 +179,7 @@ def run_due(
 
 
 def _run(job: ScheduledJob, due: DueJob, context: Context, *, holder: str, clock: Callable[[], datetime]) -> bool:
+    began = time.monotonic()
     try:
         write = job.prepare(context, due, clock())
         with context.database.transaction() as session:
@@ -185,11 +188,19 @@ def _run(job: ScheduledJob, due: DueJob, context: Context, *, holder: str, clock
             write(session)
             schedule.finish(session, due, holder=holder, now=clock())
     except Exception as error:  # noqa: BLE001 -- the edge of a job: the next one must run all the same
-        LOG.error("the job %s failed: %s", job.name, place_of(error))  # noqa: TRY400 -- its text might hold an answer
+        said = str(error) if isinstance(error, BackupError) else place_of(error)  # else its text might hold an answer
+        LOG.error("the job %s failed: %s", job.name, said)  # noqa: TRY400
+        _tell(job, "failed", began)
         with context.database.transaction() as session:
             schedule.put_off(session, name=job.name, holder=holder, until=clock() + RETRY)
         return False
+    _tell(job, "done", began)
     return True
+
+
+def _tell(job: ScheduledJob, outcome: str, began: float) -> None:
+    metrics.JOBS.labels(job.name, outcome).inc()
+    logs.event("job", job=job.name, outcome=outcome, seconds=time.monotonic() - began)
 
 
 def renew_leases(context: Context, *, holder: str, clock: Callable[[], datetime]) -> None:

@@ -39,6 +39,7 @@ from sync_protocol.enrolment import server_id
 from sync_protocol.epoch import Epoch
 from sync_protocol.errors import EnvelopeError, ProtocolError
 from sync_protocol.keyring import Keyring
+from sync_protocol.parcel import FileReceipts
 
 LABEL_DOOR_TAG: Final = b"passerelle/1 door tag\x00"
 LABEL_HOUSEHOLD_TAG: Final = b"passerelle/1 household tag\x00"
@@ -227,6 +228,10 @@ class KeyStore:
             key=self._held.receipt,
             key_id=self.receipt_key_id,
         )
+
+    def sign_receipts(self, receipts: FileReceipts) -> bytes:
+        """Sign receipts for a parcel by the receipt key; to be made after the commit. Return the document."""
+        return receipts.sign(self._held.receipt)
 
     def issue_certificate(self, certificate: DeviceCertificate) -> bytes:
         """Sign a device certificate with the issuer key; return the document."""

@@ -16,13 +16,13 @@ from sqlalchemy.orm import Session
 
 from server.config import Quota
 from server.db import cursor
-from server.db.queries import devices, envelopes, erasures, feed
+from server.db.queries import devices, envelopes, feed
 from server.db.queries.devices import NOTHING_TOLD, Carrier, Told
 from server.db.queries.envelopes import Kept, NewEnvelope, Recalled
 from server.db.queries.feed import Head
-from server.db.tables.envelopes import ERASED, QUARANTINED
+from server.db.tables.envelopes import QUARANTINED
 from server.errors import CounterBehind, CounterReplayed, DeviceUnknown
-from server.folding import erasing
+from server.folding import receiving
 from sync_protocol.messages import ExchangeRequest, Receipt, ReceiptCode
 
 AFTER_REVOCATION: Final = "after-revocation"
@@ -76,8 +76,7 @@ def receive(
         raise _refused_counter(session, device_id, counter)
     if carrier.revoked_at is not None:
         arrived = [replace(envelope, state=QUARANTINED, reason=AFTER_REVOCATION) for envelope in arrived]
-    if erasures.has_any(session):
-        arrived = _without_erased(session, arrived)
+    arrived = receiving.without_erased(session, arrived)
     taken = arrived if _is_within(carrier, quota) else _within(session, carrier, arrived, quota)
     kept = envelopes.store(session, taken, carrier=device_id, received_at=now)
     known = {} if taken is arrived else _known(session, arrived, kept)
@@ -93,42 +92,11 @@ def _receipts(
         if envelope.envelope_id not in kept:
             receipts.append(_refused_by_quota(index, known.get(envelope.envelope_id)))
             continue
-        code = ReceiptCode.DUPLICATE
-        if envelope.state == ERASED:
-            code = ReceiptCode.ERASED
-        elif kept[envelope.envelope_id].is_new and envelope.envelope_id not in seen:
-            code = ReceiptCode.QUARANTINED if envelope.state == QUARANTINED else ReceiptCode.STORED
+        found = kept[envelope.envelope_id]
+        is_new = found.is_new and envelope.envelope_id not in seen
         seen.add(envelope.envelope_id)
-        receipts.append(Receipt(index, code, kept[envelope.envelope_id].sequence))
+        receipts.append(Receipt(index, receiving.code_of(envelope, is_new=is_new), found.sequence))
     return tuple(receipts)
-
-
-def _without_erased(session: Session, arrived: Sequence[NewEnvelope]) -> list[NewEnvelope]:
-    """Put tombstones in the place of what is erased: by its instanceID, or by a parent of it.
-
-    Parents that stand in the same exchange count too, for a chain of edits may come at once. What was stored before
-    its interview was erased is emptied by the fold.
-    """
-    shown = [(envelope, erasing.parents_of(envelope.body)) for envelope in arrived]
-    own, as_parent = erasures.known(
-        session,
-        {node for one, parents in shown for node in (one.instance_id, *parents) if node is not None},
-    )
-    erased = set(as_parent)
-    was = -1
-    while len(erased) != was:
-        was = len(erased)
-        erased.update(
-            one.instance_id
-            for one, parents in shown
-            if one.instance_id and one.kind in erasures.OF_INTERVIEWS and erased.intersection(parents)
-        )
-    return [
-        envelope.emptied()
-        if envelope.kind in erasures.OF_INTERVIEWS and (envelope.instance_id in own or erased.intersection(parents))
-        else envelope
-        for envelope, parents in shown
-    ]
 
 
 def recall(session: Session, have: Sequence[bytes], *, first_index: int) -> tuple[Receipt, ...]:

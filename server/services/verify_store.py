@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 from sqlalchemy.orm import Session
 
 from forms.definition import FormDefinition
 from server.blobs import Blobs
 from server.db.engine import Database
-from server.db.queries import envelopes, erasures, opening, schedule
+from server.db.queries import envelopes, erasures, opening, schedule, uploads
 from server.db.queries.opening import AFTER_REVOCATION, WIPED, StoredEnvelope
 from server.db.tables.envelopes import ERASED, OPENED, RECEIVED
 from server.errors import KeyStoreLocked
@@ -139,7 +139,7 @@ def verify(
         revisions, interviews = whole.revision_lines(), whole.interview_lines(session, keystore)
         _compare("revision", revisions, state.stored_revisions(session, keystore), found)
         _compare("interview", interviews, state.stored_interviews(session, keystore), found)
-        medium_lines, entities = whole.media_lines(keystore), whole.entity_lines(session)
+        medium_lines, entities = whole.media_lines(session, keystore), whole.entity_lines(session)
         is_catching_up = schedule.has(session, schedule.AFTER_UPDATE)
         if not is_catching_up:
             _compare("medium", medium_lines, state.stored_media(session, keystore), found)
@@ -225,13 +225,15 @@ def _compare_state(outcome: Outcome, found: _Found) -> None:
 
 
 def _compare_blobs(session: Session, blobs: Blobs, found: _Found) -> None:
-    for sequence, digest in envelopes.every_blob(session):
+    named = ((f"of envelope {sequence}", digest) for sequence, digest in envelopes.every_blob(session))
+    sent = ((digest.hex()[:16], digest) for digest in uploads.every_whole(session))
+    for what, digest in chain(named, sent):
         try:
             verify_medium(blobs.chunks(digest), digest)
         except FileNotFoundError:
-            found.add(f"the medium of envelope {sequence} is missing")
+            found.add(f"the medium {what} is missing")
         except EnvelopeError:
-            found.add(f"the medium of envelope {sequence} is altered")
+            found.add(f"the medium {what} is altered")
 
 
 def _compare(what: str, fresh: Lines, stored: Lines, found: _Found) -> None:

@@ -13,7 +13,7 @@ from server.context import caller, current, roles
 from server.errors import BadRequest, NotFound
 from server.folding.decisions import RETURNED
 from server.folding.holds import REASSIGN
-from server.services import odk_keys, read_submission, resolve_conflict, review_interview, settle_hold
+from server.services import odk_keys, proposals, read_submission, resolve_conflict, review_interview, settle_hold
 from server.services.read_submission import Submission
 from server.web.form_tokens import is_ours
 from server.web.intake_messages import intake_word
@@ -90,6 +90,18 @@ def review(instance_id: str) -> Response:
     with current().database.transaction() as session:
         review_interview.review(session, interview_id=read_submission.interview_of(found), verdict=verdict, **_who())
     return _done(instance_id, "return" if verdict == RETURNED else "review")
+
+
+@blueprint.post("/<instance_id>/erasure")
+@roles("manager")
+def propose_erasure(instance_id: str) -> Response:
+    """Propose to erase an interview; another person agrees."""
+    found = _found(instance_id)
+    if found.instance_id is None:
+        raise NotFound("this envelope shows no instanceID, so nothing can be erased by it")
+    with current().database.transaction() as session:
+        proposals.propose_erasure(session, instance_id=found.instance_id, **_who())
+    return _done(instance_id, "erase")
 
 
 def _who() -> dict[str, Any]:

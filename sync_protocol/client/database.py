@@ -71,6 +71,7 @@ CREATE TABLE verdict (
 """
 
 # Interviews that are not sealed yet: what was answered is in `content`, under the data key, bound to the instanceID.
+# What is carried for another device has an envelope.sequence below zero: it is in the outbox, never in the chain.
 SCHEMA += """
 CREATE TABLE draft (
     instance_id BLOB PRIMARY KEY, state TEXT NOT NULL, form_version_hash BLOB NOT NULL, mode TEXT NOT NULL,
@@ -80,6 +81,8 @@ CREATE TABLE draft (
 CREATE TABLE taken_up (
     kind TEXT NOT NULL, instance_id BLOB NOT NULL, taken_as BLOB NOT NULL, PRIMARY KEY (kind, instance_id)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE carried_medium (sha256 BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE receipted_by_file (hash BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE closed_psu (psu TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
 

@@ -25,6 +25,7 @@ from sync_protocol.client.drafts import Drafts
 from sync_protocol.client.drafts_handover import Handovers
 from sync_protocol.client.files import FormFiles
 from sync_protocol.client.media import DeviceMedia
+from sync_protocol.client.parcels import Parcels
 from sync_protocol.client.pulled import REVOKED_AT, WIPE_ORDER, Reading
 from sync_protocol.client.receiving import DATA_KEY, ReceivingKeys, data_vault
 from sync_protocol.client.records import FormVersion, StoredEnvelope, Verdict
@@ -186,6 +187,11 @@ class Device:
         return self._store.media
 
     @property
+    def parcels(self) -> Parcels:
+        """Delivery by file."""
+        return Parcels(self._store)
+
+    @property
     def files(self) -> FormFiles:
         """The files of the form versions on this device."""
         return FormFiles(self._database)
@@ -300,6 +306,7 @@ class Device:
         identity = Identity(
             device_id=self.device_id, signer=self._signer, root_key=bytes(self._store.setting("root_key"))
         )
+        self.parcels.ask_again()
         sealing = self.drafts.seal_for_sync(now=now)
         sync = Sync(
             identity=identity,
@@ -316,7 +323,8 @@ class Device:
             pruned = self.prune()
             report = replace(sync.report(pruned=pruned), sealed=len(sealing.sealed), unsealed=sealing.unsealed)
             if report.outcome == "synced" and self._is_to_be_wiped():
-                return self._wipe(sync)
+                report = sync.report(is_wiped=True)
+                self._wipe()
         finally:
             transport.close()
             self._truncate_log()
@@ -328,13 +336,13 @@ class Device:
         An interview goes when its round is closed, the office could open it and a backup covers it; a photo when it is
         whole at the office and a backup covers it.
         """
-        return self._store.erasing.prune(self._store.backup())
+        return self.parcels.prune(self._store.backup()) + self._store.erasing.prune(self._store.backup())
 
     def progress(self) -> Progress:
         """Count the interviews on this device and those that the server has receipted, and the media that wait."""
         ((interviews, safe),) = self._database.rows(
             "SELECT count(*), coalesce(sum(fate IN ('receipted', 'deleted')), 0) FROM envelope"
-            " WHERE kind = ? AND fate <> 'erased'",
+            " WHERE kind = ? AND fate <> 'erased' AND sequence > 0",
             int(Kind.INTERVIEW),
         )
         left = self._store.backlog()
@@ -357,12 +365,20 @@ class Device:
             return False
         return order.device_id == self.device_id
 
-    def _wipe(self, sync: Sync) -> SyncReport:
-        report = sync.report(is_wiped=True)
+    def wipe(self) -> None:
+        """Wipe this device on the word of who holds it: only when the server answers for all that is here.
+
+        Raises:
+            LocalError: ``not-all-sent``.
+        """
+        if self.drafts.list() or not self._store.is_all_receipted():
+            raise LocalError("not-all-sent", "there are drafts, or envelopes that the office has not receipted: sync")
+        self._wipe()
+
+    def _wipe(self) -> None:
         self._database.close()
         self._is_wiped = True
         erasing.wipe(self._database.directory)
-        return report
 
     def _truncate_log(self) -> None:
         if not self._is_wiped and not self._is_bulk:
@@ -415,8 +431,8 @@ class Device:
         return None
 
     def envelope_bodies(self) -> Iterator[bytes]:
-        """Yield every envelope that is kept, in the order of the chain, for delivery by file or by another device."""
-        kept = "SELECT sequence FROM envelope WHERE length(body) > 0 ORDER BY sequence"
+        """Yield every envelope of this device that is kept, in the order of its chain."""
+        kept = "SELECT sequence FROM envelope WHERE length(body) > 0 AND sequence > 0 ORDER BY sequence"
         for (sequence,) in self._database.rows(kept):
             yield bytes(self._database.rows("SELECT body FROM envelope WHERE sequence = ?", sequence)[0][0])
 

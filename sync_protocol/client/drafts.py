@@ -206,6 +206,7 @@ class Drafts:
             finalised_at=None,
         )
         self._drafts.put(draft, content)
+        self._settings.media.discard(one for one in before.media if one not in content.media)
         return draft
 
     def finalise(self, instance_id: bytes, *, now: datetime) -> Draft:

@@ -77,6 +77,31 @@ class DeviceMedia:
             name=name, type=media_type, length_bytes=sealer.length_bytes, sha256=sealer.digest.hex(), key=key.hex()
         )
 
+    def carry(self, sha256: bytes, length_bytes: int, chunks: Iterable[bytes]) -> None:
+        """Take a sealed medium of another device, to deliver it; its bytes have been compared with their hash.
+
+        Raises:
+            OSError: when it cannot be written.
+        """
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        unfinished = self._folder / f"{secrets.token_hex(8)}{UNFINISHED}"
+        try:
+            with os.fdopen(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
+                stream.writelines(chunks)
+                stream.flush()
+                os.fsync(stream.fileno())
+            unfinished.replace(self._path(sha256))
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+        _sync_folder(self._folder)
+        with self._database.transaction():
+            self._database.execute(
+                "INSERT INTO medium (sha256, length_bytes, at_server, fate) VALUES (?, ?, 0, ?)",
+                *(sha256, length_bytes, MediumFate.WAITING.value),
+            )
+            self._database.execute("INSERT OR IGNORE INTO carried_medium (sha256) VALUES (?)", sha256)
+
     def name_by(self, instance_id: bytes, media: Iterable[Medium]) -> None:
         """Note that a sealed interview names these media, inside the transaction that seals it.
 

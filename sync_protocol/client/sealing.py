@@ -179,7 +179,9 @@ class Sealer:
 
     def _chain_end(self) -> tuple[int, bytes]:
         """Return the next number of the chain and the id of its last envelope."""
-        found = self._database.rows("SELECT sequence, envelope_id FROM envelope ORDER BY sequence DESC LIMIT 1")
+        found = self._database.rows(
+            "SELECT sequence, envelope_id FROM envelope WHERE sequence > 0 ORDER BY sequence DESC LIMIT 1"
+        )
         return (found[0][0] + 1, bytes(found[0][1])) if found else (1, NO_HASH)
 
     def _certificate_hash(self) -> bytes:

@@ -5,6 +5,7 @@ device that is switched off in the middle asks for them afterwards.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from sync_protocol.client.database import DeviceDatabase
@@ -150,7 +151,10 @@ class DeviceStore:
     def waiting(self, *, envelopes: int, body_bytes: int) -> tuple[Sealed, ...]:
         """Return envelopes in the state `waiting`, oldest first: at least one if there is one, then within limits."""
         sealed: list[Sealed] = []
-        query = "SELECT envelope_id, body FROM envelope WHERE fate = 'waiting' ORDER BY sequence LIMIT ?"
+        query = (
+            "SELECT envelope_id, body FROM envelope WHERE fate = 'waiting'"
+            " ORDER BY sequence < 0, abs(sequence) LIMIT ?"  # its own chain first, then what it carries for others
+        )
         for envelope_id, body in self.database.each(query, envelopes):
             body_bytes -= len(body)
             if sealed and body_bytes < 0:
@@ -174,18 +178,18 @@ class DeviceStore:
         with self.database.transaction():
             counter = int(self.setting("counter") or 0) + 1
             self.put_setting("counter", counter)
-            self._happen(dict.fromkeys(envelope_ids, (FateEvent.OFFERED, None)), {})
+            self.happen(dict.fromkeys(envelope_ids, (FateEvent.OFFERED, None)), {})
         return counter
 
     def withdraw(self, envelope_ids: Sequence[bytes]) -> None:
         """Set envelopes that surely did not reach the server back to `waiting`."""
         with self.database.transaction():
-            self._happen(dict.fromkeys(envelope_ids, (FateEvent.NOT_SENT, None)), {})
+            self.happen(dict.fromkeys(envelope_ids, (FateEvent.NOT_SENT, None)), {})
 
     def settle(self, settlement: Settlement) -> None:
         """Apply one verified answer in one transaction."""
         with self.database.transaction():
-            self._happen(settlement.fates, settlement.codes)
+            self.happen(settlement.fates, settlement.codes)
             if settlement.keyring is not None:
                 serial = Keyring.read(settlement.keyring, bytes(self.setting("root_key"))).serial
                 self.put_document("keyring", settlement.keyring, serial=serial)
@@ -237,12 +241,17 @@ class DeviceStore:
             for name in ("cursor", "backed_up_sequence", "deletes_without_backup"):
                 self._put_or_forget(name, None)
             rows = self.database.rows("SELECT envelope_id FROM envelope WHERE fate = 'receipted'")
-            self._happen({bytes(row[0]): (FateEvent.FORGOTTEN, None) for row in rows}, {})
+            self.happen({bytes(row[0]): (FateEvent.FORGOTTEN, None) for row in rows}, {})
             self.database.execute("UPDATE envelope SET server_sequence = NULL")
             self.database.execute("DELETE FROM verdict")
             self.media.forgotten()
 
-    def _happen(self, events: Mapping[bytes, tuple[FateEvent, int | None]], codes: Mapping[bytes, ReceiptCode]) -> None:
+    def happen(
+        self,
+        events: Mapping[bytes, tuple[FateEvent, int | None]],
+        codes: Mapping[bytes, ReceiptCode] = MappingProxyType({}),
+    ) -> None:
+        """Let something happen to envelopes that are here; inside the caller's transaction."""
         for envelope_id, (event, server_sequence) in events.items():
             ((fate,),) = self.database.rows("SELECT fate FROM envelope WHERE envelope_id = ?", envelope_id)
             following = following_fate(Fate(fate), event)

@@ -110,6 +110,7 @@ class Sync:
         self._files = FormFiles(store.database)
         self._tally = Tally()
         self._uploads = UploadTally()
+        self._missing: set[bytes] = set()
         self._fetched = 0
         self._bytes_up = 0
         self._bytes_down = 0
@@ -132,7 +133,9 @@ class Sync:
         is_done = is_done and self._fetch(patience, on_progress, dictionaries=True)
         is_done = is_done and self._upload_all(patience, on_progress)
         is_done = is_done and self._fetch(patience, on_progress, dictionaries=False)
-        if is_done:
+        if is_done and self._missing:
+            self._outcome, self._reason, self._retry_at = "interrupted", "medium-missing", None
+        elif is_done:
             self._outcome, self._reason, self._retry_at = "synced", None, None
 
     def progress(self) -> Progress:
@@ -202,6 +205,7 @@ class Sync:
                 tally=self._uploads,
             )
             self._drive(upload, patience, on_progress, measure=partial(getattr, upload, "progress"))
+            self._missing |= upload.missing
             if not self._is_finished(upload, upload.state):
                 return False
             is_ahead = bool(upload.unconfirmed) or self._uploads.whole + self._uploads.refused > before

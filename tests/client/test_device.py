@@ -22,7 +22,7 @@ from sync_protocol.keyring import Keyring
 from sync_protocol.messages import FormVersionPull, Problem, Retry, VerdictPull
 from sync_protocol.ratchet import EpochKeys
 from sync_protocol.transitions import Fate
-from tests.client.model_transport import FORM, ModelTransport, instance_id, seal
+from tests.client.model_transport import CHEAP, FORM, ModelTransport, instance_id, seal
 from tests.sync_protocol.model_server import NOW, ModelServer
 
 OPEN = {Kind.INTERVIEW: open_interview, Kind.DRAFT: open_draft}
@@ -244,7 +244,7 @@ class TestPin:
 
     @pytest.fixture
     def directory(self, tmp_path: Path, server: ModelServer, transport: ModelTransport) -> Path:
-        with Device.create(tmp_path / "pin", pin="481516") as device:
+        with Device.create(tmp_path / "pin", pin="481516", pin_cost=CHEAP) as device:
             device.enrol(server.link(), transport=transport)
             seal(device, 1)
         return tmp_path / "pin"

@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from server.cli import main
+from sync_protocol.client.device import Device
 from sync_protocol.enrolment import encode_link
-from tests.client.model_transport import interview_xml, uuid_of
+from tests.client.model_transport import CHEAP, interview_xml, uuid_of
 from tests.client.test_device_against_server import Office, office
 
 __all__ = ["office"]
@@ -94,6 +95,36 @@ def test_drafts_are_discarded_and_sealed_by_unit(tablet: Tablet, write: Callable
     assert tablet.json("status")["waiting"] == 3
 
 
+def test_a_parcel_goes_by_another_tablet_and_by_stick(
+    tablet: Tablet, write: Callable[[int, str], str], tmp_path: Path
+) -> None:
+    photo = tmp_path / "roof.jpg"
+    photo.write_bytes(b"roof" * 100)
+    tablet("draft", write(1, "yes"), "--medium", str(photo))
+    tablet("finalise", uuid_of(1).hex())
+    file, receipts = str(tmp_path / "one.passerelle"), str(tmp_path / "receipts.json")
+    assert tablet.json("export", file)["envelopes"] == 2
+    other = Tablet(tmp_path / "other", tablet.office)
+    other("enrol", encode_link(tablet.office.link("0002")))
+    carried = other.json("carry", file)
+    assert (carried["envelopes"], carried["media"], carried["is_whole"]) == (2, 1, True)
+    data = str(tablet.office.context.config.data_dir)
+    taken = CliRunner().invoke(main, ["--data", data, "intake", file, "--receipts", receipts])
+    assert taken.exit_code == 0, taken.output
+    assert tablet.json("import-receipts", receipts) == {"covered": 2, "safe": 1, "interviews": 1}
+    assert tablet.json("returned") == []
+    assert "no interview here" in tablet.refused("take-up", uuid_of(1).hex())
+
+
+def test_a_tablet_is_wiped_only_when_all_is_at_the_office(tablet: Tablet, write: Callable[[int, str], str]) -> None:
+    tablet("draft", write(1, "yes"))
+    assert "not-all-sent" in tablet.refused("wipe", "--yes")
+    tablet("finalise", uuid_of(1).hex())
+    tablet("sync")
+    assert "empty" in tablet("wipe", "--yes")
+    assert "device-wiped" in tablet.refused("status")
+
+
 def test_a_form_that_the_tablet_lacks_is_named(tablet: Tablet, tmp_path: Path) -> None:
     file = tmp_path / "other.xml"
     file.write_bytes(interview_xml(1).replace(b'version="1"', b'version="9"'))
@@ -107,8 +138,10 @@ def test_the_policy_is_shown_and_changed(tablet: Tablet) -> None:
 
 
 def test_the_pin_is_asked_for_only_when_it_is_needed(
-    tmp_path: Path, office: Office, write: Callable[[int, str], str]
+    tmp_path: Path, office: Office, write: Callable[[int, str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for method in (Device.create.__func__, Device.change_pin):  # type: ignore[attr-defined]
+        monkeypatch.setitem(method.__kwdefaults__, "pin_cost", CHEAP)
     office.publish()
     tablet = Tablet(tmp_path / "tablet", office)
     tablet("enrol", encode_link(office.link()), "--pin", typed=f"{PIN}\n{PIN}\n")

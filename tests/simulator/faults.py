@@ -7,9 +7,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-START: Final = datetime(2026, 11, 24, 8, 0, tzinfo=None)
-
-
 class Fault(StrEnum):
     """One thing that goes wrong."""
 
@@ -54,7 +51,7 @@ ON_THE_WAY: Final = (
     (Fault.ANSWER_TORN, 30),
     (Fault.ANSWER_ALTERED, 20),
     (Fault.ANSWER_LATE, 20),
-    (Fault.ANSWER_OF_ANOTHER, 10),
+    (Fault.ANSWER_OF_ANOTHER, 25),
     (Fault.PROXY_PAGE, 10),
     (Fault.SERVER_DIED_BEFORE_COMMIT, 8),
     (Fault.SERVER_DIED_AFTER_COMMIT, 8),

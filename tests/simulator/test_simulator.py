@@ -12,6 +12,7 @@ from tests.simulator.mutants import MUTANTS
 SEEDS = (1, 2, 3, 4, 5)
 EXCHANGES = 2_000
 MUTANT_SEEDS = range(1, 5)
+MUTANT_EXCHANGES = 600
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -46,9 +47,9 @@ def test_a_seed_does_the_same_again() -> None:
 )
 def test_a_planted_mistake_is_found(mutant: str, invariant: str) -> None:
     for seed in MUTANT_SEEDS:
-        for violation in run_one(seed, 300, mutant).violations:
+        for violation in run_one(seed, MUTANT_EXCHANGES, mutant).violations:
             assert f"seed {seed}: {invariant}" in violation
-            assert f"python -m tests.simulator --seed {seed} --exchanges 300 --mutant {mutant}" in violation
+            assert f"python -m tests.simulator --seed {seed} --exchanges {MUTANT_EXCHANGES} --mutant {mutant}" in violation
             return
     pytest.fail(f"{mutant} was not found")
 

@@ -30,7 +30,7 @@ TABLETS: Final = 10
 SKEWS: Final = {1: 1, 2: 1, 3: -1, 4: -1}
 """Which tablets run a newer or an older version."""
 PAUSES: Final = 3
-PAGE: Final = 9
+PAGE: Final = 4
 """Items in an answer, so that most pulls take several."""
 WORK_EVERY: Final = 200
 """Requests between two runs of the worker."""
@@ -217,7 +217,7 @@ class World:
             office.restart()
         if rng.random() < 0.02:
             office.make_backup()
-        elif self.chance.happens(Fault.SERVER_RESTORED, 4):
+        elif self.chance.happens(Fault.SERVER_RESTORED, 8):
             assert office.backup is not None
             self.ledger.restored(office.backup.sequence)
             office.restore()

@@ -1,11 +1,11 @@
 """An in-memory office that speaks Sync/1 through bytes: the other side of the tests of the device.
 
 It keeps the promises of the specification and no more: envelopes by id, one counter a device, a feed with a cursor that
-names its epoch, answers signed by a receipt key of a keyring under a root.
+names its epoch, media by hash and offset, files by hash, answers signed by a receipt key of a keyring under a root.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -17,10 +17,12 @@ from sync_protocol.documents import DeviceCertificate, key_id
 from sync_protocol.errors import ProtocolError, RemoteError
 from sync_protocol.keyring import Keyring, SurveyKey
 from sync_protocol.messages import (
+    PATH_MEDIA,
     EnrolAnswer,
     ExchangeAnswer,
     ExchangeRequest,
     KeyringPull,
+    MediumOffset,
     Problem,
     PullItem,
     Receipt,
@@ -50,7 +52,7 @@ class ModelServer:
     devices: dict[str, bytes] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     tokens: dict[str, tuple[bytes, EnrolAnswer] | None] = field(default_factory=dict)
-    feed: list[PullItem] = field(default_factory=list)
+    feed: list[PullItem | Callable[[str], PullItem]] = field(default_factory=list)
     feed_epoch: int = 1
     next_sequence: int = 1
     serial: int = 1
@@ -60,11 +62,20 @@ class ModelServer:
     backed_up_sequence: int | None = None
     largest_batch: int = 500
     largest_envelope: int = 2**20
+    largest_part: int = 4 << 20
+    deletes_without_backup: bool = False
+    parts: dict[bytes, bytes] = field(default_factory=dict)
+    media: dict[bytes, bytes] = field(default_factory=dict)
+    media_refusal: Problem | None = None
+    files: dict[bytes, bytes] = field(default_factory=dict)
+    erased: set[bytes] = field(default_factory=set)
+    named_keys: dict[str, list[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.root = private_key("root")
         self.issuer = private_key("issuer")
         self.receipt = private_key("receipt 1")
+        self.decision = private_key("decision")
         self.survey_seed = bytes(range(32))
         self.receiving_keys: dict[str, bytes] = {}
 
@@ -83,7 +94,7 @@ class ModelServer:
             issuer_keys=(raw_public(self.issuer),),
             survey_keys=survey_keys,
             receipt_keys=(raw_public(self.receipt),),
-            decision_keys=(),
+            decision_keys=(raw_public(self.decision),),
             revocations=(),
         ).sign(self.root)
 
@@ -98,6 +109,11 @@ class ModelServer:
             del self.envelopes[envelope_id], self.bodies[envelope_id]
         self.feed_epoch += 1
 
+    def lose_media(self) -> None:
+        """Come back from a backup without media."""
+        self.media.clear()
+        self.parts.clear()
+
     def link(self, token: str = "token") -> enrolment.EnrolmentLink:
         self.tokens.setdefault(token, None)
         return enrolment.EnrolmentLink("http://127.0.0.1:1", token, self.root_key)
@@ -105,6 +121,8 @@ class ModelServer:
     def handle(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Response:
         """Answer one request."""
         self.requests += 1
+        if method in ("HEAD", "GET"):
+            return self._tell(path, headers) if method == "HEAD" else self._give(path, headers)
         try:
             status, answer = 200, self._answer(method, path, headers, body)
         except _Refused as refused:
@@ -131,12 +149,66 @@ class ModelServer:
             raise _Refused(self.refuse_with)
         if path == messages.PATH_ENROL:
             return messages.encode_enrol_answer(self._enrol(messages.decode_enrol_request(body)))
-        device_id = signatures.request_key_id(headers)
+        device_id = signatures.request_key_id(headers, is_part=path.startswith(PATH_MEDIA))
         if device_id not in self.devices:
             raise RemoteError("device-unknown", "never seen")
+        if path.startswith(PATH_MEDIA):
+            place = signatures.verify_request(
+                method, path, body, headers=headers, public_key=self.devices[device_id], is_part=True
+            )
+            assert place is not None
+            return messages.encode_part_answer(self._take_part(bytes.fromhex(path[len(PATH_MEDIA) :]), place, body))
         signatures.verify_request(method, path, body, headers=headers, public_key=self.devices[device_id])
         request = messages.decode_request(body)
         return messages.encode_answer(self._exchange(request))
+
+    def offset(self, sha256: bytes) -> int:
+        """How much of a medium is here."""
+        return len(self.media.get(sha256, self.parts.get(sha256, b"")))
+
+    def tear(self, path: str, headers: Mapping[str, str], prefix: bytes) -> None:
+        """Keep what arrived of a part that was cut, as a server without a buffering proxy does."""
+        sha256 = bytes.fromhex(path[len(PATH_MEDIA) :])
+        if int(headers["Upload-Offset"]) == self.offset(sha256) and sha256 not in self.media:
+            length = int(headers["Upload-Length"])
+            self._keep_part(sha256, self.parts.get(sha256, b"") + prefix, length)
+
+    def _take_part(self, sha256: bytes, place: signatures.Place, body: bytes) -> messages.PartAnswer:
+        if self.media_refusal is not None:
+            raise _Refused(self.media_refusal)
+        if len(body) > self.largest_part:
+            raise RemoteError("too-large", "less at once")
+        offset = self.offset(sha256)
+        if place.offset != offset:
+            status, retry = messages.PROBLEMS["offset-mismatch"]
+            raise _Refused(Problem(slug="offset-mismatch", status=status, retry=retry, next_offset=offset))
+        self._keep_part(sha256, self.parts.get(sha256, b"") + body, place.length_bytes)
+        return messages.PartAnswer(offset=self.offset(sha256), complete=sha256 in self.media)
+
+    def _keep_part(self, sha256: bytes, content: bytes, length_bytes: int) -> None:
+        self.parts[sha256] = content
+        if len(content) == length_bytes:
+            del self.parts[sha256]
+            if hashlib.sha256(content).digest() == sha256:
+                self.media[sha256] = content
+
+    def _tell(self, path: str, headers: Mapping[str, str]) -> Response:
+        signatures.verify_request(
+            "HEAD", path, b"", headers=headers, public_key=self.devices[signatures.request_key_id(headers)]
+        )
+        sha256 = bytes.fromhex(path[len(PATH_MEDIA) :])
+        if sha256 not in self.media and sha256 not in self.parts:
+            return 404, {}, b""
+        told = {"Upload-Offset": str(self.offset(sha256)), "Upload-Limit": f"max-append-size={self.largest_part}"}
+        return 200, told, b""
+
+    def _give(self, path: str, headers: Mapping[str, str]) -> Response:
+        content = self.files.get(bytes.fromhex(path[len(messages.PATH_BLOBS) :]))
+        if content is None:
+            return 404, {}, b""
+        first, _, last = headers["Range"].removeprefix("bytes=").partition("-")
+        piece = content[int(first) : int(last) + 1]
+        return 206, {"Content-Range": f"bytes {first}-{int(first) + len(piece) - 1}/{len(content)}"}, piece
 
     def _enrol(self, request: messages.EnrolRequest) -> EnrolAnswer:
         enrolment.verify_proof(request, root_key=self.root_key)
@@ -176,13 +248,16 @@ class ModelServer:
         ):
             raise RemoteError("too-large", "less at once")
         self.counters[request.device_id] = request.counter
+        if request.receiving_key is not None:
+            self.receiving_keys[request.device_id] = request.receiving_key
+            self.named_keys.setdefault(request.device_id, []).append(request.receiving_key)
         receipts = [self._receive(index, body) for index, body in enumerate(request.envelopes)]
         for offset, have in enumerate(request.have):
             found = [sequence for envelope_id, sequence in self.envelopes.items() if envelope_id[:16] == have]
             if found:
                 receipts.append(Receipt(len(request.envelopes) + offset, ReceiptCode.DUPLICATE, found[0]))
         end = min(len(self.feed), start + self.page)
-        pull = tuple(self.feed[start:end])
+        pull = tuple(item(request.device_id) if callable(item) else item for item in self.feed[start:end])
         if request.keyring_serial < self.serial:
             pull = (KeyringPull(document=self.keyring()), *pull)
         return ExchangeAnswer(
@@ -192,6 +267,8 @@ class ModelServer:
             pull=pull,
             more=end < len(self.feed),
             backed_up_sequence=self.backed_up_sequence,
+            deletes_without_backup=self.deletes_without_backup,
+            media=tuple(MediumOffset(index, self.offset(one.sha256)) for index, one in enumerate(request.media)),
         )
 
     def _check_counter(self, request: ExchangeRequest) -> None:
@@ -211,6 +288,8 @@ class ModelServer:
 
     def _receive(self, index: int, body: bytes) -> Receipt:
         envelope_id = hashlib.sha256(body).digest()
+        if envelope_id in self.erased:
+            return Receipt(index, ReceiptCode.ERASED, self.envelopes.get(envelope_id))
         if envelope_id in self.envelopes:
             return Receipt(index, ReceiptCode.DUPLICATE, self.envelopes[envelope_id])
         if self.storage_code is not None:

@@ -115,6 +115,15 @@ def test_an_interview_opens_as_the_vector_says(name: str) -> None:
     assert envelope.envelope_id(bytes.fromhex(vector["envelope"])).hex() == vector["envelope_id"]
 
 
+def test_a_draft_opens_as_the_vector_says() -> None:
+    vector = _vector("draft")
+    body = bytes.fromhex(vector["envelope"])
+    envelope.verify(body, bytes.fromhex(vector["signing_public_key"]))
+    key, dictionary = bytes.fromhex(vector["content_key"]), bytes.fromhex(vector["dictionary"])
+    manifest, document = envelope.open_draft(body, key, dictionary=dictionary)
+    assert (manifest.encode().decode(), document.decode()) == (vector["manifest"], vector["document"])
+
+
 def test_a_decision_opens_as_the_vector_says() -> None:
     vector = _vector("decision")
     body = bytes.fromhex(vector["envelope"])

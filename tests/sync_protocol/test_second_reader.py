@@ -99,6 +99,8 @@ def _verify(vector: dict[str, Any]) -> None:
         "interview_x25519",
         "interview_full_chunk",
         "interview_dictionary_and_padding",
+        "interview_x25519_dictionary_and_padding",
+        "draft",
         "decision",
         "attachment",
     ],

@@ -126,6 +126,7 @@ def interviews() -> Iterator[Vector]:
         "interview_dictionary_and_padding",
         _interview(body, key, manifest, XML) | {"dictionary": DICTIONARY.hex()},
     )
+    yield from _with_dictionary()
     decision = {"action": "settle-hold", "user": "manager", "verdict": "reassign", "household_key": "07203111264"}
     body = envelope.seal_decision(
         header=header(head.epoch_hash, kind=Kind.DECISION),
@@ -135,6 +136,26 @@ def interviews() -> Iterator[Vector]:
         decision=decision,
     )
     yield "decision", _interview(body, key, MANIFEST, canonical_json(decision))
+
+
+def _with_dictionary() -> Iterator[Vector]:
+    """Yield an interview and a draft as a tablet seals them: X25519, a form's dictionary, padded."""
+    told = sealed(SUITE_X25519)
+    head = replace(told.header, dictionary_hash=document_hash(DICTIONARY))
+    members: dict[str, Any] = {
+        "content_key": told.content_key,
+        "signer": DEVICE,
+        "manifest": MANIFEST,
+        "instance_xml": XML,
+        "dictionary": DICTIONARY,
+    }
+    for name, body in (
+        ("interview_x25519_dictionary_and_padding", envelope.seal_interview(header=head, **members)),
+        ("draft", envelope.seal_draft(header=replace(head, kind=Kind.DRAFT), **members)),
+    ):
+        yield name, _interview(body, told.content_key, MANIFEST, XML) | {"dictionary": DICTIONARY.hex()}
+    plain = envelope.seal_draft(header=replace(told.header, kind=Kind.DRAFT), **(members | {"dictionary": None}))
+    yield "fails_draft_as_interview", _failing(plain, "unknown-kind", content_key=told.content_key)
 
 
 def _full_chunk(key: bytes) -> dict[str, Any]:
@@ -339,7 +360,7 @@ def failing_interviews() -> Iterator[Vector]:
 
 def failing_plaintexts() -> Iterator[Vector]:
     """Yield interviews that are well sealed around a plaintext that must be refused."""
-    packed = plaintext.pack(MANIFEST, XML)
+    packed = plaintext.pack(MANIFEST, XML, bucket_bytes=1)
     for name, inside, code in (
         ("trailing_bytes", packed + b"x", "trailing-bytes"),
         ("padding_not_zero", packed + bytes(7) + b"\x01", "trailing-bytes"),

@@ -48,8 +48,6 @@ INSERT_AT_THE_DOOR: Final = {
     "postgresql": INSERT_ON_SQLITE.replace("?", "%s") + " RETURNING envelope_id",
 }
 UNREADABLE: Final = 0
-UNDERSTOOD: Final = frozenset({Kind.EPOCH, Kind.INTERVIEW, Kind.ATTACHMENT, Kind.DECISION})
-"""Kinds that this version opens; drafts are kept in quarantine until one does."""
 
 _columns = Envelope.__table__.c
 # Made once, of columns and not of mapped attributes, for what each submission asks.
@@ -94,7 +92,6 @@ class NewEnvelope:
                 certificate_hash=shown.certificate_hash,
                 form_version_hash=None,
             )
-        is_understood = shown.kind in UNDERSTOOD
         return cls(
             envelope_id=sha256(body).digest(),
             kind=int(shown.kind),
@@ -103,8 +100,6 @@ class NewEnvelope:
             instance_id=shown.instance_id,
             certificate_hash=shown.certificate_hash,
             form_version_hash=shown.form_version_hash,
-            state=RECEIVED if is_understood else QUARANTINED,
-            reason=None if is_understood else "unknown-kind",
         )
 
     def emptied(self) -> Self:

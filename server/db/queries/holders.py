@@ -114,9 +114,9 @@ def held_since(
     kept = aliased(EntityHolder)
     is_kept = exists().where(kept.list_id == list_id, kept.entity_id == entity_id, kept.tag == own, kept.is_current)
     changes = exists().where(Entity.list_id == list_id, Entity.entity_id == entity_id, ~Entity.is_recorded)
-    is_theirs = or_(tag == own, and_(tag.in_(sorted(former)), ~EntityHolder.is_current, ~is_kept))
+    is_theirs = or_(tag == own, and_(tag.in_(sorted(former)), ~is_kept))
     query = (
-        select(position, entity_id, EntityHolder.is_current)
+        select(position, entity_id, and_(EntityHolder.is_current, tag == own))
         .where(EntityHolder.list_id == list_id, is_theirs, _is_later(list_id, after), ~changes)
         .order_by(position, entity_id)
         .limit(limit)

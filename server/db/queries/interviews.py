@@ -21,6 +21,7 @@ from server.db.tables import (
     FormVersion,
     Interview,
     InterviewCheck,
+    ManifestMedium,
     MicrodataPart,
     Revision,
     RevisionParent,
@@ -380,7 +381,7 @@ def drop_projections(session: Session) -> None:
     What devices have been told stays, verdicts and what was handed to them: the fold writes what differs.
     """
     projections = (CheckScore, InterviewCheck, Interview, Revision, RevisionParent, Decision, MicrodataPart)
-    for table in (*projections, Attachment, WantedMedium):
+    for table in (*projections, Attachment, ManifestMedium, WantedMedium):
         session.execute(delete(table))
 
 

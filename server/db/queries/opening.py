@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection, and_, bindparam, case, exists, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, exists, func, or_, select, true, update
 from sqlalchemy.orm import Session, aliased
 
 from server.db.queries.forms import DRAFT, RETIRED
@@ -312,6 +312,40 @@ def release(session: Session, envelope_id: bytes) -> bool:
         .values(state=RECEIVED, reason=RELEASED)
     )
     return envelope_id in released
+
+
+def release_of_device(session: Session, device_id: str) -> int:
+    """Let all be opened that was set aside after the revocation of a device: what it brought, and what it sealed."""
+    statement = update(Envelope).where(IS_UNOPENED, *_set_aside(), _is_of_device(device_id))
+    released = session.scalars(statement.values(state=RECEIVED, reason=RELEASED).returning(Envelope.sequence))
+    return len(released.all())
+
+
+def set_aside_by_device(session: Session) -> Mapping[str, int]:
+    """Return how many envelopes are set aside after a revocation, by each device that sealed or brought them."""
+    sealed = Certificate.device_id
+    found: dict[str, int] = {}
+    brought = select(Envelope.carrier, func.count()).where(IS_UNOPENED, *_set_aside()).group_by(Envelope.carrier)
+    of_others = (
+        select(sealed, func.count())
+        .select_from(Envelope)
+        .join(Certificate, Certificate.hash == Envelope.certificate_hash)
+        .where(IS_UNOPENED, *_set_aside(), sealed != Envelope.carrier)
+        .group_by(sealed)
+    )
+    for query in (brought, of_others):
+        for device_id, count in session.execute(query):
+            found[device_id] = found.get(device_id, 0) + count
+    return found
+
+
+def _set_aside() -> tuple[ColumnElement[bool], ...]:
+    return Envelope.state == QUARANTINED, Envelope.reason == AFTER_REVOCATION, Envelope.app_user_id.is_(None)
+
+
+def _is_of_device(device_id: str) -> ColumnElement[bool]:
+    own = select(Certificate.hash).where(Certificate.device_id == device_id)
+    return or_(Envelope.carrier == device_id, Envelope.certificate_hash.in_(own))
 
 
 def retry_unknown_forms(session: Session, *, form_id: str, version: str) -> None:

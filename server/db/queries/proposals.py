@@ -55,6 +55,12 @@ def open_proposal(session: Session, *, action: str, subject: str) -> StoredPropo
     return None if row is None else StoredProposal(**row._mapping)  # noqa: SLF001
 
 
+def open_subjects(session: Session, action: str) -> frozenset[str]:
+    """Return what an action is proposed for, and nobody has decided yet."""
+    query = select(Proposal.subject).where(Proposal.action == action, Proposal.state == PROPOSED)
+    return frozenset(session.scalars(query))
+
+
 def proposals(session: Session, scope: Scope, *, limit: int) -> Sequence[StoredProposal]:
     """Return the proposals of a scope: open ones first, then the newest."""
     query = select(*_COLUMNS).where(_visible(scope)).order_by(Proposal.state != PROPOSED, Proposal.proposal_id.desc())

@@ -87,7 +87,7 @@ def finish(session: Session, job: DueJob, *, holder: str, now: datetime) -> None
     session.execute(
         update(Schedule)
         .where(Schedule.name == job.name, Schedule.lease_holder == holder)
-        .values(due_at=next_due_at, last_run_at=now, lease_holder=None, lease_until=None)
+        .values(due_at=next_due_at, last_run_at=now, lease_holder=None, lease_until=None, failures=0)
     )
 
 
@@ -106,7 +106,7 @@ def put_off(session: Session, *, name: str, holder: str, until: datetime) -> Non
     session.execute(
         update(Schedule)
         .where(Schedule.name == name, Schedule.lease_holder == holder)
-        .values(due_at=until, lease_holder=None, lease_until=None)
+        .values(due_at=until, lease_holder=None, lease_until=None, failures=Schedule.failures + 1)
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection, Row, bindparam, case, delete, exists, select, update
+from sqlalchemy import Connection, Row, bindparam, case, delete, select, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import upsert
@@ -80,7 +80,7 @@ def put(session: Session, upload: StoredUpload, *, carrier: str, brought: int, n
         "is_settled": False,
     }
     statement = upsert(session, Upload).values(row)
-    changed = ("length_bytes", "received_bytes", "completed_at", "is_settled")
+    changed = ("length_bytes", "received_bytes", "completed_at")
     session.execute(
         statement.on_conflict_do_update(
             index_elements=["sha256"], set_={name: getattr(statement.excluded, name) for name in changed}
@@ -92,7 +92,6 @@ def put(session: Session, upload: StoredUpload, *, carrier: str, brought: int, n
 
 def unsettled(session: Session, *, limit: int) -> tuple[bytes, ...]:
     """Return media that have become whole without anybody being told, the oldest first."""
-    # The order is of an expression, lest the few be looked for among all in their order.
     query = select(Upload.sha256).where(Upload.completed_at.is_not(None), ~Upload.is_settled)
     return tuple(session.scalars(query.order_by(Upload.completed_at, Upload.sha256).limit(limit)))
 
@@ -105,17 +104,29 @@ def set_settled(session: Session, digests: Iterable[bytes]) -> None:
 
 def stale(session: Session, *, before: datetime) -> tuple[bytes, ...]:
     """Return media that were begun before a time and are not whole."""
-    return tuple(session.scalars(select(Upload.sha256).where(Upload.completed_at.is_(None), Upload.begun_at < before)))
+    query = select(Upload.sha256).where(Upload.completed_at.is_(None), Upload.begun_at < before)
+    return tuple(session.scalars(query.where(~Upload.is_settled)))
 
 
 def forget(session: Session, sha256: bytes) -> None:
-    """Forget a medium that is not whole; one that is stays."""
-    session.execute(delete(Upload).where(Upload.sha256 == sha256, Upload.completed_at.is_(None)))
+    """Forget a medium that is not whole; one that is, or was, stays."""
+    session.execute(delete(Upload).where(Upload.sha256 == sha256, Upload.completed_at.is_(None), ~Upload.is_settled))
 
 
-def is_whole(session: Session, sha256: bytes) -> bool:
-    """Say whether all of a medium has come."""
-    return bool(session.scalar(select(exists().where(Upload.sha256 == sha256, Upload.completed_at.is_not(None)))))
+def settled(session: Session, digests: Iterable[bytes]) -> frozenset[bytes]:
+    """Return which of these media are here for the fold."""
+    chunks = _chunks(sorted(set(digests)))
+    return frozenset(
+        found
+        for chunk in chunks
+        for found in session.scalars(select(Upload.sha256).where(Upload.sha256.in_(chunk), Upload.is_settled))
+    )
+
+
+def every_whole(session: Session) -> Iterator[bytes]:
+    """Yield all media that devices sent completely."""
+    query = select(Upload.sha256).where(Upload.completed_at.is_not(None)).order_by(Upload.sha256)
+    yield from session.scalars(query.execution_options(yield_per=1000))
 
 
 def unnamed_blobs(session: Session, digests: Sequence[bytes]) -> frozenset[bytes]:

@@ -117,7 +117,7 @@ class Attachment(Base):
 
 
 class ManifestMedium(Base):
-    """A medium that the manifest of an opened interview names; here when its upload is complete.
+    """A medium that the manifest of an opened interview names; here when its upload is settled.
 
     `envelope_id` is the interview's; `sealed` holds name, type and key. One that an edit takes over is named by both.
     """

@@ -20,7 +20,8 @@ class Upload(Base):
         length_bytes: as the device says that sent the last part.
         received_bytes: how much of it is on disk.
         carrier: the device that began it.
-        is_settled: the interviews that name it say that it is here; false until the worker has looked.
+        is_settled: the interviews that name it say that it is here, and for the fold it is; false until the worker has
+            looked. It stays so when its blob is lost and sent again.
     """
 
     __tablename__ = "upload"

@@ -14,6 +14,7 @@ down_revision = "0005"
 def upgrade() -> None:
     _widen_devices()
     _add_holders()
+    _add_column("schedule", "failures", sa.Integer(), default="0")
     _add_column("form_version", "dictionary_hash", sa.LargeBinary(length=32))
     _add_uploads()
     _add_what_tablets_get()
