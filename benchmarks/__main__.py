@@ -7,6 +7,8 @@ are noisy: quote the ratios.
 The group `openrosa` measures an empty store on SQLite and on PostgreSQL; ``--store 100000`` or ``--store 500000`` (or
 BENCH_STORE) one with so many interviews, made once in build/bench-stores, ``--database`` (or BENCH_DATABASE) one of
 both.
+
+The group `sync` measures synchronisation, from the link to the opening; ``ack_million_sqlite`` is not in it.
 """
 
 import argparse
@@ -20,7 +22,14 @@ from pathlib import Path
 GROUPS = {
     "forms": ("publish_forms", "check_interviews"),
     "openrosa": ("openrosa_submit", "openrosa_forms", "openrosa_photos5"),
+    "sync": (
+        *("sync40_edge", "sync40_edge_photos", "sync40_gprs", "sync_lossy_bytes"),
+        *("ack_batch40_sqlite", "ack_single_sqlite", "ack_batch40_postgresql", "open_per_core", "burst_600"),
+    ),
 }
+
+SLOW = frozenset({"ack_million_sqlite", "burst_600"})
+"""Minutes each: only when they are asked for."""
 
 
 def main(arguments: list[str]) -> int:
@@ -38,7 +47,7 @@ def main(arguments: list[str]) -> int:
     for name, value in (("BENCH_STORE", asked.store), ("BENCH_DATABASE", asked.database)):
         if value is not None:
             os.environ[name] = value
-    for name in names or known:
+    for name in names or [name for name in known if name not in SLOW]:
         for line in importlib.import_module(f"benchmarks.{name}").run():
             print(json.dumps(line), flush=True)
     return 0

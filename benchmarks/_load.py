@@ -7,9 +7,6 @@ the load generator; both share the machine's cores.
 import http.client
 import multiprocessing
 import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +17,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from benchmarks import _processes
+from benchmarks._processes import Served
 from server.config import Config
 from server.db.engine import Database
 from server.keystore import KeyStore
@@ -160,38 +159,29 @@ def _exchange(connection: http.client.HTTPConnection, prepared: Prepared) -> mes
 
 
 @contextmanager
-def serving(config: Config) -> Iterator[int]:
-    """Run the real server without its opening worker; give its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    environ = os.environ | {"PASSERELLE_DATA": str(config.data_dir), "PASSERELLE_DATABASE_URL": config.database_url}
-    command = [sys.executable, "-m", "server.cli", "serve", "--port", str(port), "--no-worker"]
-    with subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
-        try:
-            _wait(port)
-            yield port
-        finally:
-            process.terminate()
+def serving(config: Config, *, has_worker: bool) -> Iterator[Served]:
+    """Run the real server, with its opening worker busy beside it or without one."""
+    environ = {"PASSERELLE_DATA": str(config.data_dir), "PASSERELLE_DATABASE_URL": config.database_url}
+    environ |= {"PASSERELLE_QUOTA_ENVELOPES": "1000000000", "PASSERELLE_QUOTA_ENVELOPE_BYTES": "10000000000000"}
+    arguments = ["serve"] if has_worker else ["serve", "--no-worker"]
+    with _processes.serving("server.cli", arguments, environ, path=messages.PATH_HELLO) as served:
+        yield served
 
 
-def _wait(port: int) -> None:
-    """Wait for an answer, not for the socket: gunicorn listens before the app is loaded."""
-    for _ in range(300):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        try:
-            connection.request("GET", messages.PATH_HELLO)
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            time.sleep(0.1)
-        finally:
-            connection.close()
-    raise RuntimeError("the server did not start")
+@dataclass(frozen=True)
+class Driven:
+    """What a load took: all of it in seconds, and each exchange in seconds."""
+
+    seconds: float
+    latencies: tuple[float, ...]
+
+    def percentile_ms(self, percent: float) -> float:
+        """Return how long the slowest but so many percent took, in milliseconds."""
+        return sorted(self.latencies)[min(len(self.latencies) - 1, int(len(self.latencies) * percent / 100))] * 1000
 
 
-def drive(port: int, load: Sequence[Sequence[Prepared]]) -> float:
-    """Send each device's exchanges over a connection of its own, all at once; return the seconds it took.
+def drive(port: int, load: Sequence[Sequence[Prepared]], batch: int = BATCH) -> Driven:
+    """Send each device's exchanges over a connection of its own, all at once.
 
     Answers are kept and checked after the clock has stopped.
 
@@ -201,7 +191,7 @@ def drive(port: int, load: Sequence[Sequence[Prepared]]) -> float:
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(len(load) + 1)
     ends = context.SimpleQueue()
-    workers = [context.Process(target=_send, args=(port, share, barrier, ends)) for share in load]
+    workers = [context.Process(target=_send, args=(port, share, batch, barrier, ends)) for share in load]
     for worker in workers:
         worker.start()
     barrier.wait()
@@ -212,23 +202,27 @@ def drive(port: int, load: Sequence[Sequence[Prepared]]) -> float:
     failures = [end for end in told if isinstance(end, str)]
     if failures:
         raise RuntimeError(failures[0])
-    return float(max(told) - start)
+    ends_at, latencies = zip(*told, strict=True)
+    return Driven(max(ends_at) - start, tuple(one for share in latencies for one in share))
 
 
-def _send(port: int, share: Sequence[Prepared], barrier: Any, ends: Any) -> None:
+def _send(port: int, share: Sequence[Prepared], batch: int, barrier: Any, ends: Any) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.connect()
     barrier.wait()
     answers: list[tuple[int, bytes]] = []
+    latencies: list[float] = []
     try:
         for prepared in share:
+            begun = time.monotonic()
             connection.request("POST", messages.PATH_EXCHANGE, prepared.body, prepared.headers)
             answer = connection.getresponse()
             answers.append((answer.status, answer.read()))
-        end: float | str = time.monotonic()
+            latencies.append(time.monotonic() - begun)
+        end: tuple[float, list[float]] | str = (time.monotonic(), latencies)
     except OSError as error:
         end = f"not acknowledged: {error}"
     refused = [f"not acknowledged: {status} {body[:200]!r}" for status, body in answers if status != 200]
-    if not refused and any(len(messages.decode_answer(body).receipts) != BATCH for _, body in answers):
+    if not refused and any(len(messages.decode_answer(body).receipts) != batch for _, body in answers):
         refused = ["not acknowledged: a receipt is missing"]
     ends.put(refused[0] if refused else end)

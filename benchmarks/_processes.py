@@ -97,11 +97,20 @@ def taken(before: Mapping[int, float], after: Mapping[int, float]) -> float:
 
 def peak_rss_mb(pids: Iterable[int]) -> int:
     """Return the largest memory that any of these processes ever held, in MB."""
-    peaks = [0]
+    return _memory_mb(pids, "VmHWM:")
+
+
+def rss_mb(pids: Iterable[int]) -> int:
+    """Return the memory that the largest of these processes holds now, in MB."""
+    return _memory_mb(pids, "VmRSS:")
+
+
+def _memory_mb(pids: Iterable[int], name: str) -> int:
+    found = [0]
     for pid in pids:
         try:
             lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             continue
-        peaks += [int(line.split()[1]) >> 10 for line in lines if line.startswith("VmHWM:")]
-    return max(peaks)
+        found += [int(line.split()[1]) >> 10 for line in lines if line.startswith(name)]
+    return max(found)
