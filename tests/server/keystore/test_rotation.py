@@ -71,7 +71,7 @@ def rotate(office: Context, *, kinds: frozenset[str] = ALL, suite: int = SUITE_X
 def finalise(tablet: Device, number: int) -> None:
     chosen = instance_id(number)
     xml = f'<data id="visit"><meta><instanceID>uuid:{UUID(bytes=chosen)}</instanceID></meta></data>'
-    tablet.finalise(xml.encode(), instance_id=chosen, form_version_hash=FORM, now=NOW)
+    tablet.seal_interview(xml.encode(), instance_id=chosen, form_version_hash=FORM, now=NOW)
 
 
 def states(office: Context) -> dict[str, int]:
