@@ -1,14 +1,15 @@
 """Envelopes of one body without what the one before already says.
 
-Forty interviews of one day name the same epoch, form version, dictionary and certificate, and each the envelope before
-it: 160 bytes, a fifth of a sealed interview, none of which compresses. A frame may leave out those of its header's
-hashes that follow from the frame before; the receiver puts them back before it looks at anything else.
+Forty interviews of one day name the same epoch, form version, dictionary and certificate, each the envelope before it,
+and count on: 178 bytes, a fifth of a sealed interview, most of which does not compress. A frame may leave out those
+fields of its header that follow from the frame before; the receiver puts them back before it looks at anything else.
 
-`u8 mask | the envelope without the fields of the mask`. Where the frame before is an epoch, the epoch hash is its id
-and the certificate is its own; it has neither form version nor dictionary.
+`u8 mask | the envelope without the fields of the mask`. Where the frame before is an epoch, the epoch hash is its id,
+the index is 0, and certificate and sequence are its own; it has neither form version nor dictionary.
 """
 
 import hashlib
+import struct
 from collections.abc import Mapping
 from enum import IntFlag
 from typing import Final
@@ -16,7 +17,11 @@ from typing import Final
 from sync_protocol.constants import HASH_BYTES, INSTANCE_ID_BYTES, MAGIC, Kind
 from sync_protocol.errors import RemoteError
 
+START_BYTES: Final = 6
 EPOCH_START: Final = 8
+NUMBERS_START: Final = 40
+NUMBERS: Final = struct.Struct(">IQ")
+EPOCH_SEQUENCE_START: Final = 72
 PREVIOUS_START: Final = 52
 PARENTS_START: Final = 100
 BACK_BYTES: Final = 3 * HASH_BYTES
@@ -25,21 +30,25 @@ PARENTS_OFFSET: Final = 7
 
 
 class Field(IntFlag):
-    """A hash that a frame leaves out."""
+    """What a frame leaves out: a hash, the two numbers that count, or magic, version and suite."""
 
     EPOCH = 1
     PREVIOUS = 2
     FORM_VERSION = 4
     DICTIONARY = 8
     CERTIFICATE = 16
+    COUNTED = 32
+    START = 64
 
 
 # Plain numbers: this runs for each envelope on the acknowledging path, where a flag costs more than a hash.
 _KIND: Final = int(Kind.EPOCH)
+START: Final = int(Field.START)
 EPOCH: Final = int(Field.EPOCH)
+COUNTED: Final = int(Field.COUNTED)
 PREVIOUS: Final = int(Field.PREVIOUS)
 BACK: Final = (int(Field.FORM_VERSION), int(Field.DICTIONARY), int(Field.CERTIFICATE))
-OF_EPOCH: Final = int(Field.EPOCH | Field.PREVIOUS | Field.CERTIFICATE)
+OF_EPOCH: Final = START | EPOCH | COUNTED | PREVIOUS | BACK[2]
 """What an epoch says of the next envelope."""
 ALL: Final = OF_EPOCH | BACK[0] | BACK[1]
 
@@ -51,10 +60,10 @@ def shorten(frame: bytes, before: bytes) -> bytes | None:
     said = _said(before)
     mask, position, parts = 0, 0, list[bytes]()
     for field, start in _starts(frame[PARENTS_OFFSET]):
-        if field in said and frame[start : start + HASH_BYTES] == said[field]:
+        if field in said and frame.startswith(said[field], start):
             mask |= field
             parts.append(frame[position:start])
-            position = start + HASH_BYTES
+            position = start + len(said[field])
     return bytes([mask]) + b"".join(parts) + frame[position:] if mask else None
 
 
@@ -71,11 +80,11 @@ def restore(short: bytes, before: bytes) -> bytes:
         return _restored_all(short, before)
     said = _said(before)
     parts, position, whole = list[bytes](), 1, 0
-    for field, start in _starts(short[1 + PARENTS_OFFSET]):
+    for field, start in _starts(short[1 + PARENTS_OFFSET - (START_BYTES if mask & START else 0)]):
         if mask & field:
             end = position + start - whole
             parts += (short[position:end], said[field])
-            position, whole = end, start + HASH_BYTES
+            position, whole = end, start + len(said[field])
     restored = b"".join((*parts, short[position:]))
     if not _has_header(restored):
         raise RemoteError("malformed", "a shortened frame is no envelope")
@@ -83,28 +92,36 @@ def restore(short: bytes, before: bytes) -> bytes:
 
 
 def _restored_all(short: bytes, before: bytes) -> bytes:
-    """Put back all five hashes at once: so are all but the first two envelopes of a day, on the acknowledging path."""
-    own, back = 37 + INSTANCE_ID_BYTES * short[8], PARENTS_START + INSTANCE_ID_BYTES * before[PARENTS_OFFSET]
-    if len(short) < own or not short.startswith(MAGIC, 1) or short[1 + KIND_OFFSET] == _KIND:
+    """Put back every field at once: so are all but the first two envelopes of a day, on the acknowledging path."""
+    own, back = 19 + INSTANCE_ID_BYTES * short[2], PARENTS_START + INSTANCE_ID_BYTES * before[PARENTS_OFFSET]
+    if len(short) < own or short[1] == _KIND:
         raise RemoteError("malformed", "a shortened frame is no envelope")
     return b"".join(
         (
-            short[1:9],
+            before[:START_BYTES],
+            short[1:3],
             before[EPOCH_START : EPOCH_START + HASH_BYTES],
-            short[9:21],
+            _following(*NUMBERS.unpack_from(before, NUMBERS_START)),
             hashlib.sha256(before).digest(),
-            short[21:own],
+            short[3:own],
             before[back : back + BACK_BYTES],
             short[own:],
         )
     )
 
 
+def _following(index: int, sequence: int) -> bytes:
+    """Return index and device sequence of the next envelope of a chain."""
+    return NUMBERS.pack((index + 1) % (1 << 32), (sequence + 1) % (1 << 64))
+
+
 def _starts(parents: int) -> tuple[tuple[int, int], ...]:
-    """Return each hash with where it begins in a header with so many parents."""
+    """Return each field with where it begins in a header with so many parents, in their order."""
     back = PARENTS_START + INSTANCE_ID_BYTES * parents
     return (
+        (START, 0),
         (EPOCH, EPOCH_START),
+        (COUNTED, NUMBERS_START),
         (PREVIOUS, PREVIOUS_START),
         (BACK[0], back),
         (BACK[1], back + HASH_BYTES),
@@ -123,7 +140,7 @@ def _has_header(frame: bytes) -> bool:
 
 
 def _sayable(before: bytes) -> int:
-    """Return the hashes that a frame says of the next one, as a mask."""
+    """Return the fields that a frame says of the next one, as a mask."""
     if _has_header(before):
         return ALL
     is_epoch = before.startswith(MAGIC) and len(before) >= PARENTS_START and before[KIND_OFFSET] == _KIND
@@ -131,16 +148,25 @@ def _sayable(before: bytes) -> int:
 
 
 def _said(before: bytes) -> Mapping[int, bytes]:
-    """Return the hashes that a frame says of the next one."""
+    """Return the fields that a frame says of the next one."""
     digest = hashlib.sha256(before).digest()
     sayable = _sayable(before)
     if sayable == PREVIOUS:
         return {PREVIOUS: digest}
     if sayable == OF_EPOCH:
-        return {EPOCH: digest, PREVIOUS: digest, BACK[2]: before[EPOCH_START : EPOCH_START + HASH_BYTES]}
+        sequence = int.from_bytes(before[EPOCH_SEQUENCE_START : EPOCH_SEQUENCE_START + 8], "big")
+        return {
+            START: before[:START_BYTES],
+            EPOCH: digest,
+            COUNTED: _following(-1, sequence),
+            PREVIOUS: digest,
+            BACK[2]: before[EPOCH_START : EPOCH_START + HASH_BYTES],
+        }
     back = PARENTS_START + INSTANCE_ID_BYTES * before[PARENTS_OFFSET]
     return {
+        START: before[:START_BYTES],
         EPOCH: before[EPOCH_START : EPOCH_START + HASH_BYTES],
+        COUNTED: _following(*NUMBERS.unpack_from(before, NUMBERS_START)),
         PREVIOUS: digest,
         BACK[0]: before[back : back + HASH_BYTES],
         BACK[1]: before[back + HASH_BYTES : back + 2 * HASH_BYTES],

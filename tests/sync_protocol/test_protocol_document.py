@@ -123,7 +123,7 @@ def test_limits_are_those_of_the_code() -> None:
 
 def test_what_a_shortened_frame_leaves_out_is_listed_with_its_place() -> None:
     table = DOCUMENT[DOCUMENT.index("| mask |") : DOCUMENT.index("`p` is the number of parents")]
-    listed = re.findall(r"^\| (\d+) \| (\d+)( \+ 16 p)?, ", table, re.MULTILINE)
+    listed = re.findall(r"^\| (\d+) \| \d+ bytes at (\d+)( \+ 16 p)?, ", table, re.MULTILINE)
     starts = dict(abbreviation._starts(0))
     assert [(int(mask), int(start)) for mask, start, _ in listed] == [
         (field.value, starts[field]) for field in abbreviation.Field
