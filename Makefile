@@ -2,11 +2,12 @@
 # Needs python3 (3.11 or later), python3-venv, make and git. All else comes from PyPI into .venv.
 PYTHON ?= python3
 VENV := .venv
+JS := clients/js
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test run lint types contracts tests compare-collect fuzz-forms prove-collect bench docs simulate-estimates constraints format clean
+.PHONY: help demo test run lint types contracts tests system-packages compare-collect fuzz-forms prove-collect bench docs simulate-estimates constraints format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | while IFS='|' read -r name text; do printf '  make %-20s %s\n' "$$name" "$$text"; done
@@ -22,6 +23,10 @@ $(VENV)/.test: $(VENV)/.product
 	@echo "Installing the test tools ..."
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[test]'
 	@touch $@
+
+$(JS)/node_modules/.package-lock.json: $(JS)/package-lock.json $(VENV)/.test
+	@echo "Installing the JavaScript client from npm ..."
+	@PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix $(JS) --no-audit --no-fund --silent || echo "npm cannot be reached: the tests of the JavaScript client are left out"
 
 demo: $(VENV)/.product ## a whole survey of a made country, from tablets to published figures (ARGS="--full" for all of it)
 	@$(BIN)/passerelle demo $(ARGS)
@@ -43,7 +48,23 @@ types: $(VENV)/.test
 contracts: $(VENV)/.test
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
-tests: $(VENV)/.test
+# On Debian and as root, what is missing is installed; the service of nginx is not started, and a policy of yours stays.
+# Where that is not possible, tests that need a program are skipped and say so.
+system-packages: ## Debian packages that some tests use: nginx and strace
+	@missing=""; \
+	test -x /usr/sbin/nginx || command -v nginx >/dev/null || missing="$$missing nginx"; \
+	command -v strace >/dev/null || missing="$$missing strace"; \
+	test -n "$$missing" || exit 0; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "Not here:$$missing. Tests that need it are skipped (on Debian: apt install$$missing)."; exit 0; fi; \
+	echo "Installing$$missing for the tests ..."; \
+	policy=/usr/sbin/policy-rc.d; \
+	if [ -e $$policy ]; then policy=""; else printf '#!/bin/sh\nexit 101\n' > $$policy && chmod 755 $$policy; fi; \
+	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null 2>&1 \
+		|| echo "It could not be installed: tests that need it are skipped."; \
+	test -z "$$policy" || rm -f $$policy
+
+tests: $(VENV)/.test $(JS)/node_modules/.package-lock.json system-packages
 	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 fuzz-forms: $(VENV)/.test ## thousands of broken workbooks against the converter (FUZZ_EXAMPLES=5000)
@@ -75,4 +96,4 @@ constraints: ## renew constraints.txt from a new environment
 	@{ head -n 1 constraints.txt; build/constraints/bin/python -m pip freeze --exclude passerelle; } > constraints.new && mv constraints.new constraints.txt
 
 clean: ## remove what was built (never your data)
-	@rm -rf $(VENV) build site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	@rm -rf $(VENV) $(JS)/node_modules build site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

@@ -2,7 +2,10 @@
 
 import os
 
+from server import logs
 from server.app import create_app
 from server.config import Config
 
-app = create_app(Config.from_env(os.environ))
+config = Config.from_env(os.environ)
+logs.configure(config.log)
+app = create_app(config)

@@ -12,6 +12,7 @@ from server.api import (
     app_users,
     auth,
     codebooks,
+    devices,
     entities,
     estimates,
     evolution,
@@ -22,9 +23,11 @@ from server.api import (
     openrosa,
     problems,
     projects,
+    proposals,
     submission_decisions,
     submissions,
     sync,
+    sync_media,
     tablet_settings,
     users,
 )
@@ -37,6 +40,7 @@ from server.context.login import LONGEST_SESSION
 from server.web import (
     account_pages,
     app_user_pages,
+    device_pages,
     form_pages,
     intake_actions,
     intake_pages,
@@ -46,6 +50,7 @@ from server.web import (
 
 DOORS = (
     sync,
+    sync_media,
     forms,
     codebooks,
     evolution,
@@ -56,6 +61,7 @@ DOORS = (
     users,
     projects,
     app_users,
+    devices,
     tablet_settings,
     health,
     problems,
@@ -64,10 +70,12 @@ DOORS = (
     account_pages,
     people_pages,
     app_user_pages,
+    device_pages,
     intake_pages,
     intake_actions,
     submissions,
     submission_decisions,
+    proposals,
 )
 
 
@@ -120,6 +128,7 @@ def create_app(config: Config, context: Context | None = None) -> Flask:
     if config.proxies:
         # Only what our own proxies wrote: whatever a client claims of itself stands further left in the headers.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=config.proxies, x_proto=config.proxies)  # type: ignore[method-assign]
+    app.before_request(opened.refresh_keys)
     auth.register(app)
     problems.register(app)
     for door in DOORS:

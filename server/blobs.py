@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from server.disk import synced
 from server.errors import StorageFull
 
 INCOMING: Final = "incoming"
@@ -29,7 +30,7 @@ class Incoming:
         self._directory = directory
         self._folders_on_disk = folders_on_disk
         self._path = directory / INCOMING / secrets.token_hex(16)
-        with _full_disk_said():
+        with full_disk_said():
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = self._path.open("xb", buffering=0)
 
@@ -40,7 +41,7 @@ class Incoming:
             StorageFull: when the disk is full.
         """
         rest = memoryview(sealed)
-        with _full_disk_said():
+        with full_disk_said():
             while rest:
                 rest = rest[self._file.write(rest) :]
 
@@ -54,17 +55,10 @@ class Incoming:
         Raises:
             StorageFull: when the disk is full.
         """
-        target = _path(self._directory, sha256)
-        with _full_disk_said():
+        with full_disk_said():
             self.close()
             sync_to_disk(self._path)
-            target.parent.mkdir(mode=0o700, exist_ok=True)
-            self._path.replace(target)
-            sync_to_disk(target.parent)
-            if target.parent not in self._folders_on_disk:
-                sync_to_disk(self._directory)
-                sync_to_disk(self._directory.parent)
-                self._folders_on_disk.add(target.parent)
+            _put(self._path, self._directory, sha256, self._folders_on_disk)
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -107,6 +101,15 @@ class Blobs:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
 
+    def adopt(self, path: Path, sha256: bytes) -> None:
+        """Put a file, on disk already and of the same file system, under its name.
+
+        Raises:
+            StorageFull: when the disk is full.
+        """
+        with full_disk_said():
+            _put(path, self._directory, sha256, self._folders_on_disk)
+
     def remove(self, sha256: bytes) -> None:
         """Remove a blob, if it is here."""
         _path(self._directory, sha256).unlink(missing_ok=True)
@@ -138,17 +141,33 @@ def _path(directory: Path, sha256: bytes) -> Path:
     return directory / name[:2] / name[2:]
 
 
+def _put(path: Path, directory: Path, sha256: bytes, folders_on_disk: set[Path]) -> None:
+    target = _path(directory, sha256)
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    path.replace(target)
+    sync_to_disk(target.parent)
+    if target.parent not in folders_on_disk:
+        sync_to_disk(directory)
+        sync_to_disk(directory.parent)
+        folders_on_disk.add(target.parent)
+
+
 def sync_to_disk(path: Path) -> None:
-    """Put a file, or the entries of a folder, on disk."""
+    """Put a file, or the entries of a folder, on disk; a disk that fails at it ends the process."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        synced(handle)
     finally:
         os.close(handle)
 
 
 @contextlib.contextmanager
-def _full_disk_said() -> Iterator[None]:
+def full_disk_said() -> Iterator[None]:
+    """Let no error of a file pass for anything but what it is: nothing was stored.
+
+    Raises:
+        StorageFull: for whatever the file system refused.
+    """
     try:
         yield
     except OSError as error:

@@ -9,7 +9,7 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
 from cryptography.exceptions import InvalidTag
@@ -38,6 +38,9 @@ BACK: Final = struct.Struct(">32s32s32s")
 NO_HASH: Final = bytes(32)
 KIND_OFFSET: Final = 6
 PARENTS_OFFSET: Final = 7
+EPOCH_NUMBER: Final = int(Kind.EPOCH)
+HEADED: Final = {int(kind): kind for kind in (Kind.INTERVIEW, Kind.DRAFT, Kind.ATTACHMENT, Kind.DECISION)}
+"""Kinds that have a header: all but the epoch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,16 @@ class Header:
         return FRONT.size + INSTANCE_ID_BYTES * len(self.parents) + BACK.size
 
 
+class Shown(NamedTuple):
+    """What a receiver that opens nothing stores of an envelope beside its bytes."""
+
+    kind: Kind
+    epoch_hash: bytes
+    instance_id: bytes
+    form_version_hash: bytes
+    certificate_hash: bytes
+
+
 def envelope_id(body: bytes) -> bytes:
     """Return the id of an envelope: the SHA-256 of its bytes, (32,)."""
     return document_hash(body)
@@ -108,31 +121,55 @@ def peek(body: bytes) -> Header | Epoch:
         EnvelopeError: ``truncated``, ``malformed``, ``too-large``, ``unknown-version``, ``unknown-suite``,
             ``unknown-kind``, ``index-too-high``.
     """
-    if len(body) > ENVELOPE_BYTES:
-        raise EnvelopeError("too-large", f"an envelope has at most {ENVELOPE_BYTES} bytes")
-    if len(body) > KIND_OFFSET and body.startswith(MAGIC) and body[KIND_OFFSET] == Kind.EPOCH:
+    if _is_epoch(body):
         return parse_epoch(body)
     return _header(body)
 
 
-def _header(body: bytes) -> Header:
+def glance(body: bytes) -> Shown | Epoch:
+    """Do as `peek` does, with less of what it finds: for who receives thousands of envelopes in a second.
+
+    Raises:
+        EnvelopeError: as `peek`.
+    """
+    if _is_epoch(body):
+        return parse_epoch(body)
+    kind, _, epoch_hash, _, _, _, instance_id, end = _front(body)
+    form_version_hash, _, certificate_hash = BACK.unpack_from(body, end)
+    return Shown(kind, epoch_hash, instance_id, form_version_hash, certificate_hash)
+
+
+def _is_epoch(body: bytes) -> bool:
+    if len(body) > ENVELOPE_BYTES:
+        raise EnvelopeError("too-large", f"an envelope has at most {ENVELOPE_BYTES} bytes")
+    return len(body) > KIND_OFFSET and body.startswith(MAGIC) and body[KIND_OFFSET] == EPOCH_NUMBER
+
+
+def _front(body: bytes) -> tuple[Kind, int, bytes, int, int, bytes, bytes, int]:
+    """Check what can be checked of a header, and return its front part and where its parents end."""
     if not body.startswith(MAGIC):
         raise EnvelopeError("malformed", "not an envelope")
     if len(body) < FRONT.size + BACK.size + SIGNATURE_BYTES:
         raise EnvelopeError("truncated", "shorter than any header")
     _, version, suite, kind, count, epoch_hash, index, sequence, previous, instance_id = FRONT.unpack_from(body)
     check_version(version, suite)
-    if kind not in (Kind.INTERVIEW, Kind.DRAFT, Kind.ATTACHMENT, Kind.DECISION):
+    known = HEADED.get(kind)
+    if known is None:
         raise EnvelopeError("unknown-kind", f"kind {kind}")
     if index >= RATCHET_STEPS:
         raise EnvelopeError("index-too-high", f"an epoch has at most {RATCHET_STEPS} interviews")
     end = FRONT.size + INSTANCE_ID_BYTES * count
     if len(body) < end + BACK.size + SIGNATURE_BYTES:
         raise EnvelopeError("truncated", "parents are missing")
+    return known, suite, epoch_hash, index, sequence, previous, instance_id, end
+
+
+def _header(body: bytes) -> Header:
+    kind, suite, epoch_hash, index, sequence, previous, instance_id, end = _front(body)
     starts = range(FRONT.size, end, INSTANCE_ID_BYTES)
     form_version_hash, dictionary_hash, certificate_hash = BACK.unpack_from(body, end)
     return Header(
-        kind=Kind(kind),
+        kind=kind,
         suite=suite,
         epoch_hash=epoch_hash,
         index=index,

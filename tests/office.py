@@ -1,5 +1,7 @@
 """An office for tests: links, accounts, and what carries a device's requests to an app in this process."""
 
+import hashlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +23,8 @@ from sync_protocol.client.transport import Answer
 from sync_protocol.constants import Kind
 from sync_protocol.enrolment import EnrolmentLink, make_request, token_hash
 from sync_protocol.envelope import Header
-from sync_protocol.messages import ExchangeAnswer, ExchangeRequest, Problem, ReceiptCode
+from sync_protocol.messages import ExchangeAnswer, ExchangeRequest, PartAnswer, Problem, ReceiptCode
+from sync_protocol.signatures import Place
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 BASE_URL = "http://localhost"
@@ -110,6 +113,21 @@ class Reply:
         return [receipt.sequence for receipt in self.answer.receipts]
 
 
+@dataclass(frozen=True)
+class PartReply:
+    """A verified answer to a part of a medium, or its problem."""
+
+    status: int
+    answer: PartAnswer | None
+    problem: Problem | None
+    headers: dict[str, str]
+
+    @property
+    def offset(self) -> int:
+        assert self.answer is not None, self.problem
+        return self.answer.offset
+
+
 class Tablet:
     """A device that sends what a test wants, byte for byte, and believes only signed answers."""
 
@@ -172,6 +190,56 @@ class Tablet:
         if response.status_code != 200:
             return Reply(response.status_code, None, messages.decode_problem(response.status_code, content))
         return Reply(200, messages.decode_answer(content), None)
+
+    def part(
+        self,
+        sha256: bytes,
+        content: bytes,
+        place: Place,
+        *,
+        headers: dict[str, str] | None = None,
+        cut: int | None = None,
+    ) -> PartReply:
+        """Send a part of a medium, or only its first `cut` bytes before the line ends."""
+        path = messages.PATH_MEDIA + sha256.hex()
+        signed = signatures.sign_request("POST", path, content, device_id=self.device_id, key=self.key, place=place)
+        response = self.client.post(
+            path,
+            input_stream=io.BytesIO(content if cut is None else content[:cut]),
+            environ_overrides={"CONTENT_LENGTH": str(len(content))},
+            headers={**signed, **(headers or {})},
+        )
+        told, given = response.get_data(), dict(response.headers)
+        public_key = self.context.keystore.keyring.receipt_key(signatures.answer_key_id(given))
+        assert public_key is not None
+        signatures.verify_answer(
+            response.status_code,
+            told,
+            headers=given,
+            method="POST",
+            path=path,
+            request_digest=signatures.request_digest(content),
+            public_key=public_key,
+        )
+        if response.status_code >= 400:
+            return PartReply(response.status_code, None, messages.decode_problem(response.status_code, told), given)
+        return PartReply(response.status_code, messages.decode_part_answer(told), None, given)
+
+    def upload(self, medium: bytes, *, part_bytes: int = 1 << 16) -> PartReply:
+        """Send a whole medium, part by part."""
+        sha256, reply = hashlib.sha256(medium).digest(), None
+        for offset in range(0, len(medium), part_bytes):
+            reply = self.part(sha256, medium[offset : offset + part_bytes], Place(offset, len(medium)))
+        assert reply is not None
+        return reply
+
+    def head(self, sha256: bytes) -> dict[str, str]:
+        """Ask how much of a medium is here; return the headers."""
+        path = messages.PATH_MEDIA + sha256.hex()
+        headers = signatures.sign_request("HEAD", path, b"", device_id=self.device_id, key=self.key)
+        response = self.client.head(path, headers=headers)
+        assert response.status_code == 200
+        return dict(response.headers)
 
     def exchange(self, *envelopes: bytes, **members: Any) -> Reply:
         """Send envelopes and follow the cursor."""

@@ -83,7 +83,7 @@ def check() -> Response | None:
 def _caller() -> Caller | None:
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == BEARER:
-        return _by_token(credentials.strip())
+        return caller_by_token(credentials.strip())
     if scheme.lower() == BASIC:
         _refuse_other_sites()
         return _by_password()
@@ -94,7 +94,12 @@ def _caller() -> Caller | None:
     return _by_session(user_id)
 
 
-def _by_token(token: str) -> Caller:
+def caller_by_token(token: str) -> Caller:
+    """Return whose API token it is.
+
+    Raises:
+        NotAuthenticated: nobody's, or not any more.
+    """
     digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
     with current().database.read() as database_session:
         caller = caller_of(accounts.user_by_token(database_session, digest, now=utc_now()))

@@ -13,6 +13,7 @@ from server.errors import BadRequest, Malformed, TooLarge, UnsupportedMedia
 
 DEFAULT_BYTES: Final = 1 << 20
 OBJECT_BYTES: Final = 64 << 10
+PIECE_BYTES: Final = 64 << 10
 SANDBOX: Final = "sandbox; default-src 'none'"
 """Policy of a file that came from anywhere: a picture may be a document, and nothing in it may run."""
 
@@ -56,6 +57,23 @@ def read_body(*, at_most: int, media_type: str | None = None) -> bytes:
         raise Malformed(f"the body has {len(body)} of {request.content_length} bytes")
     g.body = body
     return body
+
+
+def read_prefix(*, at_most: int) -> tuple[bytes, bool]:
+    """Return as much of the body as came, and whether the line was cut inside it.
+
+    Raises:
+        TooLarge: when it is longer than the limit, without reading it.
+    """
+    limit(at_most)
+    length = request.content_length or 0
+    came = bytearray()
+    try:
+        while len(came) < length and (piece := request.stream.read(min(PIECE_BYTES, length - len(came)))):
+            came += piece
+    except (ClientDisconnected, OSError):
+        pass  # what came before the cut is as good as any other bytes
+    return bytes(came), len(came) < length
 
 
 def json_object() -> dict[str, Any]:

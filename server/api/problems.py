@@ -10,7 +10,7 @@ import traceback
 from html import escape
 from typing import Final
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from server.context import current, public
@@ -94,6 +94,7 @@ def problem_for(error: Exception) -> Problem:
 
 def render(problem: Problem) -> Response:
     """Write a problem as JSON, or as a page to a person's browser."""
+    g.problem = problem.slug
     if _is_person():
         body = f"<p>{escape(problem.detail)}</p><p>{escape(problem.remedy)}</p>"
         response = Response(_page(problem.title, body), problem.status, mimetype="text/html")
@@ -104,6 +105,8 @@ def render(problem: Problem) -> Response:
         # A password in clear is not taken, so it is not asked for either.
         basic = ', Basic realm="passerelle", charset="UTF-8"' if request.is_secure else ""
         response.headers["WWW-Authenticate"] = f'Bearer realm="passerelle"{basic}'
+    if "retry_after_seconds" in problem.members:
+        response.headers["Retry-After"] = str(problem.members["retry_after_seconds"])
     if "allow" in problem.members:
         response.headers["Allow"] = ", ".join(problem.members["allow"])
     return response

@@ -31,7 +31,7 @@ def release(instance_id: str) -> dict[str, Any]:
 @blueprint.post("/submissions/<path:instance_id>/review")
 @roles(*READERS)
 def review(instance_id: str) -> dict[str, Any]:
-    """Approve or reject: ``{"verdict": "approved" | "rejected", "note": "…"}``."""
+    """Approve, reject or return: ``{"verdict": "approved" | "rejected" | "returned", "note": "…"}``."""
     found, asked = find(instance_id), _object()
     with current().database.transaction() as session:
         decision = review_interview.review(

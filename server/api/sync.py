@@ -1,23 +1,24 @@
 """The native door, Passerelle Sync/1: hello, enrol, exchange, blobs.
 
-Every answer to a POST is signed after the commit, refusals too: a device believes no other.
+The answer to a POST is signed after the commit.
 """
 
-import base64
-import hashlib
+import time
 from typing import Final
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
 
+from server.api import watching
 from server.api.bodies import if_changed, read_body
+from server.api.device_requests import sign, verify_signature
 from server.clock import utc_now
 from server.context import Context, current, own_auth, public
 from server.db import cursor
-from server.errors import DeviceUnknown, Malformed, NotFound
-from server.services import deliver_forms, enrol_device, news, receive_exchange
+from server.errors import Malformed, NotFound, RateLimited
+from server.services import deliver_forms, enrol_device, limit_logins, news, receive_exchange, receive_medium
 from server.services.news import Pulled
 from server.services.receive_exchange import Received
-from sync_protocol import messages, signatures
+from sync_protocol import messages
 from sync_protocol.constants import (
     CONTROL_BYTES,
     ENVELOPE_BYTES,
@@ -37,11 +38,15 @@ from sync_protocol.messages import (
     ExchangeAnswer,
     ExchangeRequest,
     KeyringPull,
+    MediumOffset,
     PullItem,
     Receipt,
+    ReceiptCode,
 )
 
 ENROL_BYTES: Final = 64 << 10
+QUOTA_SECONDS: Final = 900
+"""How long a device waits that has brought more in a day than its quota."""
 LIMITS: Final = messages.Limits(
     envelope_bytes=ENVELOPE_BYTES,
     exchange_bytes=EXCHANGE_BYTES,
@@ -53,6 +58,7 @@ LIMITS: Final = messages.Limits(
 )
 
 blueprint = Blueprint("sync", __name__, url_prefix="/sync/v1")
+blueprint.after_request(sign)
 
 
 @blueprint.get("/hello")
@@ -79,8 +85,7 @@ def enrol() -> Response:
     context = current()
     asked = messages.decode_enrol_request(read_body(at_most=ENROL_BYTES, media_type=MEDIA_TYPE_JSON))
     verify_proof(asked, root_key=context.keystore.root_key)
-    with context.database.transaction() as session:
-        enrolled = enrol_device.enrol(session, asked, issuer=context.keystore, now=utc_now())
+    enrolled = _enrolled(context, asked)
     answer = messages.EnrolAnswer(
         device_id=enrolled.device_id,
         server_id=context.keystore.server_id,
@@ -94,21 +99,18 @@ def enrol() -> Response:
 @own_auth
 def exchange() -> Response:
     """Store what a device brings, and tell it what is new: one round trip."""
+    watching.begin()
     context = current()
-    asked = _verified_request(context)
-    arrived = receive_exchange.read(asked.envelopes)
-    received = context.database.submit(
-        lambda session: receive_exchange.receive(
-            session,
-            device_id=asked.device_id,
-            counter=asked.counter,
-            since=asked.since,
-            arrived=arrived,
-            now=utc_now(),
-        )
-    )
-    body = messages.encode_answer(_answer(context, asked, received))
-    return Response(body, mimetype=MEDIA_TYPE_EXCHANGE)
+    asked = _verified_request()
+    _check_pace(context, asked)
+    begun_at = time.monotonic()
+    received = _store(context, asked)
+    watching.stored(received.receipts)
+    backoff = context.busy.backoff_seconds(time.monotonic() - begun_at)
+    if any(receipt.code is ReceiptCode.QUOTA for receipt in received.receipts):
+        backoff = max(backoff, QUOTA_SECONDS)
+    answer = _answer(context, asked, received, backoff_seconds=backoff)
+    return Response(messages.encode_answer(answer), mimetype=MEDIA_TYPE_EXCHANGE)
 
 
 @blueprint.get("/blobs/<digest>")
@@ -116,7 +118,7 @@ def exchange() -> Response:
 def blob(digest: str) -> Response:
     """Return the XForm, or the file of a form, with this SHA-256, whole or a range of it."""
     context = current()
-    device_id = _verify_signature(context, b"")
+    device_id = verify_signature(b"")
     try:
         name = bytes.fromhex(digest)
     except ValueError:
@@ -129,75 +131,99 @@ def blob(digest: str) -> Response:
     return if_changed(response)
 
 
-@blueprint.after_request
-def sign(response: Response) -> Response:
-    """Sign the answer to a POST."""
-    if request.method == "POST":
-        digest = _request_digest()
-        if digest is not None:
-            body = response.get_data()
-            response.headers.update(
-                current().keystore.sign_answer(
-                    response.status_code, body, method="POST", path=request.path, request_digest=digest
-                )
-            )
-    response.headers.setdefault("Cache-Control", "no-store")
-    return response
+def _enrolled(context: Context, asked: messages.EnrolRequest) -> enrol_device.Enrolment:
+    """Enrol a device; whoever tries many tokens is slowed down by the address.
+
+    Raises:
+        RateLimited, TokenInvalid: nobody was let in.
+    """
+    now, key = utc_now(), context.keystore.session_secret
+    with context.database.transaction() as session:
+        attempt = limit_logins.begin_enrolment(session, address=request.remote_addr or "", key=key, now=now)
+    with context.database.transaction() as session:
+        enrolled = enrol_device.enrol(session, asked, issuer=context.keystore, now=now)
+        limit_logins.succeed(session, attempt)
+    return enrolled
 
 
-def _verified_request(context: Context) -> ExchangeRequest:
+def _verified_request() -> ExchangeRequest:
     body = read_body(at_most=EXCHANGE_BYTES, media_type=MEDIA_TYPE_EXCHANGE)
-    signer = _verify_signature(context, body)
+    signer = verify_signature(body)
     asked = messages.decode_request(body)
     if asked.device_id != signer:
         raise Malformed("the control names another device than the signature")
     return asked
 
 
-def _verify_signature(context: Context, body: bytes) -> str:
-    """Check a request's signature and return who signed it."""
-    headers = dict(request.headers)
-    device_id = signatures.request_key_id(headers)
-    public_key = context.signing_key(device_id)
-    if public_key is None:
-        raise DeviceUnknown(f"no device {device_id} is enrolled here")
-    signatures.verify_request(request.method, request.path, body, headers=headers, public_key=public_key)
-    return device_id
+def _check_pace(context: Context, asked: ExchangeRequest) -> None:
+    """Refuse a device that asks too often for nothing; one that brings something is never refused.
+
+    Raises:
+        RateLimited: with the time to wait.
+    """
+    if asked.envelopes or asked.have or asked.media:
+        return
+    wait = context.pace.wait_seconds(asked.device_id)
+    if wait:
+        raise RateLimited(
+            f"the device asks too often while it has nothing to send: wait {wait} s", retry_after_seconds=wait
+        )
 
 
-def _answer(context: Context, asked: ExchangeRequest, received: Received) -> ExchangeAnswer:
-    receipts, pulled = _read_back(context, asked, received)
+def _store(context: Context, asked: ExchangeRequest) -> Received:
+    """Store what came, in one transaction; what costs the processor is done before it."""
+    arrived = receive_exchange.read(asked.envelopes)
+    told = receive_exchange.told_by(asked, now=utc_now())
+    return context.database.submit_light(
+        lambda session: receive_exchange.receive(
+            session,
+            device_id=asked.device_id,
+            counter=asked.counter,
+            since=asked.since,
+            arrived=arrived,
+            now=utc_now(),
+            told=told,
+            quota=context.config.quota,
+        )
+    )
+
+
+def _answer(context: Context, asked: ExchangeRequest, received: Received, *, backoff_seconds: int) -> ExchangeAnswer:
+    receipts, pulled, media = _read_back(context, asked, received)
     return ExchangeAnswer(
         server_time=utc_now(),
         receipts=received.receipts + receipts,
         cursor=pulled.cursor,
         pull=_keyring(context, asked) + pulled.items,
         more=pulled.more,
+        backoff_seconds=backoff_seconds,
+        media=media,
+        backed_up_sequence=context.backed_up_sequence(received.head.epoch),
+        deletes_without_backup=not context.config.backups,
     )
 
 
-def _read_back(context: Context, asked: ExchangeRequest, received: Received) -> tuple[tuple[Receipt, ...], Pulled]:
+def _read_back(
+    context: Context, asked: ExchangeRequest, received: Received
+) -> tuple[tuple[Receipt, ...], Pulled, tuple[MediumOffset, ...]]:
     """Look up what the device asks about and what is new; nothing of either in most exchanges."""
-    if asked.since is not None and not asked.have and cursor.is_at_end(asked.since, received.head):
-        return (), Pulled((), asked.since, more=False)
+    asks = asked.have or asked.media
+    if asked.since is not None and not asks and cursor.is_at_end(asked.since, received.head):
+        return (), Pulled((), asked.since, more=False), ()
     with context.database.read() as session:
         receipts = receive_exchange.recall(session, asked.have, first_index=len(asked.envelopes))
-        pulled = news.pull_news(session, carrier=received.carrier, since=asked.since, keystore=context.keystore)
-    return receipts, pulled
+        pulled = news.pull_news(
+            session,
+            carrier=received.carrier,
+            since=asked.since,
+            keystore=context.keystore,
+            blobs=context.blobs,
+        )
+        media = receive_medium.offsets(session, asked.media, context.media) if asked.media else ()
+    return receipts, pulled, media
 
 
 def _keyring(context: Context, asked: ExchangeRequest) -> tuple[PullItem, ...]:
     if asked.keyring_serial >= context.keystore.keyring.serial:
         return ()
     return (KeyringPull(document=context.keystore.keyring_document),)
-
-
-def _request_digest() -> bytes | None:
-    """Return the SHA-256 that the request says its body has: the device knows the answer to what it sent by it.
-
-    What is stored has been checked against it. A refusal may be about a body that was cut, altered or too long to read.
-    """
-    found = signatures.DIGEST.fullmatch(request.headers.get("Content-Digest", ""))
-    if found is not None:
-        return base64.b64decode(found.group(1))
-    return hashlib.sha256(g.body).digest() if "body" in g else None

@@ -11,6 +11,7 @@ import click
 from server.cli import (
     accounts,
     app_users,
+    backups,
     codebooks,
     demonstration,
     devices,
@@ -22,10 +23,13 @@ from server.cli import (
     forms,
     holds,
     intake,
+    keys,
     odk_keys,
     projects,
+    proposals,
     serving,
     setup,
+    status,
     store,
     submissions,
     tablets,
@@ -64,6 +68,7 @@ def main(ctx: click.Context, data: Path | None, debug: bool) -> None:  # noqa: A
 
 setup.register(main)
 serving.register(main)
+backups.register(main)
 codebooks.register(forms.form)
 evolution.register(forms.form)
 for group in (
@@ -76,8 +81,10 @@ for group in (
     holds.hold,
     findings.finding,
     holds.quarantine,
+    proposals.proposal,
     submissions.submission,
     odk_keys.odk_key,
+    keys.key,
     entities.entity,
     estimates.estimate,
     estimates.release,
@@ -85,5 +92,12 @@ for group in (
     projects.project,
 ):
     main.add_command(group)
-for command in (fieldwork.progress, intake.intake, store.verify, store.rebuild, demonstration.demo):
+for command in (
+    status.status,
+    fieldwork.progress,
+    intake.intake,
+    store.verify,
+    store.rebuild,
+    demonstration.demo,
+):
     main.add_command(command)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import segno
 
     from server.config import Config
+    from server.services.look_after_devices import DeviceView
 
 ROLES = ("enumerator", "supervisor")
 
@@ -77,24 +78,38 @@ def enrol(
 @json_option
 @pass_desk
 def list_devices(desk: Desk, as_json: bool) -> None:
-    """List enrolled tablets."""
-    from server.db.queries import devices
+    """List enrolled tablets, with what each still had to send when it was last here."""
+    from server.services import look_after_devices
+    from server.services.device_words import backlog_words, clock_words
 
     with desk.context() as context, context.database.read() as session:
-        found = devices.devices(session)
-    rows = [
-        {
-            "device_id": one.device_id, "project_id": one.project_id,
-            "enumerator": one.enumerator, "team": one.team, "role": one.role,
-            "enrolled_at": one.enrolled_at, "last_seen_at": one.last_seen_at, "revoked_at": one.revoked_at,
-        }
-        for one in found
-    ]  # fmt: skip
+        found = look_after_devices.list_devices(session, keyring_serial=context.keystore.keyring.serial)
     if as_json:
-        print_json(rows)
+        print_json([view.members() for view in found])
         return
-    columns = ("device", "project", "enumerator", "team", "role", "enrolled", "last seen", "revoked")
-    print_table("Tablets", columns, [tuple(row.values()) for row in rows])
+    columns = ("device", "project", "enumerator", "team", "role", "last seen", "to send", "clock", "orders")
+    rows = [
+        (
+            view.device.device_id,
+            view.device.project_id,
+            view.device.enumerator,
+            view.device.team,
+            view.device.role,
+            view.device.last_seen_at,
+            backlog_words("en", view.backlog),
+            clock_words("en", view.device.clock_offset_seconds),
+            ", ".join(_orders(view)),
+        )
+        for view in found
+    ]
+    print_table("Tablets", columns, rows)
+
+
+def _orders(view: "DeviceView") -> list[str]:
+    orders = ["revoked"] if view.device.revoked_at is not None else []
+    orders += [f"wipe {view.wipe}"] if view.wipe else []
+    orders += [f"{view.set_aside} set aside"] if view.set_aside else []
+    return orders + (["old keys"] if view.has_old_keys else [])
 
 
 @device.command(epilog="\b\nExample:\n  passerelle device revoke 3f1c…\n")
@@ -111,6 +126,35 @@ def revoke(desk: Desk, device_id: str) -> None:
     with desk.context() as context, context.database.transaction() as session:
         enrol_device.revoke(session, device_id=device_id, user=actor(), now=utc_now())
     click.echo(f"Revoked {device_id}.")
+
+
+@device.command(epilog="\b\nExample:\n  passerelle device release 3f1c…\n")
+@click.argument("device_id")
+@pass_desk
+def release(desk: Desk, device_id: str) -> None:
+    """Let in all that came after a tablet was revoked, when you know that it is genuine."""
+    from server.clock import utc_now
+    from server.services import look_after_devices
+
+    with desk.context() as context, context.database.transaction() as session:
+        count = look_after_devices.release_set_aside(session, device_id=device_id, user=actor(), now=utc_now())
+    click.echo(f"Released {count} envelopes. The server opens them in a moment.")
+
+
+@device.command(epilog="\b\nExample:\n  passerelle device wipe 3f1c… --note 'stolen on the market of Koro'\n")
+@click.argument("device_id")
+@click.option("--note", required=True, metavar="TEXT", help="Why; sealed, and shown to whoever agrees.")
+@pass_desk
+def wipe(desk: Desk, device_id: str, note: str) -> None:
+    """Propose that a tablet wipes itself once all that it holds has been receipted; another person agrees."""
+    from server.clock import utc_now
+    from server.services import proposals
+
+    with desk.context() as context, context.database.transaction() as session:
+        number = proposals.propose_wipe(
+            session, keystore=context.keystore, device_id=device_id, note=note, user=actor(), now=utc_now()
+        )
+    click.echo(f"Proposed as number {number}. Another person agrees: passerelle proposal agree {number}")
 
 
 def tablets_url(config: "Config", server: str | None) -> str:

@@ -1,6 +1,7 @@
 """gunicorn inside this process: the arbiter watches web processes, and the worker process beside them."""
 
 import logging
+import os
 import re
 import socket
 import struct
@@ -18,6 +19,8 @@ from gunicorn.glogging import Logger
 from gunicorn.http import message, unreader
 from gunicorn.util import import_app
 from gunicorn.workers import gthread
+
+from server.logs import JsonLines
 
 APP: Final = "wsgi:app"
 TOKEN: Final = re.compile(r"key/[^/?\s]+")
@@ -55,6 +58,9 @@ class QuietLogger(Logger):  # type: ignore[misc] # gunicorn has no types
         """Take the settings."""
         super().setup(cfg)
         self.error_log.addFilter(hide_tokens)
+        if os.environ.get("PASSERELLE_LOG", "").strip() == "json":
+            for handler in self.error_log.handlers:
+                handler.setFormatter(JsonLines())
 
 
 def hide_tokens(record: logging.LogRecord) -> bool:

@@ -1,7 +1,9 @@
 """``passerelle serve`` and ``passerelle worker``: the server, and what opens envelopes and runs the schedule."""
 
 import os
+import shutil
 import signal
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -45,6 +47,7 @@ def serve(
     from server.cli.gunicorn_server import Office, ServeOptions
 
     config = desk.config()
+    _share_counters(config.data_dir, port or config.bind.rpartition(":")[2])
     _check(desk)
     own_host, _, own_port = config.bind.rpartition(":")
     bind = f"{host or own_host}:{port or own_port}"
@@ -78,6 +81,7 @@ def worker(desk: Desk, parent: int | None) -> None:
 
     Any number may run beside the web processes: a lease in the database has each job done once.
     """
+    from server import logs
     from server.cli.parentage import end_with
     from server.jobs import run_worker
 
@@ -87,6 +91,7 @@ def worker(desk: Desk, parent: int | None) -> None:
     if parent is not None:
         end_with(parent)
     with desk.context() as context:
+        logs.configure(context.config.log)
         run_worker(context, stop)
 
 
@@ -103,15 +108,35 @@ def worker_command(data_dir: Path) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def _share_counters(data_dir: Path, port: object) -> None:
+    """Give the processes of this server a folder where each counts, emptied of what a former one counted.
+
+    Before the metrics are imported: they look once where to count.
+    """
+    if not data_dir.is_dir():
+        return
+    folder = data_dir / "metrics" / f"{socket.gethostname()[:100]}-{port}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
 def _check(desk: Desk) -> None:
     """Open the instance once before serving, so that what is wrong is one line here and not a dying web process.
 
     Brings the database to the newest schema: after an update, starting is all that is to be done.
     """
-    from server.migrations import upgrade
+    from server.migrations import refuse_newer, upgrade
 
     with desk.context() as context:
+        refuse_newer(context.database)
         upgrade(context.database)
+        if not context.config.backups:
+            click.echo(
+                "PASSERELLE_BACKUPS=off: tablets are told that there are no backups, and delete by receipts alone. "
+                "What this disk loses is lost.",
+                err=True,
+            )
         if context.keystore.is_locked:
             click.echo(
                 "The key store is locked: tablets can sync, and envelopes wait unopened until the server is started "

@@ -95,6 +95,43 @@ def show(desk: Desk, instance_id: str, lang: str | None, as_json: bool) -> None:
     _explain((one["code"] for one in told["reasons"]), chosen_language(lang))
 
 
+@submission.command(
+    epilog="""\b
+Examples:
+  passerelle submission review uuid:5f0c… --approve
+  passerelle submission review uuid:5f0c… --return --note "the age of the second member is missing"
+"""
+)
+@click.argument("instance_id", metavar="INSTANCEID")
+@click.option("--approve", "verdict", flag_value="approved", help="It is right as it is.")
+@click.option("--reject", "verdict", flag_value="rejected", help="It is not good; it stays stored.")
+@click.option("--return", "verdict", flag_value="returned", help="Give it back to its enumerator, with the note.")
+@click.option("--note", default="", metavar="TEXT", help="Why; sealed. The enumerator reads that of a return.")
+@pass_desk
+def review(desk: Desk, instance_id: str, verdict: str | None, note: str) -> None:
+    """Approve, reject or return an interview. The review is of its current revision, signed and sealed."""
+    from server.clock import utc_now
+    from server.services import read_submission, review_interview
+
+    if verdict is None:
+        raise Refusal("say which: --approve, --reject or --return.")
+    with desk.context() as context:
+        found = _find(context, instance_id)
+        with context.database.read() as session:
+            to = read_submission.addressee(session, found, keystore=context.keystore)
+        with context.database.transaction() as session:
+            interview_id = read_submission.interview_of(found)
+            review_interview.review(
+                session, keystore=context.keystore, interview_id=interview_id, verdict=verdict, note=note,
+                user=actor(), now=utc_now(),
+            )  # fmt: skip
+    if verdict == "returned" and to is not None and not to.tablets:
+        whom = f"enumerator {to.enumerator} has" if to.enumerator else "no enumerator is named, and nobody has"
+        click.echo(f"Noted, but {whom} no enrolled tablet that could bring it back: tell the person.")
+        return
+    click.echo("Noted. The server folds it in a moment; without a server, run `passerelle worker`.")
+
+
 @submission.command(epilog="\b\nExample:\n  passerelle submission xml uuid:5f0c… --out interview.xml\n")
 @click.argument("instance_id", metavar="INSTANCEID")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write it there.")
@@ -129,6 +166,36 @@ def attachment(desk: Desk, instance_id: str, name: str, out: Path | None) -> Non
         medium = read_submission.pick_medium(media, name)
         _note(context, read_submission.READ_MEDIUM, found)
         _write(out, read_submission.medium_chunks(medium, keystore=context.keystore, blobs=context.blobs))
+
+
+@submission.command(
+    epilog="\b\nExample:\n  passerelle submission erase uuid:5f0c… --note 'the household asked on 24 November'\n"
+)
+@click.argument("instance_id", metavar="INSTANCEID")
+@click.option("--note", required=True, metavar="TEXT", help="Why; sealed, and shown to whoever agrees.")
+@pass_desk
+def erase(desk: Desk, instance_id: str, note: str) -> None:
+    """Propose to erase an interview whose people withdraw their consent, for ever; another person agrees.
+
+    All its versions and files go, here and on tablets. Published figures stay as they are.
+    """
+    from server.clock import utc_now
+    from server.services import proposals
+
+    with desk.context() as context:
+        found = _find(context, instance_id)
+        if found.instance_id is None:
+            raise Refusal("this envelope shows no instanceID, so nothing can be erased by it.")
+        with context.database.transaction() as session:
+            number = proposals.propose_erasure(
+                session,
+                keystore=context.keystore,
+                instance_id=found.instance_id,
+                note=note,
+                user=actor(),
+                now=utc_now(),
+            )
+    click.echo(f"Proposed as number {number}. Another person agrees: passerelle proposal agree {number}")
 
 
 def _find(context: "Context", instance_id: str) -> "Submission":

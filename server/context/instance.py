@@ -1,6 +1,8 @@
 """What one app instance owns: settings, database, key store, microdata, and what is read once and kept."""
 
+import logging
 import threading
+import time
 from collections import OrderedDict
 from typing import Any, Final, Self
 
@@ -8,16 +10,27 @@ from flask import current_app
 
 from forms.definition import FormDefinition
 from server.blobs import Blobs
-from server.config import Config
+from server.clock import utc_now
+from server.config import RESTORING_FILE, Config
 from server.context.blocked import Blocked
+from server.context.busy import Busy
+from server.context.pace import Pace
 from server.context.shelf import Shelf
 from server.context.verified import VerifiedPasswords
-from server.db.engine import Database
-from server.db.queries import definitions, devices, forms
-from server.keystore import DoorSealer, KeyStore, TabletSecrets
+from server.db.engine import Database, DatabaseUnusable
+from server.db.queries import backups, definitions, devices, forms
+from server.keystore import DoorSealer, KeyStore, KeyStoreError, TabletSecrets
 from server.microdata import Microdata
+from server.partials import Partials
+from server.services import alarms
+from server.services.alarms import Status
+from server.services.receive_medium import MediaStore
 
+LOG: Final = logging.getLogger(__name__)
 EXTENSION: Final = "passerelle"
+BACKUP_SECONDS: Final = 5.0
+"""For how long what is known of the last backup is said again without looking: it can only be too low meanwhile."""
+STATUS_SECONDS: Final = 5.0
 DEFINITIONS: Final = 32
 """Parsed form versions that are kept; a definition takes some megabytes."""
 
@@ -31,15 +44,25 @@ class Context:
         self.keystore = keystore
         self.microdata = microdata
         self.blobs = Blobs(config.blobs_dir)
+        self.media = MediaStore(
+            database=database,
+            blobs=self.blobs,
+            partials=Partials(config.blobs_dir, self.blobs),
+            quota_bytes=config.quota.media_bytes,
+        )
         self.door = DoorSealer(keystore)
         self.tablets = TabletSecrets(keystore)
         self.blocked = Blocked()
+        self.pace = Pace()
+        self.busy = Busy(database)
         self.shelf: Shelf[Any] = Shelf()
         self.sound_versions: set[bytes] = set()
         self.verified = VerifiedPasswords()
         self._definitions: OrderedDict[bytes, FormDefinition] = OrderedDict()
         self._signing_keys: dict[str, bytes] = {}
         self._form_versions: dict[tuple[str, str], bytes] = {}
+        self._backed_up: tuple[str, float, int | None] = ("", 0.0, None)
+        self._status: tuple[float, Status | None] = (0.0, None)
         self._guard = threading.Lock()
 
     @classmethod
@@ -48,8 +71,12 @@ class Context:
 
         Raises:
             KeyStoreError: when there is no key store, or the passphrase is wrong.
-            DatabaseUnusable: when SQLite is too old.
+            DatabaseUnusable: when SQLite is too old, or a restore was cut short.
         """
+        if (config.data_dir / RESTORING_FILE).exists():
+            raise DatabaseUnusable(
+                f"a restore into {config.data_dir} did not finish: empty the folder and the database, and restore again"
+            )
         keystore = KeyStore.open(config.keys_dir, config.passphrase)
         database = Database(config.database_url)
         microdata = Microdata(config.microdata_dir, keystore, database)
@@ -89,6 +116,36 @@ class Context:
             if device is not None:
                 key = self._signing_keys[device_id] = device.signing_key
         return key
+
+    def refresh_keys(self) -> None:
+        """Take up keys that were rotated; while their files cannot be read, those in hand go on working."""
+        try:
+            self.keystore.refresh()
+        except KeyStoreError as error:
+            LOG.error("the keys were changed and cannot be read: %s", error)  # noqa: TRY400 -- a sentence of ours
+
+    def backed_up_sequence(self, feed_epoch: str) -> int | None:
+        """Return up to which envelope the last backup reaches; None when there is none.
+
+        Args:
+            feed_epoch: the life of the database that the answer is about: what was known of another one is forgotten.
+        """
+        epoch, until, sequence = self._backed_up
+        if epoch == feed_epoch and time.monotonic() < until:
+            return sequence
+        last = self.database.glance(backups.last)
+        sequence = None if last is None else last.sequence
+        self._backed_up = (feed_epoch, time.monotonic() + BACKUP_SECONDS, sequence)
+        return sequence
+
+    def status(self) -> Status:
+        """Return how the server is, looked at some seconds ago at most."""
+        until, status = self._status
+        if status is None or time.monotonic() >= until:
+            with self.database.read() as session:
+                status = alarms.look(session, config=self.config, now=utc_now())
+            self._status = (time.monotonic() + STATUS_SECONDS, status)
+        return status
 
     def close(self) -> None:
         """Let go of the database."""

@@ -12,13 +12,15 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import pysqlite3.dbapi2
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.orm import Session
 
+from server.disk import end_process, is_nearly_full
 from server.errors import Maintenance, Problem, StorageFull
 
 T = TypeVar("T")
@@ -29,11 +31,14 @@ GROUP: Final = 64
 BUSY_SECONDS: Final = 30
 CHECKPOINT_PAGES: Final = 4000
 """16 MB of log between checkpoints: each costs two more fsyncs on the acknowledging path."""
+CHECKPOINT_SECONDS: Final = 5
+"""How long an emptied log waits for readers, while nobody writes."""
 WRITE_OPTION: Final = "passerelle_write"
 ONE_SNAPSHOT: Final = "REPEATABLE READ"
 """For readers on PostgreSQL, whose default shows each statement what was committed meanwhile; SQLite has no other."""
 RETRIES: Final = 5
 SERIALIZATION_STATES: Final = frozenset({"40001", "40P01"})
+CORRUPT: Final = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
 FULL_STATES: Final = frozenset({"53100", "53400"})
 
 
@@ -64,6 +69,7 @@ class Database:
         """
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
+        self._file = Path(make_url(url).database or "") if self.is_sqlite else None
         if self.is_sqlite:
             _refuse_old_sqlite()
         self._pid = 0
@@ -93,7 +99,8 @@ class Database:
             Maintenance, StorageFull: when the database cannot be written; nothing of the block is stored.
         """
         engine = self.engine.execution_options(**{WRITE_OPTION: True})
-        with self._write_lock, _translated(), Session(engine, expire_on_commit=False) as session, session.begin():
+        written = _translated(self._file)
+        with self._write_lock, written, Session(engine, expire_on_commit=False) as session, session.begin():
             session.connection()  # take the lock now: what is read in here must not change before it is written
             yield session
 
@@ -118,6 +125,22 @@ class Database:
         except Maintenance:  # the connection had died since its last use, which nobody checks before each glance
             return self._glance(look)
 
+    def truncate_log(self) -> bool:
+        """Put SQLite's log into the file and empty it, so that no former page stays in it; say whether that was done.
+
+        A reader on an old snapshot may hold it up for some seconds; PostgreSQL keeps its log in its own way.
+        """
+        if not self.is_sqlite:
+            return True
+        with self._write_lock, _translated(), self.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            driver.execute(f"PRAGMA busy_timeout={CHECKPOINT_SECONDS * 1000}")
+            try:
+                is_busy, *_ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                driver.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+        return not is_busy
+
     def submit(self, work: Callable[[Session], T]) -> T:
         """Run one call in a transaction, with others that wait; return its result after COMMIT.
 
@@ -137,6 +160,18 @@ class Database:
         if not self.is_sqlite:
             return self._submit_alone(work, self._statement if is_one_statement else self.engine.begin)
         return self._submit(work, is_bare=True)
+
+    def submit_light(self, work: Callable[[Session], T]) -> T:
+        """Do as `submit` does, for calls that add no objects to their session: its savepoint would cost more than they.
+
+        A session whose flush fails rolls back all that its connection holds, and so whatever else is in the group.
+        """
+
+        def lightly(connection: Connection) -> T:
+            with Session(connection, expire_on_commit=False, autoflush=False) as session:
+                return work(session)
+
+        return self.submit_bare(lightly)
 
     def _submit(self, work: Callable[..., T], *, is_bare: bool) -> T:
         engine = self.engine
@@ -232,7 +267,7 @@ class Database:
 
     def _commit_group(self, writing: Engine, group: list[_Call]) -> None:
         try:
-            with self._write_lock, _translated(), writing.connect() as connection, connection.begin():
+            with self._write_lock, _translated(self._file), writing.connect() as connection, connection.begin():
                 for call in group:
                     (_run_bare if call.is_bare else _run_in_savepoint)(connection, call)
         except BaseException as error:  # noqa: BLE001 -- every caller must hear of it; the thread lives on
@@ -294,7 +329,7 @@ def _first(error: BaseException) -> BaseException:
     first = error
     while error.__context__ is not None:
         error = error.__context__
-        if isinstance(error, DBAPIError):
+        if isinstance(error, (DBAPIError, pysqlite3.dbapi2.Error)):
             first = error
     return first
 
@@ -304,21 +339,38 @@ def _is_in_transaction(connection: Connection) -> bool:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
-    """Turn what the database says about itself into problems; what is said about data stays as it is."""
+def _translated(written: Path | None = None) -> Iterator[None]:
+    """Turn what the database says about itself into problems; what is said about data stays as it is.
+
+    A disk that failed while `written`, the file of an SQLite database, was written ends the process.
+    """
     try:
         yield
-    except OperationalError as error:
-        if getattr(error.orig, "sqlite_errorname", "") == "SQLITE_ERROR":
-            raise  # wrong SQL: a mistake of ours, not a state of the database
+    except (DBAPIError, pysqlite3.dbapi2.Error) as error:
+        if not _is_about_itself(error):
+            raise
+        if written is not None and _name(error).startswith("SQLITE_IOERR") and not is_nearly_full(written.parent):
+            end_process("the database could not be put on disk")
         raise _problem(error) from error
 
 
-def _problem(error: DBAPIError) -> Problem:
-    state = getattr(error.orig, "sqlstate", None)
+def _is_about_itself(error: Exception) -> bool:
+    """Tell the state of a database from a mistake of ours, such as wrong SQL."""
+    if isinstance(error, (OperationalError, pysqlite3.dbapi2.OperationalError)):
+        return _name(error) != "SQLITE_ERROR"
+    return isinstance(error, (InterfaceError, InternalError)) or _name(error) in CORRUPT
+
+
+def _name(error: Exception) -> str:
+    """Return SQLite's name of an error, whether it came through SQLAlchemy or from the driver itself."""
+    return str(getattr(getattr(error, "orig", error), "sqlite_errorname", ""))
+
+
+def _problem(error: Exception) -> Problem:
+    state = getattr(getattr(error, "orig", error), "sqlstate", None)
     if state in SERIALIZATION_STATES:
         return _Again("the database rolled the request back to break a deadlock")
-    if state in FULL_STATES or getattr(error.orig, "sqlite_errorname", "") == "SQLITE_FULL":
+    if state in FULL_STATES or _name(error) == "SQLITE_FULL":
         return StorageFull("the database could not grow; nothing of this request was stored")
     return Maintenance("the database cannot be reached or written; nothing of this request was stored")
 

@@ -63,6 +63,12 @@ def _store(session: Session, opened: list[OpenedInterview], *, keystore: KeyStor
     opening.lock_fold(session)
     wanted = [(item.revision.instance_id, one) for item in opened for one in item.wanted]
     media.put_wanted(session, wanted, keystore=keystore)
+    named = [
+        (item.envelope.envelope_id, item.revision.instance_id, one, item.envelope.received_at)
+        for item in opened
+        for one in item.media
+    ]
+    media.put_manifest_media(session, named, keystore=keystore)
     media.settle(session, {instance_id for instance_id, _ in wanted}, keystore=keystore)
     filed = [Filed(opened=item, part_id=0, row=0) for item in opened]
     touched = [item.revision.instance_id for item in opened]

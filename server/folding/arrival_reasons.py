@@ -78,6 +78,11 @@ _OWN: Final[dict[str, ArrivalReason]] = {
         ("It edits a version that has not come yet. It counts already.", "Nothing: the earlier version joins it when it comes."),
         ("Il corrige une version qui n'est pas encore arrivée. Il compte déjà.", "Rien : la version antérieure le rejoindra à son arrivée."),
     ),
+    "erased": ArrivalReason(
+        BY_ITSELF,
+        ("Its people have withdrawn their consent: what it held is erased for ever.", "Nothing: late copies are erased too, here and on tablets."),
+        ("Les personnes ont retiré leur consentement : son contenu est effacé pour toujours.", "Rien : les copies tardives sont effacées aussi, ici et sur les tablettes."),
+    ),
     "not-the-office": ArrivalReason(
         NOTHING,
         ("It claims to be a decision of the office, and the office did not sign it.", "Do not trust it; look at the tablet that brought it."),

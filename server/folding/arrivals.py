@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from server.db.queries import intake, intake_rows
 from server.db.queries.intake import ArrivedEnvelope
 from server.db.queries.intake_rows import FormName, MediaCount, Sender, StandingRow
-from server.db.tables.envelopes import OPENED, QUARANTINED
+from server.db.tables.envelopes import ERASED, OPENED, QUARANTINED
 from sync_protocol.constants import Kind
 
 COPY: Final = "copy"
@@ -31,10 +31,10 @@ class Arrival:
     Attributes:
         instance_id: (16,), None for bytes that nobody here can read.
         form_id, version: as published, or as the submission names them; empty when neither is known.
-        state: opened | waiting | media | held | conflict | quarantine.
+        state: opened | waiting | media | held | conflict | quarantine | erased.
         reasons: why, by code, the gravest first.
         interview_id: of the interview that it became part of.
-        review: empty | approved | rejected.
+        review: empty | approved | rejected | returned.
     """
 
     sequence: int
@@ -93,6 +93,8 @@ def state_of(envelope: ArrivedEnvelope, standing: StandingRow | None, media: Med
     """Return what became of an envelope, and why: the gravest of what holds."""
     if envelope.state == QUARANTINED:
         return intake.QUARANTINE, (envelope.reason or "unforeseen",)
+    if envelope.state == ERASED:
+        return ERASED, (ERASED,)
     if envelope.state != OPENED:
         return intake.WAITING, (envelope.state,)
     if standing is None:

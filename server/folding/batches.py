@@ -18,11 +18,11 @@ from forms.definition import FormDefinition
 from server.blobs import Blobs
 from server.db.engine import Database
 from server.db.queries import attachments as queries
-from server.db.queries import audit, opening, parts
+from server.db.queries import audit, opening, parts, uploads
 from server.db.queries.opening import RELEASED, WIPED, StoredEnvelope
 from server.db.tables.envelopes import OPENED, QUARANTINED, RECEIVED, WAITING_FOR_KEY
 from server.errors import Problem
-from server.folding import entities, entity_files, fold, media
+from server.folding import entities, entity_files, erasing, fold, media, telling
 from server.folding.decisions import store_decision
 from server.folding.encrypted import EncryptedFiles
 from server.folding.fold import Filed
@@ -30,6 +30,7 @@ from server.folding.material import Material
 from server.folding.opener import (
     OpenedAttachment,
     OpenedDecision,
+    OpenedDraft,
     OpenedInterview,
     Opener,
     Outcome,
@@ -86,6 +87,7 @@ class OpeningWorker:
         self._keystore = keystore
         self._microdata = microdata
         self._clock = clock
+        self._blobs = blobs
         self._files = None if blobs is None else EncryptedFiles.of(database, blobs)
         self._definitions: MutableMapping[bytes, FormDefinition] = {}
         self._entity_files = entity_files.EntityFiles(database, keystore)
@@ -105,6 +107,7 @@ class OpeningWorker:
             return self._run_once(limit)
 
     def _run_once(self, limit: int) -> OpenedBatch:
+        self._settle_uploads()
         with self._database.read() as session:
             batch = opening.openable(session, limit=limit, is_locked=self._keystore.is_locked)
             material = Material.load(session, batch, known_forms=self._definitions)
@@ -119,6 +122,17 @@ class OpeningWorker:
             self._entity_files.make_old(self._clock())
         return kept
 
+    def _settle_uploads(self) -> None:
+        """Let interviews know of media that have become whole; without the key that waits."""
+        if self._keystore.is_locked:
+            return
+        with self._database.read() as session:
+            whole = uploads.unsettled(session, limit=BATCH)
+        if whole:
+            with self._database.transaction() as session:
+                opening.lock_fold(session)
+                media.settle_uploads(session, whole, keystore=self._keystore)
+
     def _audit(self, epochs: Sequence[bytes]) -> None:
         """Record that keys were unwrapped, whatever then becomes of the batch."""
         if epochs:
@@ -132,7 +146,9 @@ class OpeningWorker:
         others = [item for item in outcomes if not isinstance(item, OpenedInterview)] + refused
         try:
             with self._database.transaction() as session:
-                return self._store(session, written, others, now=self._clock())
+                kept, swept = self._store(session, written, others, now=self._clock())
+            erasing.clear(swept, database=self._database, microdata=self._microdata, blobs=self._blobs)
+            return kept
         except _TROUBLE:
             raise
         except Exception as error:  # noqa: BLE001 -- whatever one envelope breaks must not stop those behind it
@@ -149,7 +165,7 @@ class OpeningWorker:
         LOG.error("envelope %d cannot be folded: %s", stored.sequence, type(error).__name__)
         refused = Unopened(envelope=stored, state=QUARANTINED, reason="cannot-be-folded")
         with self._database.transaction() as session:
-            return self._store(session, (), [refused], now=self._clock())
+            return self._store(session, (), [refused], now=self._clock())[0]
 
     def _write_parts(self, interviews: Sequence[OpenedInterview]) -> tuple[list[_Part], list[Unopened]]:
         groups: dict[tuple[bytes, str], list[OpenedInterview]] = {}
@@ -181,7 +197,7 @@ class OpeningWorker:
 
     def _store(
         self, session: Session, written: Sequence[_Part], others: Sequence[Outcome], *, now: datetime
-    ) -> OpenedBatch:
+    ) -> tuple[OpenedBatch, erasing.Swept]:
         opening.lock_fold(session)
         sequences = [item.envelope.sequence for part in written for item in part.interviews]
         unopened = opening.still_unopened(session, sorted({*sequences, *(item.envelope.sequence for item in others)}))
@@ -189,6 +205,7 @@ class OpeningWorker:
         rest = [item for item in others if item.envelope.sequence in unopened]
         decisions = [item for item in rest if isinstance(item, OpenedDecision)]
         arrived = [item for item in rest if isinstance(item, OpenedAttachment)]
+        drafted = [item for item in rest if isinstance(item, OpenedDraft)]
         self._store_media(session, filed, arrived)
         for decision in decisions:
             store_decision(session, decision, keystore=self._keystore, now=now)
@@ -202,15 +219,23 @@ class OpeningWorker:
             + [(item.envelope.sequence, RECEIVED, _lasting(item.envelope)) for item in again],
         )
         opening.retry_encrypted(session, {item.instance_id for item in arrived})
-        if filed or decisions:
-            touched = fold.store_revisions(session, filed, self._keystore) | fold.decided_instances(decisions)
+        touched = fold.store_revisions(session, filed, self._keystore) | fold.decided_instances(decisions)
+        swept = erasing.sweep(session, decisions, _came(filed, rest), microdata=self._microdata, now=now)
+        if swept.instance_ids:
+            filed = [item for item in filed if item.opened.revision.instance_id not in swept.instance_ids]
+            arrived = [item for item in arrived if item.instance_id not in swept.instance_ids]
+            touched = (touched | swept.neighbours) - swept.instance_ids
+        refolded = fold.Refolded({}, {})
+        if touched or decisions:
             refolded = fold.refold(session, touched, keystore=self._keystore, now=now, filed=filed)
             entities.fold_batch(session, filed, decisions, refolded.names, keystore=self._keystore, now=now)
-        else:
-            refolded = fold.Refolded({}, {})
-        media.settle(session, _with_media(filed, arrived), keystore=self._keystore)
-        fold.tell_devices(session, filed, refused, refolded)
-        return _counted(len(opened), refused, again)
+            entities.refold(session, swept.entities, keystore=self._keystore)
+        media.settle(session, _with_media(filed, arrived) | swept.neighbours, keystore=self._keystore)
+        refused = [item for item in refused if item.envelope.instance_id not in swept.instance_ids]
+        drafted = [item for item in drafted if item.header.instance_id not in swept.instance_ids]
+        telling.tell_devices(session, filed, refused, refolded, drafted)
+        erasing.publish(session, swept)
+        return _counted(len(opened), refused, again), swept
 
     def _store_media(self, session: Session, filed: Sequence[Filed], arrived: Sequence[OpenedAttachment]) -> None:
         """Store what has come and what interviews name; an interview without media costs nothing."""
@@ -218,6 +243,12 @@ class OpeningWorker:
         wanted = [(item.opened.revision.instance_id, one) for item in filed for one in item.opened.wanted]
         if wanted:
             media.put_wanted(session, wanted, keystore=self._keystore)
+        named = [
+            (item.opened.envelope.envelope_id, item.opened.revision.instance_id, one, item.opened.envelope.received_at)
+            for item in filed
+            for one in item.opened.media
+        ]
+        media.put_manifest_media(session, named, keystore=self._keystore)
 
     @staticmethod
     def _file(session: Session, part: _Part, unopened: frozenset[int], now: datetime) -> list[Filed]:
@@ -252,6 +283,12 @@ def without_collector() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def _came(filed: Sequence[Filed], rest: Sequence[Outcome]) -> list[tuple[bytes, Sequence[bytes]]]:
+    """Return instanceID and parents of what a batch brings."""
+    revisions = [(item.opened.revision.instance_id, item.opened.revision.parents) for item in filed]
+    return [*revisions, *((item.instance_id, ()) for item in rest if isinstance(item, OpenedAttachment))]
 
 
 def _with_media(filed: Sequence[Filed], arrived: Sequence[OpenedAttachment]) -> frozenset[bytes]:

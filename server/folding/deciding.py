@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from server import logs
 from server.db.queries import envelopes, interviews, opening
 from server.db.queries.envelopes import NewEnvelope
 from server.db.queries.interviews import StoredRevision
@@ -21,6 +23,8 @@ from sync_protocol.envelope import NO_HASH, Header
 from sync_protocol.plaintext import Manifest
 
 NOTE_CHARACTERS: Final = 2000
+EPOCH_AND_DECISION: Final = 2
+"""Numbers of the chain that one decision takes."""
 
 
 def current_revision(session: Session, interview_id: bytes) -> StoredRevision:
@@ -135,9 +139,19 @@ def store_sealed_decision(
     )
     made = [NewEnvelope.read(epoch), NewEnvelope.read(body)]
     envelopes.store(session, made, carrier=OFFICE_ID, received_at=now)
+    action, envelope_id = str(decision.get("action", "")), made[-1].envelope_id.hex()
+    event.listen(
+        session,
+        "after_commit",
+        lambda _: logs.event("decision", action=action, mode=mode, envelope_id=envelope_id),
+        once=True,
+    )
     return made[-1].envelope_id
 
 
 def _chain_end(session: Session) -> tuple[int, bytes]:
     last = opening.last_decision(session)
-    return (0, NO_HASH) if last is None else (envelope_layout.peek(last).sequence, document_hash(last))
+    if last is None:
+        return 0, NO_HASH
+    read = 0 if last.body is None else envelope_layout.peek(last.body).sequence
+    return read + EPOCH_AND_DECISION * last.erased, last.envelope_id

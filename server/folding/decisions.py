@@ -1,7 +1,7 @@
 """Decisions of the office: what a person settled about an interview, read back from their envelopes' projections."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -17,7 +17,8 @@ from sync_protocol.reconcile import Resolution
 
 SETTLE_HOLD: Final = "settle-hold"
 REVIEW: Final = "review"
-REVIEWS: Final = ("approved", "rejected")
+RETURNED: Final = "returned"
+REVIEWS: Final = ("approved", "rejected", RETURNED)
 RESOLVE_CONFLICT: Final = "resolve-conflict"
 CONTEXT: Final = b"decision:"
 Key = tuple[bytes, bytes]
@@ -43,6 +44,19 @@ def store_decision(session: Session, opened: OpenedDecision, *, keystore: KeySto
         )
 
 
+def decision_of(session: Session, envelope_id: bytes, keystore: KeyStore) -> dict[str, Any] | None:
+    """Return what a decision says, by its envelope id; None when it is not folded here.
+
+    Raises:
+        KeyStoreLocked: without the vault.
+    """
+    row = queries.decision(session, envelope_id)
+    if row is None:
+        return None
+    members: dict[str, Any] = json.loads(keystore.open_projection(row.sealed, CONTEXT + row.envelope_id))
+    return members
+
+
 @dataclass(frozen=True, slots=True)
 class Review:
     """What the office said of one revision."""
@@ -51,12 +65,28 @@ class Review:
     revision: Key
 
 
+@dataclass(frozen=True, slots=True)
+class Return:
+    """That the office gave a revision back to be corrected, and whether it still wants it.
+
+    Attributes:
+        revision: which.
+        decision_id: envelope id of the last decision that says so; its note is for the enumerator.
+        is_open: it is the office's last word, and no other revision has become current since.
+    """
+
+    revision: Key
+    decision_id: bytes
+    is_open: bool
+
+
 @dataclass(slots=True)
 class Decided:
     """What has been decided about instances: the last of each kind counts, by the office's chain."""
 
     _settlements: dict[bytes, tuple[Rank, Settlement]] = field(default_factory=dict)
     _reviews: dict[bytes, tuple[Rank, Review]] = field(default_factory=dict)
+    _returns: dict[bytes, dict[Key, Rank]] = field(default_factory=dict)
     resolutions: list[Resolution] = field(default_factory=list)
 
     @classmethod
@@ -79,6 +109,9 @@ class Decided:
             self._reviews[instance_id] = max(
                 (rank, review), self._reviews.get(instance_id, (NO_RANK, review)), key=_rank
             )
+            if review.verdict == RETURNED:
+                returns = self._returns.setdefault(instance_id, {})
+                returns[review.revision] = max(rank, returns.get(review.revision, NO_RANK))
         else:
             self.resolutions += resolution_of(decision, rank)
 
@@ -89,9 +122,27 @@ class Decided:
 
     def review(self, members: Iterable[bytes], current: Key) -> str:
         """Return the last review of that interview, empty when another revision has become current since."""
+        last = self._last_review(members)
+        return last[1].verdict if last is not None and last[1].revision == current else ""
+
+    def returns(self, members: Collection[bytes], current: Key) -> list[Return]:
+        """Return which revisions of that interview the office ever gave back, one of each instanceID.
+
+        Of two revisions under one instanceID, the one that was given back last.
+        """
+        given: dict[bytes, tuple[Rank, Key]] = {}
+        for member in members:
+            for revision, rank in self._returns.get(member, {}).items():
+                given[revision[0]] = max((rank, revision), given.get(revision[0], (NO_RANK, revision)))
+        last = self._last_review(members)
+        return [
+            Return(revision, rank[1], is_open=revision == current and last is not None and last[0] == rank)
+            for rank, revision in given.values()
+        ]
+
+    def _last_review(self, members: Iterable[bytes]) -> tuple[Rank, Review] | None:
         found = [self._reviews[one] for one in members if one in self._reviews]
-        last = max(found, key=_rank)[1] if found else None
-        return last.verdict if last is not None and last.revision == current else ""
+        return max(found, key=_rank) if found else None
 
 
 def _rank(ranked: tuple[Rank, object]) -> Rank:

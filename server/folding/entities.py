@@ -121,8 +121,11 @@ def refold(session: Session, keys: Iterable[Key], *, keystore: KeyStore) -> None
     wanted = frozenset(keys)
     if not wanted:
         return
+    found = folded_entities(session, queries.changes_of(session, wanted), keystore)
+    # What no change is left of, for its interview was erased, is gone for tablets and empty.
+    gone = dict.fromkeys(sorted(wanted - found.keys()), (DELETED, _NO_CHANGES))
     rows = []
-    for key, (state, folded) in folded_entities(session, queries.changes_of(session, wanted), keystore).items():
+    for key, (state, folded) in {**found, **gone}.items():
         rows.append(
             {
                 "list_id": key[0],

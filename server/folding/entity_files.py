@@ -17,14 +17,13 @@ from sqlalchemy.orm import Session
 from server.db.engine import Database
 from server.db.queries import entities as queries
 from server.db.queries import entity_lists, opening
-from server.db.queries.entities import LIVE, Key, RecordedChange
+from server.db.queries.entities import LIVE
 from server.db.queries.entity_lists import WHOLE, StoredList
 from server.errors import Problem
 from server.export.entity_csv import EntityRow, entity_csv, md5_of
-from server.folding.entities import EntityContent, is_counted
+from server.folding.entities import EntityContent
+from server.folding.entity_versions import assigned_tag, record_versions
 from server.keystore import KeyStore
-from sync_protocol.documents import canonical_json
-from sync_protocol.entities import count_changes
 
 LOG: Final = logging.getLogger(__name__)
 BUSY: Final = timedelta(seconds=30)
@@ -82,7 +81,7 @@ class EntityFiles:
         with self._database.transaction() as session:
             opening.lock_fold(session)
             if (of := entity_lists.entity_list(session, list_id)) is not None:
-                record_versions(session, of)
+                record_versions(session, of, keystore=self._keystore)
         with self._database.read() as session:
             of = entity_lists.entity_list(session, list_id)
             if of is None or queries.unrecorded(session, list_id):
@@ -91,32 +90,6 @@ class EntityFiles:
         files = make_files(of, rows, keystore=self._keystore, now=now)
         with self._database.transaction() as session:
             entity_lists.replace_snapshots(session, of, files)
-
-
-def record_versions(session: Session, of: StoredList) -> None:
-    """Record what counts now of the entities that have changed."""
-    keys = queries.unrecorded(session, of.list_id)
-    counts: dict[Key, dict[bytes, bool]] = {key: {} for key in keys}
-    for change in queries.changes_of(session, keys):
-        counts[change.list_id, change.entity_id][change.change_id] = is_counted(change, of)
-    recorded: dict[Key, dict[bytes, bool]] = {key: {} for key in keys}
-    last: dict[Key, int] = {}
-    for one in queries.recorded_of(session, keys):  # ascending: the last word stays
-        key = (one.list_id, one.entity_id)
-        recorded[key][one.change_id] = one.is_counted
-        last[key] = one.version
-    versions: dict[Key, int] = {}
-    rows: list[RecordedChange] = []
-    for key in sorted(keys):
-        versions[key], news = count_changes(recorded[key], counts[key], last_version=last.get(key, 0))
-        rows += [
-            RecordedChange(
-                list_id=key[0], entity_id=key[1], version=versions[key], change_id=change_id, is_counted=is_counted
-            )
-            for change_id, is_counted in sorted(news.items())
-        ]
-    queries.add_recorded(session, rows)
-    queries.set_versions(session, versions)
 
 
 def make_files(of: StoredList, rows: list[EntityRow], *, keystore: KeyStore, now: datetime) -> list[Mapping[str, Any]]:
@@ -147,11 +120,6 @@ def live_rows(session: Session, list_id: int, keystore: KeyStore) -> list[Entity
         )
         for one in queries.entities(session, list_id, states=(LIVE,))
     ]
-
-
-def assigned_tag(of: StoredList, whose: str, keystore: KeyStore) -> bytes:
-    """Return the name of somebody's part of a list, (32,); made by a service key, so that manifests need no vault."""
-    return keystore.door_tag(canonical_json(["entities", of.list_id, of.assigned_property, whose]))
 
 
 def open_file(sealed: bytes, list_id: int, tag: bytes, keystore: KeyStore) -> bytes:

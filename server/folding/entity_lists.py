@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from forms.definition import FormDefinition
 from forms.entities import declared_lists, possible_lists
-from server.db.queries import entity_lists, form_media, forms
+from server.db.queries import entity_lists, feed, form_media, forms, holders
 from server.db.queries.forms import StoredVersion
 
 
@@ -18,8 +18,13 @@ def declare_lists(session: Session, version: StoredVersion, *, user: str, now: d
     definition = FormDefinition.parse(xform)
     media = [medium.name for medium in form_media.media(session, version.hash)]
     used = possible_lists(definition, xform, media)
-    entity_lists.set_uses(session, version.hash, used)
     project_id = entity_lists.project_of_form(session, version.form_id)
+    before = holders.lists_in_use(session, project_id)
+    entity_lists.set_uses(session, version.hash, used)
     for name, properties in declared_lists(definition).items():
         if name in used:
             entity_lists.ensure_list(session, project_id=project_id, name=name, properties=properties, by=user, now=now)
+    lists = entity_lists.all_lists(session, project_id=project_id)
+    begun = {one.list_id for one in lists if one.name in used} - before
+    if begun:
+        holders.feed_again(session, begun, position=feed.next_position(session))

@@ -40,8 +40,11 @@ def stored_entities(session: Session, keystore: KeyStore) -> Lines:
         KeyStoreLocked: without the vault.
     """
     lines = {}
+    changed = queries.all_keys(session)
     for one in queries.all_entities(session):
         key = (one.list_id, one.entity_id)
+        if key not in changed:
+            continue  # its interview was erased: the row tells tablets so, and holds nothing
         content = EntityContent.open(one.sealed, key, keystore)
         lines[_name(key)] = _line(key, one.state, content.values, content.conflicts, content.heads)
     return lines

@@ -4,26 +4,23 @@ The outcome depends on the set of envelopes, decisions and imported tables only.
 whole household groups, so folding it is folding everything.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import feed, opening
 from server.db.queries import interviews as queries
-from server.db.queries import verdicts as verdict_queries
+from server.db.queries.handovers import GivenBack
 from server.db.queries.interviews import StoredInterview, StoredRevision
-from server.db.queries.opening import StoredEnvelope
-from server.db.queries.verdicts import NewVerdict
-from server.db.tables.envelopes import QUARANTINED
-from server.folding import holds
+from server.folding import holds, returns
 from server.folding.decisions import Decided
 from server.folding.holds import Held
-from server.folding.opener import OpenedDecision, OpenedInterview, Unopened
+from server.folding.opener import OpenedDecision, OpenedInterview
 from server.folding.profile import Summary
-from server.keystore import DOOR_ID, OFFICE_ID, KeyStore
+from server.folding.returns import ReturnedRevision
+from server.keystore import KeyStore
 from server.microdata import Standing
 from sync_protocol import reconcile
 from sync_protocol.reconcile import FoldedInterview, Revision
@@ -47,10 +44,12 @@ class Refolded:
     Attributes:
         held: every interview that was written, by id.
         names: the interview of each instanceID that was folded.
+        given_back: what the office gave back of them, or wants back no longer, that devices have not been told.
     """
 
     held: Mapping[bytes, Held]
     names: Mapping[bytes, bytes]
+    given_back: Sequence[GivenBack] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +167,26 @@ def refold(
     folded = reconcile.fold(revisions, decided.resolutions)
     before = _name_revisions(session, folded, by_key, rows)
     places = _places(session, folded, by_key, decided, keystore, fresh)
-    return Refolded(_write(session, places, before, keystore=keystore, now=now), _names(folded))
+    held = _write(session, places, before, keystore=keystore, now=now)
+    given = returns.given_back(session, _returned(folded, by_key, decided, keystore))
+    return Refolded(held, _names(folded), returns.changed(session, given))
+
+
+def _returned(
+    folded: Iterable[FoldedInterview], by_key: Mapping[Key, StoredRevision], decided: Decided, keystore: KeyStore
+) -> Iterator[ReturnedRevision]:
+    for interview in folded:
+        for given in decided.returns(members_of(interview), interview.current):
+            row = by_key.get(given.revision)
+            if row is not None:
+                yield ReturnedRevision(
+                    interview_id=interview.interview_id,
+                    given=given,
+                    form_version_hash=row.form_version_hash,
+                    project=row.project,
+                    summary=Summary.open(row.sealed, row.answers_hash, keystore),
+                    source=row.source,
+                )
 
 
 def _names(folded: Iterable[FoldedInterview]) -> dict[bytes, bytes]:
@@ -190,13 +208,6 @@ def heads_of(session: Session, interview_id: bytes) -> tuple[Key, ...]:
         return ()
     folded = reconcile.fold_component(_revision(row, parents.get(row.instance_id, ())) for row in rows)
     return tuple(sorted((folded.current, *folded.conflicts)))
-
-
-def refold_all(session: Session, *, keystore: KeyStore, now: datetime) -> None:
-    """Fold every interview again, and tell devices what has changed for them."""
-    opening.lock_fold(session)
-    touched = {row.instance_id for row in queries.all_revisions(session)}
-    tell_devices(session, (), (), refold(session, touched, keystore=keystore, now=now))
 
 
 def _name_revisions(
@@ -346,53 +357,6 @@ def _interview_row(
         "household_tag": mate.household_tag,
         "review": mate.review,
     }
-
-
-def tell_devices(session: Session, filed: Sequence[Filed], unopened: Sequence[Unopened], refolded: Refolded) -> None:
-    """Write what devices are told in their next exchange: of what they brought, and of what others now make of it."""
-    held, names = refolded.held, refolded.names
-    told = [
-        _verdict(
-            item.opened.envelope,
-            item.opened.revision.instance_id,
-            held.get(names[item.opened.revision.instance_id]),
-        )
-        for item in filed
-        if _is_device(item.opened.envelope)
-    ]
-    told += [
-        NewVerdict(
-            device_id=item.envelope.carrier,
-            envelope_id=item.envelope.envelope_id,
-            instance_id=item.envelope.instance_id,
-            state=item.state,
-            reason=item.reason,
-        )
-        for item in unopened
-        if item.state == QUARANTINED and item.envelope.instance_id is not None and _is_device(item.envelope)
-    ]
-    changed = held.keys() - {names[item.opened.revision.instance_id] for item in filed}
-    told += [
-        replace(verdict, state=state, reason=reason)
-        for interview_id, verdict in verdict_queries.told_of(session, changed)
-        for state, reason in (_standing_of(held[interview_id]),)
-    ]
-    verdict_queries.tell(session, told, position=lambda: feed.next_position(session))
-
-
-def _is_device(stored: StoredEnvelope) -> bool:
-    return stored.carrier not in (DOOR_ID, OFFICE_ID)
-
-
-def _verdict(stored: StoredEnvelope, instance_id: bytes, held: Held | None) -> NewVerdict:
-    state, reason = _standing_of(held)
-    return NewVerdict(
-        device_id=stored.carrier, envelope_id=stored.envelope_id, instance_id=instance_id, state=state, reason=reason
-    )
-
-
-def _standing_of(held: Held | None) -> tuple[str, str | None]:
-    return ("held", ",".join(held.holds)) if held is not None and held.holds else ("opened", None)
 
 
 def decided_instances(decisions: Iterable[OpenedDecision]) -> frozenset[bytes]:

@@ -8,6 +8,7 @@ one name stay both; which one counts is decided by the hash of what came, never 
 import hashlib
 import json
 import mimetypes
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from server.blobs import Blobs
 from server.db.queries import attachments as queries
-from server.db.queries import checks, interviews
+from server.db.queries import checks, interviews, uploads
 from server.db.queries.attachments import AttachmentRow, WantedRow
 from server.db.scope import EVERYTHING, Scope
 from server.keystore import KeyStore, odk
@@ -29,6 +30,7 @@ from sync_protocol.plaintext import Medium
 
 ATTACHMENT_CONTEXT: Final = b"attachment:"
 WANTED_CONTEXT: Final = b"wanted:"
+HEXADECIMAL: Final = re.compile("[0-9a-f]{64}")
 ENCRYPTED_SUFFIX: Final = ".enc"
 ENCRYPTED_XML: Final = "submission.xml.enc"
 """What Collect names the encrypted XML of every submission."""
@@ -132,6 +134,35 @@ def attachment_members(row: AttachmentRow, keystore: KeyStore) -> list[object]:
         row.is_beside_ciphertext,
         *opened,
     ]
+
+
+def put_manifest_media(
+    session: Session, named: Iterable[tuple[bytes, bytes, Medium, datetime]], *, keystore: KeyStore
+) -> None:
+    """Store which media manifests name: envelope, instance, medium, and when the interview came."""
+    rows = [
+        attachment_row(envelope_id, instance_id, medium, received_at=received_at, keystore=keystore)
+        for envelope_id, instance_id, medium, received_at in named
+    ]
+    queries.add_manifest_media(session, rows)
+
+
+def settle_uploads(session: Session, digests: Collection[bytes], *, keystore: KeyStore) -> None:
+    """Let media be here that devices have sent completely, whether or not their interviews have come.
+
+    The session holds the fold lock: an interview that is folded at the same time sees them, or is seen here.
+    """
+    uploads.set_settled(session, digests)
+    settle(session, queries.naming(session, digests), keystore=keystore)
+
+
+def nameable(media: Iterable[Medium]) -> tuple[Medium, ...]:
+    """Return the media of a manifest that can ever come, of one name and content the first: hash and key are hashes."""
+    found: dict[str, Medium] = {}
+    for medium in media:
+        if HEXADECIMAL.fullmatch(medium.sha256) and HEXADECIMAL.fullmatch(medium.key):
+            found.setdefault(medium.name, medium)
+    return tuple(found.values())
 
 
 def put_wanted(session: Session, wanted: Iterable[tuple[bytes, Wanted]], *, keystore: KeyStore) -> None:
@@ -255,6 +286,27 @@ def media_of(
     answers = ENCRYPTED_XML.removesuffix(ENCRYPTED_SUFFIX)
     kept = (one for one in media if not (one.opens and one.name == answers))
     return tuple(sorted(kept, key=lambda medium: (medium.name, medium.blob_sha256)))
+
+
+def sealed_media(session: Session, instance_id: bytes, *, keystore: KeyStore) -> tuple[Medium, ...]:
+    """Return the media of an instance with what opens them, but those that ODK Collect has encrypted.
+
+    Raises:
+        KeyStoreLocked: without the vault.
+    """
+    found: dict[str, Medium] = {}
+    for one in media_of(session, instance_id, keystore=keystore):
+        if not one.opens:
+            key = str(_members(one.sealed, one.envelope_id, keystore)["key"])
+            medium = Medium(
+                name=one.name,
+                type=one.media_type,
+                length_bytes=one.length_bytes,
+                sha256=one.blob_sha256.hex(),
+                key=key,
+            )
+            found.setdefault(one.name, medium)
+    return tuple(found.values())
 
 
 def missing_names(session: Session, instance_id: bytes, *, keystore: KeyStore) -> tuple[str, ...]:

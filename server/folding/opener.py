@@ -5,17 +5,16 @@ raises for a bad envelope: it waits for something or goes to quarantine under a 
 """
 
 import logging
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from forms.attached import attached_names
 from forms.definition import FormDefinition
-from forms.entities import EntityWrite, entity_writes
+from forms.entities import entity_writes
 from forms.instance import Instance, InstanceError, answers_hash, canonical_leaves, instance_id_bytes, parse_instance
-from forms.structure import OpenedAnswers, read_answers
+from forms.structure import read_answers
 from server.db.queries import opening as queries
-from server.db.queries.attachments import AttachmentRow
 from server.db.queries.opening import RELEASED, StoredEnvelope
 from server.db.tables.envelopes import (
     QUARANTINED,
@@ -26,11 +25,23 @@ from server.db.tables.envelopes import (
 )
 from server.errors import KeyStoreLocked
 from server.folding.encrypted import Decrypted, EncryptedFiles, decrypt, is_encrypted
+from server.folding.instances import check_form, check_instance_id, parsed
 from server.folding.material import Material
-from server.folding.media import Wanted, attachment_row, wanted_names
+from server.folding.media import Wanted, nameable, wanted_names
+from server.folding.opened import (
+    Contents,
+    OpenedAttachment,
+    OpenedDecision,
+    OpenedDraft,
+    OpenedEpoch,
+    OpenedInterview,
+    Outcome,
+    ReadInterview,
+    Unopened,
+)
 from server.folding.profile import Summary
-from server.folding.reasons import NO_INSTANCE_ID, PLAINTEXT, UNREADABLE_INSTANCE
-from server.folding.waiting import Ended, Lacks, Waits
+from server.folding.reasons import PLAINTEXT
+from server.folding.waiting import Ended, Waits
 from server.keystore import DOOR_ID, OFFICE_ID, KeyStore
 from sync_protocol import envelope as envelopes
 from sync_protocol import epoch as epochs
@@ -43,93 +54,21 @@ from sync_protocol.plaintext import Manifest, Medium
 from sync_protocol.ratchet import EpochKeys
 from sync_protocol.reconcile import Revision
 
+__all__ = [
+    "Contents",
+    "OpenedAttachment",
+    "OpenedDecision",
+    "OpenedDraft",
+    "OpenedEpoch",
+    "OpenedInterview",
+    "Opener",
+    "Outcome",
+    "ReadInterview",
+    "Unopened",
+]
 LOG: Final = logging.getLogger(__name__)
 KEPT_FINDINGS: Final = 100
 UNFORESEEN: Final = "unforeseen"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadInterview:
-    """The instance of an envelope that is trusted, beside the exact version of its form."""
-
-    envelope: StoredEnvelope
-    header: Header
-    certificate: DeviceCertificate
-    mode: str
-    manifest: Manifest
-    definition: FormDefinition
-    instance: Instance
-    encrypted: Decrypted | None = None
-
-    @property
-    def is_from_door(self) -> bool:
-        """The OpenRosa door sealed it, so that the manifest's time is the door's and not the tablet's."""
-        return self.certificate.device_id == DOOR_ID
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedInterview:
-    """An interview that was opened and read."""
-
-    envelope: StoredEnvelope
-    revision: Revision
-    definition: FormDefinition
-    answers: OpenedAnswers
-    summary: Summary
-    source: str
-    device_time: str
-    wanted: tuple[Wanted, ...] = ()
-    entities: tuple[EntityWrite, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedAttachment:
-    """A medium that belongs to an instance."""
-
-    envelope: StoredEnvelope
-    instance_id: bytes
-    medium: Medium
-
-    def row(self, keystore: KeyStore) -> AttachmentRow:
-        """Return what is stored of it."""
-        return attachment_row(
-            self.envelope.envelope_id,
-            self.instance_id,
-            self.medium,
-            received_at=self.envelope.received_at,
-            keystore=keystore,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedDecision:
-    """A decision of the office, about the interviews of its header's parents."""
-
-    envelope: StoredEnvelope
-    header: Header
-    decided_at: str
-    decision: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenedEpoch:
-    """An epoch whose signature holds; its key is unwrapped when an interview needs it."""
-
-    envelope: StoredEnvelope
-    epoch: Epoch
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unopened:
-    """An envelope that waits for something, or went to quarantine."""
-
-    envelope: StoredEnvelope
-    state: str
-    reason: str
-    lacks: Lacks = None
-
-
-Outcome = OpenedInterview | OpenedAttachment | OpenedDecision | OpenedEpoch | Unopened
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,18 +132,19 @@ class Opener:
             raise EnvelopeError("unknown-kind", "this envelope holds no interview")
         return self._read(stored, header, certificate, self._epoch(header))
 
-    def document_of(self, stored: StoredEnvelope) -> bytes:
-        """Return the XML inside an interview envelope, verbatim, whether or not it can be read as an interview.
+    def contents_of(self, stored: StoredEnvelope) -> Contents:
+        """Return what is inside an interview or a draft, whether or not it can be read.
 
         Raises:
-            EnvelopeError: it cannot be trusted or opened, or holds no interview.
+            EnvelopeError: it cannot be trusted or opened, or holds neither.
             KeyStoreLocked: without the vault.
             Waits: its epoch is not here.
         """
         header, _ = self._trusted(stored)
         if isinstance(header, Epoch):
             raise EnvelopeError("unknown-kind", "this envelope holds no interview")
-        return self._unsealed(stored, header, self._epoch(header).keys.content_key(header.index))[1]
+        opened = self._epoch(header)
+        return Contents(*self._unsealed(stored, header, opened.keys.content_key(header.index)), opened.mode)
 
     def _open(self, stored: StoredEnvelope) -> Outcome:
         header, certificate = self._trusted(stored)
@@ -212,15 +152,34 @@ class Opener:
             if self.keystore.keyring.survey_key_by_id(header.survey_key_id) is None:
                 raise EnvelopeError("wrong-survey-key", "wrapped to a key that the keyring does not name")
             return OpenedEpoch(envelope=stored, epoch=header)
-        if header.kind == Kind.DRAFT:
-            raise EnvelopeError("unknown-kind", "drafts are not opened yet")
         opened = self._epoch(header)
+        if header.kind == Kind.DRAFT:
+            return self._draft(stored, header, certificate, opened)
         if header.kind == Kind.ATTACHMENT:
             _, medium = envelopes.open_attachment(stored.body, opened.keys.content_key(header.index))
             return OpenedAttachment(envelope=stored, instance_id=header.instance_id, medium=medium)
         if header.kind == Kind.DECISION:
             return self._decision(stored, header, certificate, opened.keys.content_key(header.index))
         return self._interview(self._read(stored, header, certificate, opened))
+
+    def _draft(
+        self, stored: StoredEnvelope, header: Header, certificate: DeviceCertificate, opened: _OpenEpoch
+    ) -> OpenedDraft:
+        """Read a draft as far as it must be whole: an instance of its form version; answers may be unfinished."""
+        if certificate.device_id in (DOOR_ID, OFFICE_ID):
+            raise EnvelopeError("unknown-kind", "a draft is made by a device")
+        instance = parse_instance(self._unsealed(stored, header, opened.keys.content_key(header.index))[1])
+        definition = self._definition(header.form_version_hash)
+        if self.material.is_from_elsewhere(stored, definition.hash) and stored.reason != RELEASED:
+            raise EnvelopeError(queries.OTHER_PROJECT, "its device is of another project than its form")
+        check_form(instance, definition)
+        check_instance_id(instance, stored, header, is_from_door=False)
+        return OpenedDraft(
+            envelope=stored,
+            header=header,
+            certificate=certificate,
+            project=self.material.projects.get(definition.hash, 0),
+        )
 
     def _trusted(self, stored: StoredEnvelope) -> tuple[Header | Epoch, DeviceCertificate]:
         if envelopes.envelope_id(stored.body) != stored.envelope_id:
@@ -236,7 +195,7 @@ class Opener:
     ) -> ReadInterview:
         is_from_door = certificate.device_id == DOOR_ID
         manifest, xml = self._unsealed(stored, header, opened.keys.content_key(header.index))
-        instance = _parsed(xml, is_from_door=is_from_door)
+        instance = parsed(xml, is_from_door=is_from_door)
         definition = self._definition(self._form_version(header, instance))
         self._refuse_unasked(stored, definition.hash)
         public_key = definition.metadata.submission.public_key
@@ -246,9 +205,8 @@ class Opener:
             instance = encrypted.instance
         elif is_from_door and public_key and stored.reason != RELEASED:
             raise EnvelopeError(PLAINTEXT, "it came in clear although its form is encrypted")
-        if (instance.form_id, instance.version) != (definition.form_id, definition.version):
-            raise EnvelopeError("wrong-form", "the interview is not of the form version that its header names")
-        _check_instance_id(instance, stored, header, is_from_door=is_from_door)
+        check_form(instance, definition)
+        check_instance_id(instance, stored, header, is_from_door=is_from_door)
         return ReadInterview(
             envelope=stored,
             header=header,
@@ -269,7 +227,8 @@ class Opener:
                 raise Waits(WAITING_FOR_FORM)
             message = "deflated with a dictionary that no form here has"
             raise Ended(queries.UNKNOWN_DICTIONARY, message, lacks=header.dictionary_hash)
-        return envelopes.open_interview(stored.body, content_key, dictionary=dictionary)
+        open_ = envelopes.open_draft if header.kind == Kind.DRAFT else envelopes.open_interview
+        return open_(stored.body, content_key, dictionary=dictionary)
 
     def _decrypted(self, instance: Instance, instance_id: bytes, public_key: str) -> Decrypted:
         if self.files is None:
@@ -336,24 +295,18 @@ class Opener:
             source=(read.manifest.app_user if read.is_from_door else None) or read.certificate.device_id,
             device_time=read.manifest.device_time,
             entities=entities,
-            wanted=wanted_names(
-                attached_names(read.definition, instance), () if read.encrypted is None else read.encrypted.wanted
-            ),
+            wanted=_wanted(read),
+            media=_sealed_media(read),
         )
 
     def _certificate(self, digest: bytes) -> DeviceCertificate:
         known = self._certificates.get(digest)
         if known is None:
-            own = {self.keystore.door.certificate_hash: self.keystore.door.certificate}
-            document = self.material.certificates.get(digest) or own.get(digest) or self._office(digest)
+            document = self.material.certificates.get(digest) or self.keystore.own_certificate(digest)
             if document is None:
                 raise EnvelopeError("unknown-certificate", "no device of this office has this certificate")
             known = self._certificates[digest] = DeviceCertificate.read(document, self.keystore.keyring.issuer_keys)
         return known
-
-    def _office(self, digest: bytes) -> bytes | None:
-        office = self.keystore.office
-        return office.certificate if office.certificate_hash == digest else None
 
     def _epoch(self, header: Header) -> _OpenEpoch:
         known = self._epochs.get(header.epoch_hash)
@@ -382,23 +335,15 @@ class Opener:
         return known
 
 
-def _parsed(xml: bytes, *, is_from_door: bool) -> Instance:
-    """Parse an instance; at the door, where anything is taken, one word says that nobody can."""
-    try:
-        return parse_instance(xml)
-    except InstanceError as error:
-        if is_from_door:
-            raise EnvelopeError(UNREADABLE_INSTANCE, error.message) from None
-        raise
+def _wanted(read: ReadInterview) -> tuple[Wanted, ...]:
+    """Return what an interview names: what its answers do, and what its tablet says that it has sealed."""
+    names = dict.fromkeys(attached_names(read.definition, read.instance))
+    names |= dict.fromkeys(medium.name for medium in _sealed_media(read))
+    return wanted_names(names, () if read.encrypted is None else read.encrypted.wanted)
 
 
-def _check_instance_id(instance: Instance, stored: StoredEnvelope, header: Header, *, is_from_door: bool) -> None:
-    """Compare the instanceID with the header's; one that names itself not has the door's, once a person let it in."""
-    if instance.instance_id is None and is_from_door:
-        if stored.reason != RELEASED:
-            raise EnvelopeError(NO_INSTANCE_ID, "the submission has no instanceID")
-    elif instance.instance_id is None or instance_id_bytes(instance.instance_id) != header.instance_id:
-        raise EnvelopeError("wrong-instance-id", "the interview has another instanceID than its header")
+def _sealed_media(read: ReadInterview) -> tuple[Medium, ...]:
+    return () if read.is_from_door else nameable(read.manifest.media)
 
 
 def _ratchet_order(stored: StoredEnvelope) -> tuple[bytes, bytes]:

@@ -9,7 +9,7 @@ from server.db.queries.interviews import StoredRevision
 from server.db.queries.opening import StoredEnvelope
 from server.folding.encrypted import EncryptedFiles, decrypt, is_encrypted
 from server.folding.material import Material
-from server.folding.opener import Opener
+from server.folding.opener import Contents, Opener
 from server.keystore import KeyStore
 from sync_protocol.errors import EnvelopeError
 
@@ -42,7 +42,18 @@ def sealed_xml(session: Session, stored: StoredEnvelope, *, keystore: KeyStore) 
         KeyStoreLocked: without the vault.
         Waits: its epoch is not here.
     """
-    return Opener(keystore, Material.of_keys(session, [stored]), {}).document_of(stored)
+    return sealed_contents(session, stored, keystore=keystore).xml
+
+
+def sealed_contents(session: Session, stored: StoredEnvelope, *, keystore: KeyStore) -> Contents:
+    """Return what is inside an interview envelope or a draft, whatever became of it.
+
+    Raises:
+        EnvelopeError: it cannot be trusted or opened, or holds neither.
+        KeyStoreLocked: without the vault.
+        Waits: its epoch is not here.
+    """
+    return Opener(keystore, Material.of_keys(session, [stored]), {}).contents_of(stored)
 
 
 def _decrypted(

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from server.db.queries import attachments
 from server.db.queries import interviews as queries
 from server.db.queries.attachments import AttachmentRow, WantedRow
-from server.folding import media
+from server.folding import drafts, media, returns
 from server.folding.entity_state import stored_entities
 from server.folding.holds import Held
 from server.folding.media import Wanted
@@ -109,13 +109,18 @@ def stored_interviews(session: Session, keystore: KeyStore) -> Lines:
     }
 
 
-def media_lines(came: Iterable[AttachmentRow], wanted: Iterable[WantedRow], keystore: KeyStore) -> Lines:
-    """Return the lines of media: of each that has come, and of each that an instance names.
+def media_lines(
+    came: Iterable[AttachmentRow], named: Iterable[AttachmentRow], wanted: Iterable[WantedRow], keystore: KeyStore
+) -> Lines:
+    """Return the lines of media: of each that has come, that a manifest names, and that an instance names.
 
     Raises:
         KeyStoreLocked: without the vault.
     """
     lines = {row.envelope_id: canonical_json(["attachment", *media.attachment_members(row, keystore)]) for row in came}
+    for one_named in named:
+        members = ["manifest", *media.attachment_members(one_named, keystore)]
+        lines[one_named.envelope_id + one_named.name_tag] = canonical_json(members)
     for row in wanted:
         one = Wanted.open(row, keystore)
         opens = [list(way) for way in one.opens]
@@ -130,7 +135,13 @@ def stored_media(session: Session, keystore: KeyStore) -> Lines:
     Raises:
         KeyStoreLocked: without the vault.
     """
-    return media_lines(attachments.every_attachment(session), attachments.every_wanted(session), keystore)
+    came, named = attachments.every_attachment(session), attachments.every_manifest_medium(session)
+    return media_lines(came, named, attachments.every_wanted(session), keystore)
+
+
+def stored_handovers(session: Session) -> Lines:
+    """Return the lines of what was given back to enumerators and of drafts."""
+    return {**returns.stored_lines(session), **drafts.stored_lines(session)}
 
 
 def hash_of(lines: Iterable[bytes]) -> bytes:
@@ -148,4 +159,5 @@ def state_hash(session: Session, keystore: KeyStore) -> bytes:
         KeyStoreLocked: without the vault.
     """
     stored = (stored_revisions, stored_interviews, stored_media, stored_entities)
-    return hash_of(line for lines_of in stored for line in lines_of(session, keystore).values())
+    lines = [line for lines_of in stored for line in lines_of(session, keystore).values()]
+    return hash_of((*lines, *stored_handovers(session).values()))

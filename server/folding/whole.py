@@ -10,17 +10,21 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy.orm import Session
 
 from server.db.queries import interviews as queries
-from server.folding import holds, media
+from server.db.queries import uploads
+from server.db.queries.handovers import StoredDraft
+from server.folding import drafts, holds, media, returns
 from server.folding.decisions import Decided
 from server.folding.entity_state import WholeEntities
 from server.folding.fold import members_of
 from server.folding.holds import Held
 from server.folding.media import Wanted
-from server.folding.opener import OpenedAttachment, OpenedDecision, OpenedInterview
+from server.folding.opener import OpenedAttachment, OpenedDecision, OpenedDraft, OpenedInterview
 from server.folding.profile import Summary
+from server.folding.returns import ReturnedRevision
 from server.folding.state import Key, Lines, interview_line, media_lines, revision_line
 from server.keystore import KeyStore
 from sync_protocol import reconcile
+from sync_protocol.plaintext import Medium
 from sync_protocol.reconcile import FoldedInterview, Revision
 
 
@@ -30,8 +34,11 @@ class WholeFold:
 
     _revisions: dict[Key, Revision] = field(default_factory=dict)
     _summaries: dict[Key, Summary] = field(default_factory=dict)
+    _sources: dict[Key, str] = field(default_factory=dict)
+    _drafts: dict[tuple[bytes, str], StoredDraft] = field(default_factory=dict)
     _decided: Decided = field(default_factory=Decided)
     _attachments: list[OpenedAttachment] = field(default_factory=list)
+    _sealed: list[tuple[OpenedInterview, Medium]] = field(default_factory=list)
     _wanted: dict[tuple[bytes, str], Wanted] = field(default_factory=dict)
     _entities: WholeEntities = field(default_factory=WholeEntities)
 
@@ -42,11 +49,16 @@ class WholeFold:
         copies = (revision,) if known is None else (known, revision)
         (self._revisions[revision.key],) = reconcile.unique(copies)
         if self._revisions[revision.key].envelope_id == revision.envelope_id:
-            self._summaries[revision.key] = opened.summary
+            self._summaries[revision.key], self._sources[revision.key] = opened.summary, opened.source
         for one in opened.wanted:
             name = (revision.instance_id, one.name)
             self._wanted[name] = one.merged(self._wanted[name]) if name in self._wanted else one
+        self._sealed.extend((opened, medium) for medium in opened.media)
         self._entities.add_interview(opened)
+
+    def add_draft(self, opened: OpenedDraft) -> None:
+        """Take one opened draft."""
+        self._drafts |= drafts.merged((*self._drafts.values(), drafts.row_of(opened)))
 
     def add_attachment(self, opened: OpenedAttachment) -> None:
         """Take one opened attachment."""
@@ -72,22 +84,53 @@ class WholeFold:
             for key, revision in self._revisions.items()
         }
 
-    def media_lines(self, keystore: KeyStore) -> Lines:
-        """Return the lines of what has come and of what is wanted.
+    def media_lines(self, session: Session, keystore: KeyStore) -> Lines:
+        """Return the lines of what has come and of what is wanted; the session is asked for whole uploads only.
 
         Raises:
             KeyStoreLocked: without the vault.
         """
         came = [one.row(keystore) for one in self._attachments]
+        named = [
+            media.attachment_row(
+                opened.envelope.envelope_id,
+                opened.revision.instance_id,
+                medium,
+                received_at=opened.envelope.received_at,
+                keystore=keystore,
+            )
+            for opened, medium in self._sealed
+        ]
+        whole = uploads.settled(session, (row.blob_sha256 for row in named))
+        sent = [row for row in named if row.blob_sha256 in whole]
         wanted = [one.seal(instance_id, keystore) for (instance_id, _), one in self._wanted.items()]
         edges = {(one.instance_id, parent) for one in self._revisions.values() for parent in one.parents}
-        places = media.places_of(wanted, came, edges, keystore)
+        places = media.places_of(wanted, [*came, *sent], edges, keystore)
         beside = media.beside_ciphertext(wanted, came, keystore)
         return media_lines(
             [replace(row, is_beside_ciphertext=row.envelope_id in beside) for row in came],
+            named,
             [replace(row, is_here=places[row.instance_id, row.name_tag] is not None) for row in wanted],
             keystore,
         )
+
+    def handover_lines(self, session: Session) -> Lines:
+        """Return the lines of what was given back and of drafts; the session is asked for who sent what only."""
+        folded = reconcile.fold(self._revisions.values(), self._decided.resolutions)
+        given = [
+            ReturnedRevision(
+                interview_id=interview.interview_id,
+                given=one,
+                form_version_hash=self._revisions[one.revision].form_version_hash,
+                project=self._revisions[one.revision].project,
+                summary=self._summaries[one.revision],
+                source=self._sources[one.revision],
+            )
+            for interview in folded
+            for one in self._decided.returns(members_of(interview), interview.current)
+            if one.revision in self._revisions
+        ]
+        return {**returns.lines(returns.given_back(session, given)), **drafts.lines(self._drafts.values())}
 
     def entity_lines(self, session: Session) -> Lines:
         """Return the lines of entities; the session is asked for lists and recorded versions only."""

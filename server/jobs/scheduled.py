@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import socket
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,13 +21,15 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from server import logs, metrics, migrations
+from server.backups.manifest import BackupError
 from server.context import Context
-from server.db.queries import envelopes, schedule
+from server.db.queries import schedule, uploads
 from server.db.queries.schedule import DueJob
 from server.errors import Problem
 from server.folding import after_update
-from server.folding.fold import refold_all
-from server.services import estimate, score_interviews
+from server.folding.telling import refold_all
+from server.services import back_up, estimate, receive_medium, score_interviews
 
 LOG: Final = logging.getLogger(__name__)
 LEASE: Final = timedelta(seconds=60)
@@ -88,16 +91,45 @@ def _remove_orphans(context: Context, _due: DueJob, now: datetime) -> Write:
     return lambda _: None
 
 
-def _sweep_blobs(context: Context, _due: DueJob, _now: datetime) -> Write:
-    """Remove blobs that have been here for a day and that no envelope names: their submissions were never answered."""
+def _sweep_blobs(context: Context, _due: DueJob, now: datetime) -> Write:
+    """Remove blobs that have been here for a day and that nobody names: their submissions were never answered.
+
+    Parts of media wait longer for their rest. What devices sent completely is named by its upload, for ever.
+    """
+    receive_medium.sweep(context.media, now=now)
     context.blobs.remove_unfinished()
     old = context.blobs.old()
     while some := list(islice(old, BLOBS_AT_ONCE)):
         with context.database.read() as session:
-            strays = envelopes.unnamed_blobs(session, some)
+            strays = uploads.unnamed_blobs(session, some)
         for digest in strays:
             context.blobs.remove(digest)
     return lambda _: None
+
+
+def _back_up(context: Context, _due: DueJob, now: datetime) -> Write:
+    """Make the backup of the day where the office has said where; then remove those that are too many or too old."""
+    config = context.config
+    if config.backup_dir is None or not config.backups:
+        return lambda _: None
+    schema = migrations.current(context.database)
+    made = back_up.make(
+        config.backup_dir / back_up.name_of(now),
+        config=config,
+        database=context.database,
+        server_id=context.keystore.server_id,
+        schema=schema,
+        is_newest_schema=schema == migrations.newest(),
+        now=now,
+    )
+    back_up.prune(
+        config.backup_dir,
+        server_id=context.keystore.server_id,
+        keep=config.backup_keep,
+        days=config.backup_days,
+        now=now,
+    )
+    return partial(back_up.record, made=made, user="worker")
 
 
 JOBS: Final = (
@@ -105,6 +137,7 @@ JOBS: Final = (
     ScheduledJob(name="orphans", every=timedelta(hours=1), prepare=_remove_orphans),
     ScheduledJob(name="blobs", every=timedelta(days=1), prepare=_sweep_blobs),
     ScheduledJob(name=schedule.SCORES, every=timedelta(hours=6), prepare=_score),
+    ScheduledJob(name=schedule.BACKUP, every=timedelta(days=1), prepare=_back_up),
     ScheduledJob(name=schedule.AFTER_UPDATE, every=timedelta(0), prepare=_catch_up),
     # `server.services.import_frame` makes it due.
     ScheduledJob(name=schedule.FOLD_AGAIN, every=timedelta(days=30), prepare=_fold_again),
@@ -117,10 +150,12 @@ def new_holder() -> str:
 
 
 def prepare(context: Context, *, now: datetime, jobs: tuple[ScheduledJob, ...] = JOBS) -> None:
-    """Put every job on the schedule that is not there yet; the first time comes after one interval."""
+    """Put every job on the schedule that is not there yet; the first time comes after one interval, of a backup now."""
+    has_place = context.config.backup_dir is not None
     with context.database.transaction() as session:
         for job in filter(attrgetter("every"), jobs):
-            schedule.add(session, name=job.name, first_due_at=now + job.every, every=job.every)
+            wait = timedelta(0) if job.name == schedule.BACKUP and has_place else job.every
+            schedule.add(session, name=job.name, first_due_at=now + wait, every=job.every)
 
 
 def run_due(
@@ -144,6 +179,7 @@ def run_due(
 
 
 def _run(job: ScheduledJob, due: DueJob, context: Context, *, holder: str, clock: Callable[[], datetime]) -> bool:
+    began = time.monotonic()
     try:
         write = job.prepare(context, due, clock())
         with context.database.transaction() as session:
@@ -152,11 +188,19 @@ def _run(job: ScheduledJob, due: DueJob, context: Context, *, holder: str, clock
             write(session)
             schedule.finish(session, due, holder=holder, now=clock())
     except Exception as error:  # noqa: BLE001 -- the edge of a job: the next one must run all the same
-        LOG.error("the job %s failed: %s", job.name, place_of(error))  # noqa: TRY400 -- its text might hold an answer
+        said = str(error) if isinstance(error, BackupError) else place_of(error)  # else its text might hold an answer
+        LOG.error("the job %s failed: %s", job.name, said)  # noqa: TRY400
+        _tell(job, "failed", began)
         with context.database.transaction() as session:
             schedule.put_off(session, name=job.name, holder=holder, until=clock() + RETRY)
         return False
+    _tell(job, "done", began)
     return True
+
+
+def _tell(job: ScheduledJob, outcome: str, began: float) -> None:
+    metrics.JOBS.labels(job.name, outcome).inc()
+    logs.event("job", job=job.name, outcome=outcome, seconds=time.monotonic() - began)
 
 
 def renew_leases(context: Context, *, holder: str, clock: Callable[[], datetime]) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from server import logs
 from server.clock import utc_now
 from server.context import Context
 from server.errors import Problem
@@ -77,6 +78,7 @@ def open_until(context: Context, stop: threading.Event, *, clock: Callable[[], d
     checker = CheckingWorker(context.database, context.keystore, clock, context.blobs)
     pause, open_at, check_at = IDLE_SECONDS, 0.0, 0.0
     while not stop.is_set():
+        context.refresh_keys()
         if time.monotonic() >= open_at:
             found, pause = _open_some(worker, pause)
             check_at = 0.0 if found else check_at
@@ -92,7 +94,17 @@ def open_until(context: Context, stop: threading.Event, *, clock: Callable[[], d
 def _open_some(worker: OpeningWorker, pause: float) -> tuple[int, float]:
     """Open a batch; return how many envelopes were looked at, and how long to wait before the next look."""
     try:
-        return worker.run_once().total, IDLE_SECONDS
+        began = time.monotonic()
+        batch = worker.run_once()
+        if batch.total:
+            logs.event(
+                "opening",
+                opened=batch.opened,
+                waiting=batch.waiting,
+                quarantined=batch.quarantined,
+                seconds=time.monotonic() - began,
+            )
+        return batch.total, IDLE_SECONDS
     except Exception as error:  # noqa: BLE001 -- the edge of the loop: a full disk or a lost database may come back
         _log(error, "opening envelopes")
         return 0, min(pause * 2, LONGEST_PAUSE_SECONDS)

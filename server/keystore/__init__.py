@@ -10,16 +10,19 @@ be kept offline, and is never read again.
 from server.keystore.door import DoorSealer, SealedEnvelope, SealedSubmission, Submission
 from server.keystore.files import KeyStoreError
 from server.keystore.keys import DOOR_ID, OFFICE_ID, Sealer, SigningKey
+from server.keystore.rotating import KINDS, Rotation
 from server.keystore.store import KeyStore, Store
 from server.keystore.tablets import DigestSecret, TabletSecrets, new_password
 
 __all__ = [
     "DOOR_ID",
+    "KINDS",
     "OFFICE_ID",
     "DigestSecret",
     "DoorSealer",
     "KeyStore",
     "KeyStoreError",
+    "Rotation",
     "SealedEnvelope",
     "SealedSubmission",
     "Sealer",

@@ -5,10 +5,28 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
+from sync_protocol.documents import key_id
+
 SERVICE_FILE: Final = "service.json"
+OFFICE_CERTIFICATE: Final = "office_certificate "
 VAULT_FILE: Final = "vault.json"
 KEY_FILE: Final = "vault.key"
 KEYRING_FILE: Final = "keyring.json"
+
+
+def receipt_name(public_key: bytes) -> str:
+    """Return the name in the service file of the private half of a receipt key."""
+    return f"receipt {key_id(public_key)}"
+
+
+def issuer_name(public_key: bytes) -> str:
+    """Return the name in the service file of the private half of an issuer key."""
+    return f"issuer {key_id(public_key)}"
+
+
+def office_name(decision_key: bytes) -> str:
+    """Return the name in the service file of the office's certificate for a decision key."""
+    return f"{OFFICE_CERTIFICATE}{key_id(decision_key)}"
 
 
 class KeyStoreError(Exception):

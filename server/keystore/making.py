@@ -9,12 +9,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from server.keystore.files import KEYRING_FILE, SERVICE_FILE, write_private
+from server.keystore.files import (
+    KEYRING_FILE,
+    SERVICE_FILE,
+    issuer_name,
+    office_name,
+    receipt_name,
+    write_private,
+)
 from server.keystore.keys import DOOR_ID, OFFICE_ID, SigningKey
 from server.keystore.vault import KEY_BYTES, wrap
 from sync_protocol import hpke
 from sync_protocol.constants import MODES, SUITE_X_WING
-from sync_protocol.documents import DeviceCertificate, encode_bytes
+from sync_protocol.documents import DeviceCertificate, encode_bytes, key_id
 from sync_protocol.keyring import Keyring, SurveyKey
 
 
@@ -38,31 +45,33 @@ def make_files(directory: Path, passphrase: str | None, root_key_path: Path, now
     )
     service = {
         "root_public": keyring.root_key,
-        "issuer": seeds["issuer"],
-        "receipt": seeds["receipt"],
+        issuer_name(keys["issuer"].public_bytes): seeds["issuer"],
+        receipt_name(keys["receipt"].public_bytes): seeds["receipt"],
         "door": seeds["door"],
         "door_tag": os.urandom(KEY_BYTES),
         "session": os.urandom(KEY_BYTES),
-        "door_certificate": _own_certificate(DOOR_ID, "door", keys["door"], now).issue(keys["issuer"]),
-        "office_certificate": _own_certificate(OFFICE_ID, "manager", keys["decision"], now).issue(keys["issuer"]),
+        "door_certificate": own_certificate(DOOR_ID, "door", keys["door"], now).issue(keys["issuer"]),
+        office_name(keys["decision"].public_bytes): own_certificate(OFFICE_ID, "manager", keys["decision"], now).issue(
+            keys["issuer"]
+        ),
     }
     vault = {
         "survey": {key.id: encode_bytes(survey_seeds[key.mode]) for key in survey_keys},
         "microdata": {store: encode_bytes(os.urandom(KEY_BYTES)) for store in ("analysis", "identifiers")},
         "projection": encode_bytes(os.urandom(KEY_BYTES)),
         "index": encode_bytes(os.urandom(KEY_BYTES)),
-        "decision": encode_bytes(seeds["decision"]),
+        "decision": {key_id(keys["decision"].public_bytes): encode_bytes(seeds["decision"])},
     }
     pem = root.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     root_key_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_private(root_key_path, pem)
     write_private(directory / KEYRING_FILE, keyring.sign(root))
-    wrap(directory, json.dumps(vault).encode(), passphrase)
+    wrap(directory, vault, passphrase)
     encoded = {name: encode_bytes(value) for name, value in service.items()}
     write_private(directory / SERVICE_FILE, json.dumps(encoded).encode())
 
 
-def _own_certificate(device_id: str, role: str, key: SigningKey, now: datetime) -> DeviceCertificate:
+def own_certificate(device_id: str, role: str, key: SigningKey, now: datetime) -> DeviceCertificate:
     """Certify a key of the server itself; nothing is ever sealed to it, so its receiving key is thrown away."""
     return DeviceCertificate(
         device_id=device_id,

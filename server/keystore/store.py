@@ -3,23 +3,38 @@
 import hashlib
 import hmac
 import os
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal, Self
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from server.errors import KeyStoreLocked
-from server.keystore.files import KEY_FILE, KEYRING_FILE, SERVICE_FILE, KeyStoreError, read_json, read_private
+from server.keystore.files import (
+    KEY_FILE,
+    KEYRING_FILE,
+    OFFICE_CERTIFICATE,
+    SERVICE_FILE,
+    KeyStoreError,
+    issuer_name,
+    office_name,
+    read_json,
+    read_private,
+    receipt_name,
+)
 from server.keystore.keys import Sealer, SigningKey
 from server.keystore.making import make_files
-from server.keystore.vault import NONCE_BYTES, Vault, unwrap
+from server.keystore.rotating import Rotation, rotate_files
+from server.keystore.vault import NONCE_BYTES, Vault, change_passphrase, encryption_key, unwrap
 from sync_protocol import epoch as epochs
 from sync_protocol import signatures
-from sync_protocol.documents import DeviceCertificate, decode_bytes, key_id
+from sync_protocol.documents import DeviceCertificate, decode_bytes, document_hash, key_id
 from sync_protocol.enrolment import server_id
 from sync_protocol.epoch import Epoch
 from sync_protocol.errors import EnvelopeError, ProtocolError
@@ -30,27 +45,38 @@ LABEL_DOOR_TAG: Final = b"passerelle/1 door tag\x00"
 LABEL_HOUSEHOLD_TAG: Final = b"passerelle/1 household tag\x00"
 LABEL_MEDIUM_TAG: Final = b"passerelle/1 medium tag\x00"
 
+LOOK_SECONDS: Final = 1.0
+"""Between looks whether the keyring was rotated: a process may sign with a former key for so long."""
+
 Store = Literal["analysis", "identifiers"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What was read from the files at one time; replaced as a whole when a key is rotated."""
+
+    version: tuple[int, int, int]
+    document: bytes
+    keyring: Keyring
+    receipt: SigningKey
+    issuer: SigningKey
+    door: Sealer
+    door_tag_key: bytes
+    session_secret: bytes
+    own_certificates: Mapping[bytes, bytes]
+    office_certificate: bytes
 
 
 class KeyStore:
     """The keys of one office, on one server."""
 
-    def __init__(self, directory: Path, service: Mapping[str, str], document: bytes) -> None:
-        """Take what `open` has read."""
+    def __init__(self, directory: Path) -> None:
+        """Read the files that need no passphrase; `open` does this."""
         self._directory = directory
-        secrets = {name: decode_bytes(text) for name, text in service.items()}
-        self._receipt = SigningKey(secrets["receipt"])
-        self._issuer = SigningKey(secrets["issuer"])
-        self._door_tag_key = secrets["door_tag"]
+        self._held = _read(directory)
         self._vault: Vault | None = None
-        self.root_key = secrets["root_public"]
-        self.session_secret = secrets["session"]
-        self.keyring_document = document
-        self.keyring = Keyring.read(document, self.root_key)
-        self.door = Sealer.of(secrets["door_certificate"], SigningKey(secrets["door"]))
-        self._office_certificate = secrets["office_certificate"]
-        self.receipt_key_id = key_id(self._receipt.public_bytes)
+        self._encryption_key: bytes | None = None
+        self._looked_at = time.monotonic()
 
     @classmethod
     def create(cls, directory: Path, passphrase: str | None, root_key_path: Path, *, now: datetime) -> Self:
@@ -82,11 +108,7 @@ class KeyStore:
         Raises:
             KeyStoreError: when there is none, it is damaged, others may read it, or the passphrase is wrong.
         """
-        service = read_json(directory / SERVICE_FILE)
-        try:
-            store = cls(directory, service, read_private(directory / KEYRING_FILE))
-        except (KeyError, ValueError, TypeError, ProtocolError) as error:
-            raise KeyStoreError(f"the key store in {directory} is damaged: restore it from its backup") from error
+        store = cls(directory)
         if passphrase is not None or (directory / KEY_FILE).exists():
             store.unlock(passphrase)
         return store
@@ -97,12 +119,98 @@ class KeyStore:
         Raises:
             KeyStoreError: when the passphrase or the key file is not the right one.
         """
-        self._vault = unwrap(self._directory, passphrase)
+        key = encryption_key(self._directory, passphrase)
+        self._vault = unwrap(self._directory, key, self.keyring.decision_keys[-1])
+        self._encryption_key = key
+
+    def refresh(self) -> None:
+        """Read the files again when the keyring has been rotated since; looks at most once a second.
+
+        Raises:
+            KeyStoreError: when they are damaged; the keys in hand stay.
+        """
+        if time.monotonic() - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at = time.monotonic()
+        if _version(self._directory) != self._held.version:
+            self.read_again()
+
+    def read_again(self) -> None:
+        """Read the files again.
+
+        Raises:
+            KeyStoreError: when they are damaged; the keys in hand stay.
+        """
+        held = _read(self._directory)
+        if self._encryption_key is not None:
+            self._vault = unwrap(self._directory, self._encryption_key, held.keyring.decision_keys[-1])
+        self._held = held
+
+    def rotate(self, rotation: Rotation, root: Ed25519PrivateKey, *, now: datetime) -> None:
+        """Make new keys and a keyring that names them, signed by the root; what the old ones sealed stays readable.
+
+        Raises:
+            KeyStoreLocked: without the vault.
+            KeyStoreError: when that is not the root of this office, or a file cannot be written.
+        """
+        self._unlocked()
+        if root.public_key().public_bytes_raw() != self.root_key or self._encryption_key is None:
+            raise KeyStoreError("this is not the root key of this office")
+        try:
+            rotate_files(self._directory, self.keyring, rotation, root, self._encryption_key, now)
+        except OSError as error:
+            raise KeyStoreError(f"the keys cannot be written: {error.strerror}: {error.filename}") from None
+        self.read_again()
+
+    def change_passphrase(self, passphrase: str) -> None:
+        """Wrap the vault under another passphrase, which every start needs from now on.
+
+        Raises:
+            KeyStoreLocked: without the vault.
+        """
+        self._unlocked()
+        if self._encryption_key is not None:
+            change_passphrase(self._directory, self._encryption_key, passphrase)
+        self.unlock(passphrase)
 
     @property
     def is_locked(self) -> bool:
         """The vault is not unwrapped: nothing can be opened."""
         return self._vault is None
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keyring in force."""
+        return self._held.keyring
+
+    @property
+    def keyring_document(self) -> bytes:
+        """The keyring in force as the root signed it."""
+        return self._held.document
+
+    @property
+    def root_key(self) -> bytes:
+        """The raw public key of the office root, (32,)."""
+        return self._held.keyring.root_key
+
+    @property
+    def session_secret(self) -> bytes:
+        """What signs the sessions of the console."""
+        return self._held.session_secret
+
+    @property
+    def door(self) -> Sealer:
+        """Who seals at the OpenRosa door."""
+        return self._held.door
+
+    @property
+    def receipt_key_id(self) -> str:
+        """The id in the keyring of the key that signs answers."""
+        return key_id(self._held.receipt.public_bytes)
+
+    def own_certificate(self, digest: bytes) -> bytes | None:
+        """Return a certificate of the door or the office, of this time or an earlier one, by its hash."""
+        return self._held.own_certificates.get(digest)
 
     @property
     def server_id(self) -> str:
@@ -117,17 +225,17 @@ class KeyStore:
             method=method,
             path=path,
             request_digest=request_digest,
-            key=self._receipt,
+            key=self._held.receipt,
             key_id=self.receipt_key_id,
         )
 
     def sign_receipts(self, receipts: FileReceipts) -> bytes:
         """Sign receipts for a parcel by the receipt key; to be made after the commit. Return the document."""
-        return receipts.sign(self._receipt)
+        return receipts.sign(self._held.receipt)
 
     def issue_certificate(self, certificate: DeviceCertificate) -> bytes:
         """Sign a device certificate with the issuer key; return the document."""
-        return certificate.issue(self._issuer)
+        return certificate.issue(self._held.issuer)
 
     def door_tag(self, submission: bytes) -> bytes:
         """Return the HMAC by which the OpenRosa door knows a repeat, (32,).
@@ -135,7 +243,7 @@ class KeyStore:
         Args:
             submission: an injective encoding of form, instanceID and canonical answers.
         """
-        return hmac.digest(self._door_tag_key, LABEL_DOOR_TAG + submission, hashlib.sha256)
+        return hmac.digest(self._held.door_tag_key, LABEL_DOOR_TAG + submission, hashlib.sha256)
 
     def derived_key(self, label: bytes) -> bytes:
         """Return a service key of its own for one purpose, (32,): there while the store is locked."""
@@ -208,7 +316,7 @@ class KeyStore:
         Raises:
             KeyStoreLocked: without the vault.
         """
-        return Sealer.of(self._office_certificate, self._unlocked().decision)
+        return Sealer.of(self._held.office_certificate, self._unlocked().decision)
 
     def sign_decision(self, data: bytes) -> bytes:
         """Sign with the decision key, (64,).
@@ -222,3 +330,33 @@ class KeyStore:
         if self._vault is None:
             raise KeyStoreLocked("the key store is locked: start the server with PASSERELLE_PASSPHRASE set")
         return self._vault
+
+
+def _version(directory: Path) -> tuple[int, int, int]:
+    """Return what changes with the keyring's file, which every rotation writes last."""
+    found = (directory / KEYRING_FILE).stat()
+    return (found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+def _read(directory: Path) -> _Held:
+    service = read_json(directory / SERVICE_FILE)
+    try:
+        secrets = {name: decode_bytes(text) for name, text in service.items()}
+        document = read_private(directory / KEYRING_FILE)
+        keyring = Keyring.read(document, secrets["root_public"])
+        offices = [document for name, document in secrets.items() if name.startswith(OFFICE_CERTIFICATE)]
+        own = (secrets["door_certificate"], *offices)
+        return _Held(
+            version=_version(directory),
+            document=document,
+            keyring=keyring,
+            receipt=SigningKey(secrets[receipt_name(keyring.receipt_keys[-1])]),
+            issuer=SigningKey(secrets[issuer_name(keyring.issuer_keys[-1])]),
+            door=Sealer.of(secrets["door_certificate"], SigningKey(secrets["door"])),
+            door_tag_key=secrets["door_tag"],
+            session_secret=secrets["session"],
+            own_certificates={document_hash(document): document for document in own},
+            office_certificate=secrets[office_name(keyring.decision_keys[-1])],
+        )
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError, OSError, ProtocolError) as error:
+        raise KeyStoreError(f"the key store in {directory} is damaged: restore it from its backup") from error

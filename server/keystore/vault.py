@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from server.keystore.files import KEY_FILE, VAULT_FILE, KeyStoreError, read_json, read_private, write_private
 from server.keystore.keys import SigningKey
-from sync_protocol.documents import decode_bytes, encode_bytes
+from sync_protocol.documents import decode_bytes, encode_bytes, key_id
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
@@ -37,34 +37,93 @@ class Vault:
         return "Vault(…)"
 
 
-def unwrap(directory: Path, passphrase: str | None) -> Vault:
+def encryption_key(directory: Path, passphrase: str | None) -> bytes:
+    """Return the key-encryption key of a key store, (32,), unproven.
+
+    Raises:
+        KeyStoreError: when it takes a passphrase and none is given, or its files cannot be read.
+    """
+    wrapped = read_json(directory / VAULT_FILE)
+    try:
+        return _encryption_key(directory, wrapped, passphrase)
+    except (Argon2Error, KeyError, ValueError, TypeError):
+        raise _wrong(directory, wrapped) from None
+
+
+def unwrap(directory: Path, key: bytes, decision_key: bytes) -> Vault:
     """Unwrap the vault of a key store.
+
+    Args:
+        key: the key-encryption key.
+        decision_key: (32,) raw public key: the last one of the keyring, which the office signs with.
+
+    Raises:
+        KeyStoreError: when the passphrase or the key file is not the right one.
+    """
+    return _read(unwrap_members(directory, key), decision_key)
+
+
+def unwrap_members(directory: Path, key: bytes) -> dict[str, Any]:
+    """Unwrap a vault as it is stored: secrets in base64url.
 
     Raises:
         KeyStoreError: when the passphrase or the key file is not the right one.
     """
     wrapped = read_json(directory / VAULT_FILE)
     try:
-        key = _encryption_key(directory, wrapped, passphrase)
         sealed = decode_bytes(wrapped["sealed"])
-        return _read(AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], LABEL_VAULT))
-    except (InvalidTag, Argon2Error, KeyError, ValueError, TypeError):
-        what = "passphrase" if "salt" in wrapped else "key file"
-        raise KeyStoreError(f"this {what} does not open the key store in {directory}") from None
+        members = json.loads(AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], LABEL_VAULT))
+    except (InvalidTag, KeyError, ValueError, TypeError):
+        raise _wrong(directory, wrapped) from None
+    return dict(members)
 
 
-def wrap(directory: Path, plain: bytes, passphrase: str | None) -> None:
-    """Wrap a vault under a passphrase, or under a new key file when there is none."""
-    wrapped: dict[str, Any] = {}
-    if passphrase is None:
-        key = os.urandom(KEY_BYTES)
-        write_private(directory / KEY_FILE, key)
-    else:
-        salt = os.urandom(16)
-        wrapped = {"salt": encode_bytes(salt), **ARGON2ID}
-        key = _derive(passphrase, salt, wrapped)
+def rewrap(directory: Path, members: Mapping[str, Any], key: bytes) -> None:
+    """Put other contents into a vault, under the key-encryption key that it has.
+
+    Raises:
+        KeyStoreError: when that is not its key.
+        OSError: when it cannot be written; then it is as it was.
+    """
+    unwrap_members(directory, key)
+    wrapped = read_json(directory / VAULT_FILE)
+    write_private(directory / VAULT_FILE, json.dumps({**wrapped, "sealed": _sealed(members, key)}).encode())
+
+
+def change_passphrase(directory: Path, key: bytes, passphrase: str) -> None:
+    """Wrap a vault under a new passphrase, in one step; a key file beside it is removed afterwards.
+
+    Raises:
+        KeyStoreError: when that is not its key.
+    """
+    _wrap_under(directory, unwrap_members(directory, key), passphrase)
+    (directory / KEY_FILE).unlink(missing_ok=True)
+
+
+def _wrong(directory: Path, wrapped: Mapping[str, Any]) -> KeyStoreError:
+    what = "passphrase" if "salt" in wrapped else "key file"
+    return KeyStoreError(f"this {what} does not open the key store in {directory}")
+
+
+def _sealed(members: Mapping[str, Any], key: bytes) -> str:
     nonce = os.urandom(NONCE_BYTES)
-    wrapped["sealed"] = encode_bytes(nonce + AESGCM(key).encrypt(nonce, plain, LABEL_VAULT))
+    return encode_bytes(nonce + AESGCM(key).encrypt(nonce, json.dumps(members).encode(), LABEL_VAULT))
+
+
+def wrap(directory: Path, members: Mapping[str, Any], passphrase: str | None) -> None:
+    """Wrap a new vault under a passphrase, or under a new key file when there is none."""
+    if passphrase is not None:
+        _wrap_under(directory, members, passphrase)
+        return
+    key = os.urandom(KEY_BYTES)
+    write_private(directory / KEY_FILE, key)
+    write_private(directory / VAULT_FILE, json.dumps({"sealed": _sealed(members, key)}).encode())
+
+
+def _wrap_under(directory: Path, members: Mapping[str, Any], passphrase: str) -> None:
+    salt = os.urandom(16)
+    wrapped: dict[str, Any] = {"salt": encode_bytes(salt), **ARGON2ID}
+    wrapped["sealed"] = _sealed(members, _derive(passphrase, salt, wrapped))
     write_private(directory / VAULT_FILE, json.dumps(wrapped).encode())
 
 
@@ -88,12 +147,14 @@ def _derive(passphrase: str, salt: bytes, costs: Mapping[str, Any]) -> bytes:
     )
 
 
-def _read(plain: bytes) -> Vault:
-    members = json.loads(plain)
-    return Vault(
-        survey_seeds={name: decode_bytes(text) for name, text in members["survey"].items()},
-        projection=AESGCM(decode_bytes(members["projection"])),
-        index_key=decode_bytes(members["index"]),
-        microdata_keys={name: decode_bytes(text) for name, text in members["microdata"].items()},
-        decision=SigningKey(decode_bytes(members["decision"])),
-    )
+def _read(members: Mapping[str, Any], decision_key: bytes) -> Vault:
+    try:
+        return Vault(
+            survey_seeds={name: decode_bytes(text) for name, text in members["survey"].items()},
+            projection=AESGCM(decode_bytes(members["projection"])),
+            index_key=decode_bytes(members["index"]),
+            microdata_keys={name: decode_bytes(text) for name, text in members["microdata"].items()},
+            decision=SigningKey(decode_bytes(members["decision"][key_id(decision_key)])),
+        )
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise KeyStoreError("the vault does not hold the keys that the keyring names: restore its backup") from None

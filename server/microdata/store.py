@@ -28,7 +28,9 @@ from server.db.engine import Database
 from server.db.queries import definitions as definition_queries
 from server.db.queries import forms as form_queries
 from server.db.queries import parts as part_queries
+from server.db.queries.erasures import PartRows
 from server.db.queries.parts import CurrentRow
+from server.disk import synced
 from server.errors import NotFound
 from server.keystore import KeyStore, Store
 from server.microdata.as_of import upgraded_table, upgrades_to
@@ -100,13 +102,7 @@ class Microdata:
             written[store] = (str(path.relative_to(self._folder)), self._write(table, path, store))
         sync_to_disk(folder)
         sync_to_disk(self._folder)
-        return WrittenPart(
-            analysis_path=written["analysis"][0],
-            identifiers_path=written["identifiers"][0],
-            analysis_sha256=written["analysis"][1],
-            identifiers_sha256=written["identifiers"][1],
-            rows=len(analysis),
-        )
+        return _written(written, len(analysis))
 
     def read(
         self,
@@ -239,6 +235,26 @@ class Microdata:
                 return pa.table({EMPTY: pa.nulls(file.metadata.num_rows)})
             return _without_placeholder(file.read(columns=wanted, use_threads=False))
 
+    def blank_rows(self, part: PartRows) -> WrittenPart:
+        """Write a part anew in which every row that no revision names is empty, in both stores; the numbers stay.
+
+        On disk when this returns; the former files are the caller's to remove once the new ones are named.
+
+        Raises:
+            KeyStoreLocked: without the vault.
+        """
+        kept = pa.array([row if row in part.named else None for row in range(part.rows)], pa.int64())
+        folder = self._folder / part.form_version_hash.hex()[:16]
+        name = secrets.token_hex(16)
+        written: dict[Store, tuple[str, bytes]] = {}
+        former: dict[Store, str] = {"analysis": part.analysis_path, "identifiers": part.identifiers_path}
+        for store in STORES:
+            path = folder / f"{name}.{store}.parquet"
+            table = self._read_file(former[store], store, None).take(kept)
+            written[store] = (str(path.relative_to(self._folder)), self._write(table, path, store))
+        sync_to_disk(folder)
+        return _written(written, part.rows)
+
     def _write(self, table: pa.Table, path: Path, store: Store) -> bytes:
         """Encrypt into memory, then write and fsync; return the SHA-256 of the file."""
         aad = str(path.relative_to(self._folder)).encode()
@@ -252,7 +268,7 @@ class Microdata:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            synced(file.fileno())
         return hashlib.sha256(content).digest()
 
     def differing_parts(self) -> tuple[str, ...]:
@@ -280,6 +296,16 @@ class Microdata:
         """Delete files that no transaction names any more, by their paths below the folder."""
         for path in paths:
             (self._folder / path).unlink(missing_ok=True)
+
+
+def _written(written: Mapping[Store, tuple[str, bytes]], rows: int) -> WrittenPart:
+    return WrittenPart(
+        analysis_path=written["analysis"][0],
+        identifiers_path=written["identifiers"][0],
+        analysis_sha256=written["analysis"][1],
+        identifiers_sha256=written["identifiers"][1],
+        rows=rows,
+    )
 
 
 def _with_standing(table: pa.Table, rows: Sequence[CurrentRow], standings: Mapping[bytes, Standing]) -> pa.Table:

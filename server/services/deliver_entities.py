@@ -10,10 +10,11 @@ from forms.entities import entity_id_bytes
 from server.db.queries import entities, entity_lists
 from server.db.queries.devices import StoredAppUser
 from server.db.queries.entities import DELETED
-from server.db.queries.entity_lists import WHOLE, StoredList
+from server.db.queries.entity_lists import StoredList
 from server.errors import NotFound
 from server.export.entity_csv import entity_csv, md5_of
-from server.folding.entity_files import assigned_tag, open_file
+from server.folding.entity_files import open_file
+from server.folding.entity_versions import tag_of
 from server.keystore import KeyStore
 
 
@@ -95,9 +96,7 @@ def _used(session: Session, form_version_hash: bytes, name: str) -> StoredList:
 
 
 def _tag(found: StoredList, tablet: StoredAppUser, keystore: KeyStore) -> bytes:
-    if not found.assigned_property:
-        return WHOLE
-    return assigned_tag(found, tablet.team if found.assigned_to == "team" else tablet.enumerator, keystore)
+    return tag_of(found, enumerator=tablet.enumerator, team=tablet.team, keystore=keystore)
 
 
 def _md5(session: Session, found: StoredList, tag: bytes) -> str:

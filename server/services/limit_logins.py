@@ -44,6 +44,20 @@ def begin(session: Session, *, name: str, address: str, key: bytes, now: datetim
     return attempt
 
 
+def begin_enrolment(session: Session, *, address: str, key: bytes, now: datetime) -> Sequence[int]:
+    """Note an attempt to enrol before its token is looked at, and return its mark, which `succeed` takes.
+
+    Raises:
+        RateLimited: too many failed lately from this address.
+    """
+    limits = {_hash(key, "enrolment", network_of(address)): FAILURES_OF_AN_ADDRESS}
+    attempt = failed_logins.begin(session, limits, now=now, since=now - WINDOW)
+    if attempt is None:
+        wait = int(WINDOW.total_seconds())
+        raise RateLimited("Too many enrolment codes were wrong. Wait a minute.", retry_after_seconds=wait)
+    return attempt
+
+
 def succeed(session: Session, attempt: Sequence[int]) -> None:
     """Take an attempt back that was none at guessing."""
     failed_logins.forget(session, attempt)

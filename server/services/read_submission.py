@@ -20,10 +20,11 @@ from server.db.queries import audit, intake, intake_rows, interviews, opening
 from server.db.queries.intake_rows import DecisionRow, FormName, StandingRow
 from server.db.scope import Scope
 from server.errors import BadRequest, NotFound
-from server.folding import media, reading
+from server.folding import media, reading, returns
 from server.folding.answer_words import Answer, side_by_side
 from server.folding.arrivals import Arrival, read_arrivals
 from server.folding.media import StoredMedium
+from server.folding.returns import Addressee
 from server.folding.submission_members import arrival_members, revision_members
 from server.folding.waiting import Waits
 from server.keystore import KeyStore
@@ -238,6 +239,18 @@ def missing_names(session: Session, submission: Submission, *, keystore: KeyStor
     if submission.instance_id is None or not submission.newest.media.missing:
         return ()
     return media.missing_names(session, submission.instance_id, keystore=keystore)
+
+
+def addressee(session: Session, submission: Submission, *, keystore: KeyStore) -> Addressee | None:
+    """Return to whom the interview of a submission can be returned; None before it is opened or while it is locked."""
+    if keystore.is_locked or not submission.history:
+        return None
+    current = next(
+        (row.revision_id for row in submission.history if row.revision_id == row.current_revision_id),
+        submission.history[-1].revision_id,
+    )
+    (stored,) = interviews.revisions_by_id(session, [current])
+    return returns.addressee(session, stored, keystore)
 
 
 def pick_medium(found: Sequence[StoredMedium], name: str, sha256: str | None = None) -> StoredMedium:

@@ -19,11 +19,11 @@ from sqlalchemy.orm import Session
 from forms.instance import Instance, InstanceError, canonical_leaves, instance_id_bytes, parse_instance
 from server.blobs import Blobs, Incoming
 from server.db.engine import Database
-from server.db.queries import audit, devices, envelopes
+from server.db.queries import audit, devices, envelopes, erasures
 from server.db.queries.devices import StoredAppUser
 from server.db.queries.envelopes import NewEnvelope
 from server.db.queries.opening import AFTER_REVOCATION
-from server.db.tables.envelopes import QUARANTINED, RECEIVED
+from server.db.tables.envelopes import ERASED, QUARANTINED, RECEIVED
 from server.errors import StorageFull, TooLarge
 from server.keystore import DOOR_ID, DoorSealer, KeyStore, SealedEnvelope, SealedSubmission, Submission
 from sync_protocol.constants import Kind
@@ -35,6 +35,7 @@ from sync_protocol.plaintext import Medium
 NO_INSTANCE_ID: Final = "no-instance-id"
 UNREADABLE: Final = "unreadable-instance"
 FORM_CHARACTERS: Final = 420
+TOMBSTONE: Final = b"passerelle/1 door tombstone\x00"
 SENT_AGAIN: Final = "let-in-sent-again"
 """Of the audit: what a revoked app user had sent came from another who is not."""
 
@@ -150,6 +151,9 @@ class OpenRosaIntake:
             StorageFull, Maintenance: when nothing could be stored.
         """
         named = self._name(arrival.xml)
+        if self._is_erased(named):
+            self._keep_tombstone(named, app_user=app_user, now=now)
+            return len(arrival.files)
         files = {self._medium_tag(named.instance_id, file): file for file in arrival.files}
         tags = frozenset((named.tag, *files))
         known = self._known(tags) if files else {}
@@ -183,6 +187,31 @@ class OpenRosaIntake:
             form_version_hash=version or NO_HASH,
             form_named=None if version else f"{instance.form_id} {instance.version}"[:FORM_CHARACTERS],
             reason=None if instance.instance_id else NO_INSTANCE_ID,
+        )
+
+    def _is_erased(self, named: _Named) -> bool:
+        """Say whether its people have withdrawn their consent; what slips by is emptied by the fold."""
+        return self.database.glance(lambda bare: erasures.is_any_known(bare, named.instance_id, named.parents))
+
+    def _keep_tombstone(self, named: _Named, *, app_user: StoredAppUser, now: datetime) -> None:
+        """Keep that a copy came of what is erased, once, and nothing of what it says; the tablet is told all is well.
+
+        Its id is of its instanceID alone: a hash of what it says would confirm a guess.
+        """
+        tombstone = NewEnvelope(
+            envelope_id=hashlib.sha256(TOMBSTONE + named.instance_id).digest(),
+            kind=int(Kind.INTERVIEW),
+            body=b"",
+            epoch_hash=None,
+            instance_id=named.instance_id,
+            certificate_hash=None,
+            form_version_hash=named.form_version_hash,
+            state=ERASED,
+            app_user_id=app_user.app_user_id,
+        )
+        self.database.submit_bare(
+            lambda connection: envelopes.store_at_door(connection, [tombstone], carrier=DOOR_ID, received_at=now),
+            is_one_statement=True,
         )
 
     def _medium_tag(self, instance_id: bytes, file: ArrivedFile) -> bytes:

@@ -86,6 +86,8 @@ def set_list(
     entity_lists.change_list(session, list_id, **changed)
     if changed.keys() & {"needs_approval", "mode"}:
         refold(session, entities.entities_of_list(session, list_id), keystore=keystore)
+    else:
+        entities.set_unrecorded(session, list_id)
     detail = ", ".join(f"{name}={value}" for name, value in sorted(changed.items()))
     audit.write(session, at=now, actor=user, action="set-entity-list", subject=before.name, detail=detail)
     return find_list(session, list_id)

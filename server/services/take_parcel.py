@@ -15,10 +15,12 @@ from sqlalchemy.orm import Session
 
 from server.blobs import Blobs
 from server.db.engine import Database
-from server.db.queries import audit, devices, envelopes, parcels
+from server.db.queries import audit, devices, envelopes, uploads
 from server.db.queries.envelopes import NewEnvelope
 from server.db.queries.opening import AFTER_REVOCATION
+from server.db.queries.uploads import StoredUpload
 from server.db.tables.envelopes import QUARANTINED
+from server.folding import receiving
 from sync_protocol.messages import ReceiptCode
 from sync_protocol.parcel import FileReceipts, Reading, Record, RecordKind, read_parcel
 
@@ -127,15 +129,14 @@ def _keep_envelopes(database: Database, bodies: Sequence[bytes], intake: Intake,
         carrier, is_revoked = _carrier(session, intake)
         if is_revoked:
             arrived = [replace(one, state=QUARANTINED, reason=AFTER_REVOCATION) for one in arrived]
+        arrived = list(receiving.without_erased(session, arrived))
         kept = envelopes.store(session, arrived, carrier=carrier, received_at=now)
     seen: set[bytes] = set()
     for one in arrived:
         found = kept[one.envelope_id]
-        code = ReceiptCode.DUPLICATE
-        if found.is_new and one.envelope_id not in seen:
-            code = ReceiptCode.QUARANTINED if one.state == QUARANTINED else ReceiptCode.STORED
+        is_new = found.is_new and one.envelope_id not in seen
         seen.add(one.envelope_id)
-        intake.receipts.append((one.envelope_id, code, found.sequence))
+        intake.receipts.append((one.envelope_id, receiving.code_of(one, is_new=is_new), found.sequence))
 
 
 def _keep_medium(database: Database, blobs: Blobs, record: Record, intake: Intake, *, now: datetime) -> None:
@@ -148,7 +149,13 @@ def _keep_medium(database: Database, blobs: Blobs, record: Record, intake: Intak
             incoming.keep(record.sha256)
     with database.transaction() as session:
         carrier, _ = _carrier(session, intake)
-        parcels.put_medium(session, record.sha256, length_bytes=record.length_bytes, carrier=carrier, now=now)
+        upload = StoredUpload(
+            sha256=record.sha256,
+            length_bytes=record.length_bytes,
+            received_bytes=record.length_bytes,
+            is_whole=True,
+        )
+        uploads.put(session, upload, carrier=carrier, brought=0, now=now)
     intake.media.append(record.sha256)
 
 

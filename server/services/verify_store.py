@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 from sqlalchemy.orm import Session
 
 from forms.definition import FormDefinition
 from server.blobs import Blobs
 from server.db.engine import Database
-from server.db.queries import envelopes, opening, schedule
+from server.db.queries import envelopes, erasures, opening, schedule, uploads
 from server.db.queries.opening import AFTER_REVOCATION, WIPED, StoredEnvelope
-from server.db.tables.envelopes import OPENED, RECEIVED
+from server.db.tables.envelopes import ERASED, OPENED, RECEIVED
 from server.errors import KeyStoreLocked
 from server.folding import checking, state
 from server.folding.encrypted import EncryptedFiles
@@ -20,6 +20,7 @@ from server.folding.material import Material
 from server.folding.opener import (
     OpenedAttachment,
     OpenedDecision,
+    OpenedDraft,
     OpenedInterview,
     Opener,
     Outcome,
@@ -131,18 +132,22 @@ def verify(
     found, whole = _Found(), WholeFold()
     with database.read() as session:
         files = None if blobs is None else EncryptedFiles.within(session, blobs)
-        for outcome in _open_again(session, keystore, files):
+        for outcome in _open_again(session, keystore, files, found):
             _compare_state(outcome, found)
             _gather(outcome, whole)
             progress(found.envelopes)
         revisions, interviews = whole.revision_lines(), whole.interview_lines(session, keystore)
         _compare("revision", revisions, state.stored_revisions(session, keystore), found)
         _compare("interview", interviews, state.stored_interviews(session, keystore), found)
-        medium_lines, entities = whole.media_lines(keystore), whole.entity_lines(session)
+        medium_lines, entities = whole.media_lines(session, keystore), whole.entity_lines(session)
         is_catching_up = schedule.has(session, schedule.AFTER_UPDATE)
         if not is_catching_up:
             _compare("medium", medium_lines, state.stored_media(session, keystore), found)
             _compare("entity", entities, stored_entities(session, keystore), found)
+        for sequence in erasures.living(session):
+            found.add(f"envelope {sequence} is erased, and its bytes are still there")
+        handovers = whole.handover_lines(session)
+        _compare("handover", handovers, state.stored_handovers(session), found)
         unchecked = checking.count_unchecked(session)
         for interview_id in checking.differing_checks(session, keystore, files):
             found.add(f"check of interview {interview_id.hex()} is stored otherwise")
@@ -159,7 +164,7 @@ def verify(
         unchecked=unchecked,
         revisions=len(revisions),
         state_hash=state.hash_of(
-            (*revisions.values(), *interviews.values(), *medium_lines.values(), *entities.values())
+            line for lines in (revisions, interviews, medium_lines, entities, handovers) for line in lines.values()
         ).hex(),
         is_catching_up=is_catching_up,
         differences=tuple(found.differences),
@@ -167,11 +172,23 @@ def verify(
     )
 
 
-def _open_again(session: Session, keystore: KeyStore, files: EncryptedFiles | None) -> Iterator[Outcome]:
+def _open_again(session: Session, keystore: KeyStore, files: EncryptedFiles | None, found: _Found) -> Iterator[Outcome]:
     definitions: dict[bytes, FormDefinition] = {}
-    for part in _slices(opening.every_envelope(session)):
+    for part in _slices(_with_bytes(opening.every_envelope(session), found)):
         material = Material.load(session, part, known_forms=definitions)
         yield from Opener(keystore, material, definitions, files).open_all(part)
+
+
+def _with_bytes(stored: Iterator[StoredEnvelope], found: _Found) -> Iterator[StoredEnvelope]:
+    """Yield envelopes but tombstones, which are sound when they hold nothing."""
+    for envelope in stored:
+        if envelope.state != ERASED:
+            yield envelope
+            continue
+        found.envelopes += 1
+        found.by_state[ERASED] = found.by_state.get(ERASED, 0) + 1
+        if envelope.body:
+            found.add(f"envelope {envelope.sequence} is erased, and its bytes are still there")
 
 
 def _slices(envelopes: Iterator[StoredEnvelope]) -> Iterator[Sequence[StoredEnvelope]]:
@@ -188,6 +205,8 @@ def _gather(outcome: Outcome, whole: WholeFold) -> None:
         whole.add_interview(outcome)
     elif isinstance(outcome, OpenedDecision):
         whole.add_decision(outcome)
+    elif isinstance(outcome, OpenedDraft):
+        whole.add_draft(outcome)
     elif isinstance(outcome, OpenedAttachment):
         whole.add_attachment(outcome)
 
@@ -206,13 +225,15 @@ def _compare_state(outcome: Outcome, found: _Found) -> None:
 
 
 def _compare_blobs(session: Session, blobs: Blobs, found: _Found) -> None:
-    for sequence, digest in envelopes.every_blob(session):
+    named = ((f"of envelope {sequence}", digest) for sequence, digest in envelopes.every_blob(session))
+    sent = ((digest.hex()[:16], digest) for digest in uploads.every_whole(session))
+    for what, digest in chain(named, sent):
         try:
             verify_medium(blobs.chunks(digest), digest)
         except FileNotFoundError:
-            found.add(f"the medium of envelope {sequence} is missing")
+            found.add(f"the medium {what} is missing")
         except EnvelopeError:
-            found.add(f"the medium of envelope {sequence} is altered")
+            found.add(f"the medium {what} is altered")
 
 
 def _compare(what: str, fresh: Lines, stored: Lines, found: _Found) -> None:

@@ -11,8 +11,9 @@ from werkzeug.wrappers import Response
 from server.clock import utc_now
 from server.context import caller, current, roles
 from server.errors import BadRequest, NotFound
+from server.folding.decisions import RETURNED
 from server.folding.holds import REASSIGN
-from server.services import odk_keys, read_submission, resolve_conflict, review_interview, settle_hold
+from server.services import odk_keys, proposals, read_submission, resolve_conflict, review_interview, settle_hold
 from server.services.read_submission import Submission
 from server.web.form_tokens import is_ours
 from server.web.intake_messages import intake_word
@@ -84,16 +85,23 @@ def resolve(instance_id: str) -> Response:
 @blueprint.post("/<instance_id>/review")
 @roles(*READERS)
 def review(instance_id: str) -> Response:
-    """Approve or reject an interview."""
-    found = _found(instance_id)
+    """Approve or reject an interview, or return it to its enumerator."""
+    found, verdict = _found(instance_id), request.form.get("verdict", "")
     with current().database.transaction() as session:
-        review_interview.review(
-            session,
-            interview_id=read_submission.interview_of(found),
-            verdict=request.form.get("verdict", ""),
-            **_who(),
-        )
-    return _done(instance_id, "review")
+        review_interview.review(session, interview_id=read_submission.interview_of(found), verdict=verdict, **_who())
+    return _done(instance_id, "return" if verdict == RETURNED else "review")
+
+
+@blueprint.post("/<instance_id>/erasure")
+@roles("manager")
+def propose_erasure(instance_id: str) -> Response:
+    """Propose to erase an interview; another person agrees."""
+    found = _found(instance_id)
+    if found.instance_id is None:
+        raise NotFound("this envelope shows no instanceID, so nothing can be erased by it")
+    with current().database.transaction() as session:
+        proposals.propose_erasure(session, instance_id=found.instance_id, **_who())
+    return _done(instance_id, "erase")
 
 
 def _who() -> dict[str, Any]:

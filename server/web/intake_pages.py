@@ -67,7 +67,9 @@ def submission(instance_id: str) -> str:
         if not context.keystore.is_locked and found.instance_id is not None:
             media = read_submission.list_media(session, shown_rows(), found, keystore=context.keystore)
             missing = read_submission.missing_names(session, found, keystore=context.keystore)
-    return page_of("submission.html", found=found, media=media, missing=missing, findings=_findings(found))
+        addressee = read_submission.addressee(session, found, keystore=context.keystore)
+    values = {"media": media, "missing": missing, "findings": _findings(found), "addressee": addressee}
+    return page_of("submission.html", found=found, **values)
 
 
 @blueprint.get("/<instance_id>/answers")

@@ -10,10 +10,12 @@ LANGUAGES: Final = ("en", "fr")
 
 MESSAGES: Final[dict[str, dict[str, str]]] = {
     "en": {
+        "devices": "Tablets",
         "about": "What these figures are",
         "about_text": "They are estimates from a probability sample of households. Each interview is weighted by how its household came into the sample, for those that did not answer, and to the known number of households of its province and area. The line through each dot is its 95% interval: what sampling alone leaves uncertain.",
         "about_limits": "A migrant is reported by the household he or she lived in just before leaving; households that left as a whole are not in these figures.",
         "account": "Signed in as {name}",
+        "alarms": "The server needs you",
         "all_hidden": "all {n} hidden: too few cases",
         "area": "Area",
         "area_1": "Urban", "area_2": "Rural",
@@ -85,10 +87,12 @@ MESSAGES: Final[dict[str, dict[str, str]]] = {
         "chart_desc": "National estimate {value}. {rows} rows; the lowest figure shown is {low}, the highest {high}; {hidden} rows are hidden. The table below has every figure.",
     },
     "fr": {
+        "devices": "Tablettes",
         "about": "Ce que sont ces chiffres",
         "about_text": "Ce sont des estimations issues d'un échantillon probabiliste de ménages. Chaque entretien est pondéré selon la façon dont son ménage a été tiré, pour ceux qui n'ont pas répondu, et calé sur le nombre connu de ménages de sa province et de son milieu. Le trait qui traverse chaque point est son intervalle à 95 % : ce que le seul tirage laisse incertain.",
         "about_limits": "Un migrant est déclaré par le ménage où il vivait juste avant son départ ; les ménages partis en entier ne sont pas dans ces chiffres.",
         "account": "Connecté : {name}",
+        "alarms": "Le serveur a besoin de vous",
         "all_hidden": "tous masqués ({n}) : trop peu de cas",
         "area": "Milieu",
         "area_1": "Urbain", "area_2": "Rural",

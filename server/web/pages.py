@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from server.clock import utc_now
 from server.context import current, public, roles
+from server.context.access import ADMINISTRATOR
 from server.context.login import log_in as log_in_as
 from server.context.login import log_out as end_sessions
 from server.context.login import session_proof
@@ -41,6 +42,7 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+FIRST_PAGES: Final = ("web.results", "intake.arrivals")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,7 @@ def render_page(template: str, **values: Any) -> str:
         account=g.caller.name if g.get("caller") is not None else None,
         role=g.caller.role if g.get("caller") is not None else None,
         switch=_project_switch(),
+        alarms=_alarms(language),
         form_token=form_token() if has_form else "",
         t=_translator(language),
         p=partial(people_word, language),
@@ -210,6 +213,14 @@ def _project_switch() -> ProjectSwitch | None:
         return None
     back = request.full_path.rstrip("?") if request.method == "GET" else ""
     return ProjectSwitch(visible_projects(), chosen_project(), back)
+
+
+def _alarms(language: str) -> tuple[str, ...]:
+    """Return what is wrong with the server, on the pages where an administrator begins."""
+    caller = g.get("caller")
+    if caller is None or caller.role != ADMINISTRATOR or request.endpoint not in FIRST_PAGES:
+        return ()
+    return tuple(alarm.sentence(language) for alarm in current().status().alarms)
 
 
 def _translator(language: str) -> Callable[..., str]:

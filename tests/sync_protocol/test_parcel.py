@@ -115,6 +115,20 @@ def test_two_parcels_in_one_file_are_read_and_not_taken_for_one() -> None:
     assert not reading.is_whole
 
 
+@pytest.mark.parametrize("place", range(len(PLACES)))
+def test_a_record_that_was_taken_out_is_missed(place: int) -> None:
+    start, end = PLACES[place]
+    envelopes, media, reading = read(WHOLE[:start] + WHOLE[end:])
+    assert len(envelopes) + len(media) == len(PLACES) - 1
+    assert (reading.lost, reading.is_whole) == ([], False)
+    assert (reading.missing_envelopes or 0) + (reading.missing_media or 0) == 1
+
+
+def test_a_parcel_without_its_end_or_with_something_after_it_is_not_whole() -> None:
+    for content in (WHOLE[: PLACES[-1][1]], WHOLE + b"\x00", WHOLE + WHOLE[len(parcel.FRONT) :]):
+        assert not read(content)[2].is_whole
+
+
 def test_a_record_of_a_later_kind_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     file = io.BytesIO()
     writer = parcel._Writer(file)

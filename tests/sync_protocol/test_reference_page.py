@@ -42,6 +42,7 @@ def test_the_page_names_each_label(label: bytes) -> None:
         ("interviews in an epoch", constants.RATCHET_STEPS),
         ("plaintext, inflated", constants.PLAINTEXT_BYTES),
         ("padding", constants.BUCKET_BYTES - 1),
+        ("dictionary", constants.DICTIONARY_BYTES),
     ],
 )
 def test_the_page_names_each_limit(what: str, limit: int) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from server.db.insert import insert_new, upsert
 from server.db.queries.scoped import visible_envelopes
 from server.db.scope import EVERYTHING, Scope
-from server.db.tables import Attachment, Envelope, Interview, Revision, WantedMedium
+from server.db.tables import Attachment, Envelope, Interview, ManifestMedium, Revision, Upload, WantedMedium
 
 T = TypeVar("T")
 CHUNK: Final = 400
@@ -42,6 +42,9 @@ class WantedRow:
 
 
 _ATTACHMENT: Final = tuple(getattr(Attachment, name) for name in AttachmentRow.__slots__)
+_MANIFEST: Final = tuple(
+    getattr(ManifestMedium, name) for name in AttachmentRow.__slots__ if name != "is_beside_ciphertext"
+)
 _WANTED: Final = tuple(getattr(WantedMedium, name) for name in WantedRow.__slots__)
 
 
@@ -49,6 +52,15 @@ def add_attachments(session: Session, rows: Sequence[AttachmentRow]) -> None:
     """Add media that have come, each once."""
     if rows:
         session.connection().execute(insert_new(session, Attachment), [asdict(row) for row in rows])
+
+
+def add_manifest_media(session: Session, rows: Sequence[AttachmentRow]) -> None:
+    """Add media that the manifests of interviews name, each once; whether they have come is their uploads' to say."""
+    if rows:
+        members = [
+            {name: value for name, value in asdict(row).items() if name != "is_beside_ciphertext"} for row in rows
+        ]
+        session.connection().execute(insert_new(session, ManifestMedium), members)
 
 
 def put_wanted(session: Session, rows: Sequence[WantedRow]) -> None:
@@ -70,12 +82,40 @@ def has(session: Session, instance_id: bytes, name_tag: bytes) -> bool:
 def attachments_of(
     session: Session, instance_ids: Iterable[bytes], scope: Scope = EVERYTHING
 ) -> tuple[AttachmentRow, ...]:
-    """Return the media that have come to these instances, of those that an account sees."""
+    """Return the media that have come to these instances, of those that an account sees.
+
+    Those of a manifest are here when their upload is settled; two copies of one revision name the same ones, once.
+    """
     found: list[AttachmentRow] = []
     for chunk in _chunks(sorted(set(instance_ids))):
         rows = session.execute(select(*_ATTACHMENT).where(Attachment.instance_id.in_(chunk), _is_seen(scope)))
         found += [AttachmentRow(**row._mapping) for row in rows]  # noqa: SLF001 -- a public thing of SQLAlchemy
+        found += _of_manifests(session, chunk, scope)
     return tuple(found)
+
+
+def _of_manifests(session: Session, instance_ids: Sequence[bytes], scope: Scope) -> Iterator[AttachmentRow]:
+    query = (
+        select(*_MANIFEST)
+        .join(Upload, Upload.sha256 == ManifestMedium.blob_sha256)
+        .where(ManifestMedium.instance_id.in_(instance_ids), Upload.is_settled, _is_seen(scope, ManifestMedium))
+        .order_by(ManifestMedium.envelope_id)
+    )
+    seen: set[tuple[bytes, bytes, bytes]] = set()
+    for row in session.execute(query):
+        one = AttachmentRow(**row._mapping)  # noqa: SLF001
+        key = (one.instance_id, one.name_tag, one.blob_sha256)
+        if key not in seen:
+            seen.add(key)
+            yield one
+
+
+def naming(session: Session, digests: Iterable[bytes]) -> frozenset[bytes]:
+    """Return the instances whose manifests name these media."""
+    found: set[bytes] = set()
+    for chunk in _chunks(sorted(set(digests))):
+        found.update(session.scalars(select(ManifestMedium.instance_id).where(ManifestMedium.blob_sha256.in_(chunk))))
+    return frozenset(found)
 
 
 def wanted_of(session: Session, instance_ids: Iterable[bytes]) -> tuple[WantedRow, ...]:
@@ -90,6 +130,11 @@ def wanted_of(session: Session, instance_ids: Iterable[bytes]) -> tuple[WantedRo
 def every_attachment(session: Session) -> tuple[AttachmentRow, ...]:
     """Return all media that have come."""
     return tuple(AttachmentRow(**row._mapping) for row in session.execute(select(*_ATTACHMENT)))  # noqa: SLF001
+
+
+def every_manifest_medium(session: Session) -> tuple[AttachmentRow, ...]:
+    """Return all media that manifests name, come or not."""
+    return tuple(AttachmentRow(**row._mapping) for row in session.execute(select(*_MANIFEST)))  # noqa: SLF001
 
 
 def every_wanted(session: Session) -> tuple[WantedRow, ...]:
@@ -144,11 +189,11 @@ def without_interview(session: Session, *, limit: int = 1000) -> tuple[Attachmen
     return tuple(AttachmentRow(**row._mapping) for row in session.execute(query.limit(limit)))  # noqa: SLF001
 
 
-def _is_seen(scope: Scope) -> ColumnElement[bool]:
-    """Say of an Attachment whether an account sees the envelope that brought it."""
+def _is_seen(scope: Scope, table: type[Attachment] | type[ManifestMedium] = Attachment) -> ColumnElement[bool]:
+    """Say of a medium whether an account sees the envelope that brought it, or that names it."""
     if scope == EVERYTHING:
         return true()
-    return Attachment.envelope_id.in_(select(Envelope.envelope_id).where(visible_envelopes(scope)))
+    return table.envelope_id.in_(select(Envelope.envelope_id).where(visible_envelopes(scope)))
 
 
 def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, LargeBinary, bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
+from server.db.queries import feed
 from server.db.queries.scoped import visible_devices
 from server.db.scope import EVERYTHING, Scope
 from server.db.tables import AppUser, Certificate, Device, EnrolmentToken, KeyringDocument
@@ -29,17 +31,49 @@ class StoredDevice:
     revoked_at: datetime | None
     last_seen_at: datetime | None
     project_id: int = FIRST_PROJECT
+    backlog: str = ""
+    clock_offset_seconds: int | None = None
+    keyring_serial: int = 0
+    wipe_position: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What is ordered of a device, each with its place in the feed; None for what is not."""
+
+    revoked_at: datetime | None
+    revoked_position: int | None
+    wipe_document: bytes | None
+    wipe_position: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """What an exchange needs of the device that carries it."""
+    """What an exchange needs of the device that carries it.
+
+    `quota_envelopes` and `quota_bytes` are what it has brought today, with this exchange.
+    """
 
     device_id: str
     enumerator: str
     receiving_key: bytes
     revoked_at: datetime | None
     project_id: int
+    quota_envelopes: int = 0
+    quota_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a device says of itself in an exchange; see `server.db.tables.devices` for what each member means."""
+
+    receiving_key: bytes | None = None
+    backlog: str = ""
+    clock_offset_seconds: int | None = None
+    keyring_serial: int = 0
+
+
+NOTHING_TOLD: Final = Told()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +108,22 @@ class StoredAppUser:
 
 _device = Device.__table__.c
 # Made once, of columns and not of mapped attributes: this runs in every exchange, and building it costs more than it.
+_IS_SAME_DAY = _device.quota_day == bindparam("today")
 _ADVANCE = (
     update(Device.__table__)  # type: ignore[arg-type]
     .where(_device.device_id == bindparam("carrier"), _device.counter < bindparam("ahead"))
-    .values(counter=bindparam("ahead"), last_seen_at=bindparam("seen_at"))
-    .returning(_device.device_id, _device.enumerator, _device.receiving_key, _device.revoked_at, _device.project_id)
+    .values(
+        counter=bindparam("ahead"),
+        last_seen_at=bindparam("seen_at"),
+        receiving_key=func.coalesce(bindparam("next_key", type_=LargeBinary), _device.receiving_key),
+        backlog=bindparam("left"),
+        clock_offset_seconds=bindparam("offset"),
+        keyring_serial=bindparam("serial"),
+        quota_day=bindparam("today"),
+        quota_envelopes=bindparam("count") + case((_IS_SAME_DAY, _device.quota_envelopes), else_=0),
+        quota_bytes=bindparam("size") + case((_IS_SAME_DAY, _device.quota_bytes), else_=0),
+    )
+    .returning(*(_device[name] for name in Carrier.__slots__))
 )
 
 
@@ -142,18 +187,63 @@ def devices(session: Session, scope: Scope = EVERYTHING) -> list[StoredDevice]:
 
 
 def revoke_device(session: Session, *, device_id: str, now: datetime) -> bool:
-    """Revoke a device; return whether it was in use until now."""
+    """Revoke a device and let it find that in the feed; return whether it was in use until now."""
     revoked = update(Device).where(Device.device_id == device_id, Device.revoked_at.is_(None)).values(revoked_at=now)
-    return session.execute(revoked.returning(Device.device_id)).first() is not None
+    if session.execute(revoked.returning(Device.device_id)).first() is None:
+        return False
+    position = feed.next_position(session)
+    session.execute(update(Device).where(Device.device_id == device_id).values(revoked_position=position))
+    return True
 
 
-def advance_counter(session: Session, *, device_id: str, counter: int, now: datetime) -> Carrier | None:
+def order_wipe(session: Session, *, device_id: str, document: bytes, position: int) -> None:
+    """Store the signed order to wipe a device, and where it finds it in the feed."""
+    ordered = update(Device).where(Device.device_id == device_id)
+    session.execute(ordered.values(wipe_document=document, wipe_position=position))
+
+
+def orders(session: Session, device_id: str) -> Orders:
+    """Return what is ordered of a device."""
+    query = select(Device.revoked_at, Device.revoked_position, Device.wipe_document, Device.wipe_position)
+    row = session.execute(query.where(Device.device_id == device_id)).first()
+    return Orders(None, None, None, None) if row is None else Orders(*row)
+
+
+def advance_counter(
+    session: Session,
+    *,
+    device_id: str,
+    counter: int,
+    now: datetime,
+    told: Told = NOTHING_TOLD,
+    envelopes: int = 0,
+    envelope_bytes: int = 0,
+) -> Carrier | None:
     """Set the counter of a device and return who it is, None when the counter is not ahead.
 
-    The row stays locked until the commit, so that no second exchange of the device passes by.
+    What the device says of itself is stored with it, and what it brings is counted. The row stays locked until the
+    commit, so that no second exchange of the device passes by.
     """
-    row = session.connection().execute(_ADVANCE, {"carrier": device_id, "ahead": counter, "seen_at": now}).first()
+    values = {
+        "carrier": device_id,
+        "ahead": counter,
+        "seen_at": now,
+        "next_key": told.receiving_key,
+        "left": told.backlog,
+        "offset": told.clock_offset_seconds,
+        "serial": told.keyring_serial,
+        "today": f"{now:%Y-%m-%d}",
+        "count": envelopes,
+        "size": envelope_bytes,
+    }
+    row = session.connection().execute(_ADVANCE, values).first()
     return None if row is None else Carrier(*row)
+
+
+def set_brought(session: Session, *, device_id: str, envelopes: int, envelope_bytes: int) -> None:
+    """Correct what a device has brought today, when not all of it was taken."""
+    counted = update(Device).where(Device.device_id == device_id)
+    session.execute(counted.values(quota_envelopes=envelopes, quota_bytes=envelope_bytes))
 
 
 def add_token(
@@ -264,6 +354,10 @@ def _stored_device(found: Device) -> StoredDevice:
         revoked_at=found.revoked_at,
         last_seen_at=found.last_seen_at,
         project_id=found.project_id,
+        backlog=found.backlog,
+        clock_offset_seconds=found.clock_offset_seconds,
+        keyring_serial=found.keyring_serial,
+        wipe_position=found.wipe_position,
     )
 
 

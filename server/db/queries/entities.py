@@ -118,6 +118,12 @@ def entities_of_list(session: Session, list_id: int) -> frozenset[Key]:
     return frozenset((list_id, entity_id) for entity_id in session.scalars(query))
 
 
+def all_keys(session: Session) -> frozenset[Key]:
+    """Return every entity that has a change."""
+    rows = session.execute(select(EntityChange.list_id, EntityChange.entity_id).distinct())
+    return frozenset((list_id, entity_id) for list_id, entity_id in rows)
+
+
 def parents_of(session: Session, instance_ids: Iterable[bytes]) -> Mapping[bytes, frozenset[bytes]]:
     """Return the instanceIDs that these edit, of those that edit any."""
     found: dict[bytes, set[bytes]] = {}
@@ -165,6 +171,11 @@ def set_versions(session: Session, versions: Mapping[Key, int]) -> None:
         statement = update(table).where(is_it).values(version=bindparam("to"), is_recorded=True)
         rows = [{"in_list": key[0], "of": key[1], "to": version} for key, version in sorted(versions.items())]
         session.connection().execute(statement, rows)
+
+
+def set_unrecorded(session: Session, list_id: int) -> None:
+    """Say that all entities of a list have changed: whose they are is settled anew when they are next recorded."""
+    session.execute(update(Entity).where(Entity.list_id == list_id).values(is_recorded=False))
 
 
 def unrecorded(session: Session, list_id: int) -> frozenset[Key]:

@@ -1,10 +1,10 @@
 """SQL of the received envelopes: the acknowledging path, so few statements and few objects."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from sqlalchemy import Connection, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from server.db.insert import insert_new
 from server.db.queries.opening import AFTER_REVOCATION
 from server.db.tables import Envelope
-from server.db.tables.envelopes import QUARANTINED, RECEIVED
+from server.db.tables.envelopes import ERASED, QUARANTINED, RECEIVED
 from sync_protocol.constants import Kind
-from sync_protocol.envelope import peek
+from sync_protocol.envelope import glance
 from sync_protocol.epoch import Epoch
 from sync_protocol.errors import EnvelopeError
 
@@ -48,20 +48,20 @@ INSERT_AT_THE_DOOR: Final = {
     "postgresql": INSERT_ON_SQLITE.replace("?", "%s") + " RETURNING envelope_id",
 }
 UNREADABLE: Final = 0
-UNDERSTOOD: Final = frozenset({Kind.EPOCH, Kind.INTERVIEW, Kind.ATTACHMENT, Kind.DECISION})
-"""Kinds that this version opens; drafts are kept in quarantine until one does."""
 
 _columns = Envelope.__table__.c
 # Made once, of columns and not of mapped attributes, for what each submission asks.
 _MEDIA_OF: Final = select(func.count()).where(
     _columns.instance_id == bindparam("of_instance"), _columns.blob_sha256.is_not(None)
 )
-_LAST: Final = select(func.max(Envelope.__table__.c.sequence))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class NewEnvelope:
-    """An envelope as it came, with what its header shows; None for what it does not show."""
+    """An envelope as it came, with what its header shows; None for what it does not show.
+
+    Never changed, and yet not frozen: that would triple what making one costs.
+    """
 
     envelope_id: bytes
     kind: int
@@ -81,7 +81,7 @@ class NewEnvelope:
     def read(cls, body: bytes) -> Self:
         """Read what an envelope shows; what nobody here can read is kept too, in quarantine with the reason."""
         try:
-            shown = peek(body)
+            shown = glance(body)
         except EnvelopeError as error:
             return cls.unread(body, error.code)
         if isinstance(shown, Epoch):
@@ -94,18 +94,21 @@ class NewEnvelope:
                 certificate_hash=shown.certificate_hash,
                 form_version_hash=None,
             )
-        is_understood = shown.kind in UNDERSTOOD
+        kind, epoch_hash, instance_id, form_version_hash, certificate_hash = shown
         return cls(
             envelope_id=sha256(body).digest(),
-            kind=int(shown.kind),
+            kind=int(kind),
             body=body,
-            epoch_hash=shown.epoch_hash,
-            instance_id=shown.instance_id,
-            certificate_hash=shown.certificate_hash,
-            form_version_hash=shown.form_version_hash,
-            state=RECEIVED if is_understood else QUARANTINED,
-            reason=None if is_understood else "unknown-kind",
+            epoch_hash=epoch_hash,
+            instance_id=instance_id,
+            certificate_hash=certificate_hash,
+            form_version_hash=form_version_hash,
         )
+
+    def emptied(self) -> Self:
+        """Return the tombstone of it: its ids, and nothing of what it held."""
+        gone = {"body": b"", "state": ERASED, "reason": None, "door_tag": None, "blob_sha256": None}
+        return replace(self, **gone)  # type: ignore[arg-type]
 
     @classmethod
     def unread(cls, body: bytes, reason: str) -> Self:
@@ -123,12 +126,19 @@ class NewEnvelope:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """The server's number of an envelope, and whether it had it before."""
 
     sequence: int
     is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """The server's number of an envelope that a device asks about, and whether its bytes are erased."""
+
+    sequence: int
+    is_erased: bool
 
 
 def store(
@@ -168,17 +178,21 @@ def _row(envelope: NewEnvelope, carrier: str, received_at: object) -> tuple[Any,
 def _store_alone(session: Session, rows: Sequence[tuple[Any, ...]]) -> dict[bytes, Kept]:
     """Store on SQLite, where nobody else writes meanwhile: what has a number above the last one is new.
 
-    The statement goes to the driver as it is: SQLAlchemy's RETURNING of many rows costs four times the insert.
+    Statements go to the driver as they are: SQLAlchemy's RETURNING of many rows costs four times the insert. When all
+    rows are new, which is nearly always, they have the last numbers in their order, and nothing is asked for again.
     """
-    connection = session.connection()
-    last = connection.execute(_LAST).scalar() or 0
+    driver: Any = session.connection().connection.driver_connection
+    (last,) = driver.execute("SELECT coalesce(max(sequence), 0) FROM envelope").fetchone()
     moment = rows[0][RECEIVED_AT].astimezone(UTC).strftime(SQLITE_MOMENT)
     stored = [(*row[:RECEIVED_AT], moment, *row[RECEIVED_AT + 1 :]) for row in rows]
-    connection.exec_driver_sql(INSERT_ON_SQLITE, stored)
+    if driver.executemany(INSERT_ON_SQLITE, stored).rowcount == len(rows):
+        (end,) = driver.execute("SELECT max(sequence) FROM envelope").fetchone()
+        first = end - len(rows) + 1
+        return {row[0]: Kept(first + place, is_new=True) for place, row in enumerate(rows)}
     marks = ", ".join("?" * len(rows))
-    found = connection.exec_driver_sql(
+    found = driver.execute(
         f"SELECT envelope_id, sequence FROM envelope WHERE envelope_id IN ({marks})",  # noqa: S608 -- marks only
-        tuple(row[0] for row in rows),
+        [row[0] for row in rows],
     )
     return {envelope_id: Kept(sequence, is_new=sequence > last) for envelope_id, sequence in found}
 
@@ -195,9 +209,9 @@ def _store_among_others(session: Session, rows: Sequence[tuple[Any, ...]]) -> di
     return kept
 
 
-def sequences_by_prefix(session: Session, prefixes: Sequence[bytes]) -> dict[bytes, int]:
-    """Return the server's numbers of the envelopes whose ids begin so, by prefix."""
-    found: dict[bytes, int] = {}
+def sequences_by_prefix(session: Session, prefixes: Sequence[bytes]) -> dict[bytes, Recalled]:
+    """Return the server's numbers of the envelopes whose ids begin so, by prefix, and whether only they are left."""
+    found: dict[bytes, Recalled] = {}
     for start in range(0, len(prefixes), PREFIXES_AT_ONCE):
         chunk = prefixes[start : start + PREFIXES_AT_ONCE]
         # Ranges, for a function of the column would not use its index.
@@ -206,10 +220,10 @@ def sequences_by_prefix(session: Session, prefixes: Sequence[bytes]) -> dict[byt
             for prefix in chunk
         ]
         lengths = {len(prefix) for prefix in chunk}
-        for envelope_id, sequence in session.execute(
-            select(Envelope.envelope_id, Envelope.sequence).where(or_(*ranges))
-        ):
-            found.update((envelope_id[:length], sequence) for length in lengths)
+        query = select(Envelope.envelope_id, Envelope.sequence, Envelope.state).where(or_(*ranges))
+        for envelope_id, sequence, state in session.execute(query):
+            recalled = Recalled(sequence, is_erased=state == ERASED)
+            found.update((envelope_id[:length], recalled) for length in lengths)
     return found
 
 
@@ -258,12 +272,6 @@ def let_in(session: Session, tags: Sequence[bytes]) -> tuple[bytes, ...]:
 def count_media(connection: Connection, instance_id: bytes) -> int:
     """Return how many different media of an instance are stored."""
     return connection.execute(_MEDIA_OF, {"of_instance": instance_id}).scalar_one()
-
-
-def unnamed_blobs(session: Session, digests: Sequence[bytes]) -> frozenset[bytes]:
-    """Return which of these blobs no envelope names."""
-    named = session.scalars(select(Envelope.blob_sha256).where(Envelope.blob_sha256.in_(digests)))
-    return frozenset(digests).difference(digest for digest in named if digest is not None)
 
 
 def every_blob(session: Session) -> Iterator[tuple[int, bytes]]:

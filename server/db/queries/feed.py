@@ -1,6 +1,8 @@
 """SQL of the feed's head: the one row that orders what tablets pull."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -25,6 +27,11 @@ def next_position(session: Session) -> int:
     return session.execute(moved.returning(FeedHead.position)).scalar_one()
 
 
+def position_once(session: Session) -> Callable[[], int]:
+    """Return what moves the head of the feed when it is first called, and gives the same position ever after."""
+    return cache(lambda: next_position(session))
+
+
 def head(session: Session) -> Head:
     """Return the head of the feed."""
     epoch, position = session.connection().execute(_HEAD).one()
@@ -34,3 +41,8 @@ def head(session: Session) -> Head:
 def start_anew(session: Session, epoch: str) -> None:
     """Begin another life of the feed, after a restore: every cursor expires, and devices offer all they have again."""
     session.execute(update(FeedHead).where(FeedHead.id == HEAD_ID).values(epoch=epoch))
+
+
+def touch(session: Session) -> None:
+    """Write what is there already: to see whether the database can be written."""
+    session.execute(update(FeedHead).where(FeedHead.id == HEAD_ID).values(position=FeedHead.position))

@@ -25,7 +25,7 @@ from server.db.queries.scoped import (
 from server.db.scope import Scope
 from server.db.tables import AppUser, Device, Envelope, Form, FormVersion, Interview, InterviewCheck, Revision
 from server.db.tables import WantedMedium as Wanted
-from server.db.tables.envelopes import OPENED, QUARANTINED, UNOPENED
+from server.db.tables.envelopes import ERASED, OPENED, QUARANTINED, UNOPENED
 from server.db.tables.interviews import UNSETTLED
 from sync_protocol.constants import Kind
 from sync_protocol.envelope import NO_HASH
@@ -126,14 +126,17 @@ def page(
 
 
 def arrivals_of(session: Session, scope: Scope, instance_id: bytes) -> tuple[ArrivedEnvelope, ...]:
-    """Return the interview envelopes of an instance: those that became revisions, and those that are not opened.
+    """Return the interview envelopes of an instance: those that became revisions, those unopened, and tombstones.
 
     Of the latter those that an account sees: they need not be of the same interview, for anybody can write any
     instanceID. Whoever asks has seen first whether the account sees the interview of the former.
     """
     revisions = select(Revision.envelope_sequence).where(Revision.instance_id == instance_id)
     unopened = select(Envelope.sequence).where(
-        _IS_UNOPENED, Envelope.instance_id == instance_id, _IS_INTERVIEW, visible_envelopes(scope)
+        Envelope.state != literal_column(f"'{OPENED}'"),
+        Envelope.instance_id == instance_id,
+        _IS_INTERVIEW,
+        visible_envelopes(scope),
     )
     query = select(*_COLUMNS).where(or_(Envelope.sequence.in_(revisions), Envelope.sequence.in_(unopened)))
     return _arrived(session, query.order_by(Envelope.sequence))
@@ -220,6 +223,7 @@ def senders_since(session: Session, scope: Scope, moment: datetime) -> tuple[Sen
             func.count().filter(is_quarantined).label("quarantined"),
         )
         .where(_IS_INTERVIEW, Envelope.sequence >= first, Envelope.received_at >= moment, visible_envelopes(scope))
+        .where(Envelope.state != ERASED)
         .group_by(Envelope.app_user_id, Envelope.carrier)
     )
     return tuple(SenderToday(**row._mapping) for row in session.execute(query))  # noqa: SLF001

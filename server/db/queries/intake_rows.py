@@ -23,11 +23,13 @@ from server.db.tables import (
     Form,
     FormVersion,
     Interview,
+    ManifestMedium,
     Revision,
     RevisionParent,
+    Upload,
     WantedMedium,
 )
-from server.db.tables.envelopes import OPENED
+from server.db.tables.envelopes import ERASED, OPENED
 from sync_protocol.constants import Kind
 
 
@@ -181,11 +183,17 @@ def media_counts(session: Session, instance_ids: Collection[bytes]) -> Mapping[b
     """Count the files of these instances."""
     wanted = sorted(instance_ids)
     here = select(Attachment.instance_id, func.count()).where(Attachment.instance_id.in_(wanted))
+    sent = (
+        select(ManifestMedium.instance_id, func.count(ManifestMedium.blob_sha256.distinct()))
+        .join(Upload, Upload.sha256 == ManifestMedium.blob_sha256)
+        .where(ManifestMedium.instance_id.in_(wanted), Upload.is_settled)
+    )
     missing = select(WantedMedium.instance_id, func.count()).where(
         WantedMedium.instance_id.in_(wanted), ~WantedMedium.is_here
     )
     unopened = select(Envelope.instance_id, func.count()).where(
         Envelope.state != literal_column(f"'{OPENED}'"),
+        Envelope.state != ERASED,
         Envelope.instance_id.in_(wanted),
         Envelope.kind == Kind.ATTACHMENT,
     )
@@ -195,10 +203,15 @@ def media_counts(session: Session, instance_ids: Collection[bytes]) -> Mapping[b
             (here, Attachment.instance_id),
             (missing, WantedMedium.instance_id),
             (unopened, Envelope.instance_id),
+            (sent, ManifestMedium.instance_id),
         )
     ]
     return {
-        one: MediaCount(here=counts[0].get(one, 0), missing=counts[1].get(one, 0), unopened=counts[2].get(one, 0))
+        one: MediaCount(
+            here=counts[0].get(one, 0) + counts[3].get(one, 0),
+            missing=counts[1].get(one, 0),
+            unopened=counts[2].get(one, 0),
+        )
         for one in wanted
     }
 

@@ -21,6 +21,7 @@ from server.db.tables import (
     FormVersion,
     Interview,
     InterviewCheck,
+    ManifestMedium,
     MicrodataPart,
     Revision,
     RevisionParent,
@@ -323,6 +324,12 @@ def decisions_about(session: Session, instance_ids: Iterable[bytes]) -> tuple[St
     return tuple(sorted(found, key=lambda item: (item.sequence, item.envelope_id)))
 
 
+def decision(session: Session, envelope_id: bytes) -> StoredDecision | None:
+    """Return a decision by its envelope id."""
+    row = session.execute(select(*_DECISION_COLUMNS).where(Decision.envelope_id == envelope_id)).mappings().first()
+    return None if row is None else StoredDecision(**row)
+
+
 _DECISION_COLUMNS: Final = (
     Decision.envelope_id,
     Decision.instance_id,
@@ -369,9 +376,12 @@ def count_interviews(session: Session) -> int:
 
 
 def drop_projections(session: Session) -> None:
-    """Delete everything that the fold can make again; verdicts stay, for devices have been told."""
+    """Delete everything that the fold can make again.
+
+    What devices have been told stays, verdicts and what was handed to them: the fold writes what differs.
+    """
     projections = (CheckScore, InterviewCheck, Interview, Revision, RevisionParent, Decision, MicrodataPart)
-    for table in (*projections, Attachment, WantedMedium):
+    for table in (*projections, Attachment, ManifestMedium, WantedMedium):
         session.execute(delete(table))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
-from sqlalchemy import and_, bindparam, case, exists, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, exists, func, or_, select, true, update
 from sqlalchemy.orm import Session, aliased
 
 from server.db.queries.forms import DRAFT, RETIRED
@@ -13,6 +13,7 @@ from server.db.queries.scoped import visible_envelopes
 from server.db.scope import EVERYTHING, Scope
 from server.db.tables import AppUser, Certificate, Device, Envelope, Form, FormVersion
 from server.db.tables.envelopes import (
+    ERASED,
     IS_DECISION,
     IS_UNOPENED,
     OPENED,
@@ -82,6 +83,15 @@ class Quarantined:
     length_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastDecision:
+    """The end of the office's chain: the last decision that can be read, how many erased ones follow, and its end."""
+
+    body: bytes | None
+    envelope_id: bytes
+    erased: int
+
+
 _COLUMNS: Final = (
     Envelope.sequence,
     Envelope.envelope_id,
@@ -125,6 +135,12 @@ def openable(session: Session, *, limit: int, is_locked: bool) -> tuple[StoredEn
     return tuple(StoredEnvelope(**row._mapping) for row in session.execute(query))  # noqa: SLF001
 
 
+def count_received(connection: Connection, *, at_most: int) -> int:
+    """Count envelopes that nobody has looked at yet, up to a number."""
+    some = select(Envelope.sequence).where(IS_UNOPENED, Envelope.state == RECEIVED).limit(at_most).subquery()
+    return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
+
+
 def envelopes_by_sequence(session: Session, sequences: Iterable[int]) -> tuple[StoredEnvelope, ...]:
     """Return envelopes by their sequences, whatever their state."""
     found: list[StoredEnvelope] = []
@@ -138,7 +154,7 @@ def still_unopened(session: Session, sequences: Sequence[int]) -> frozenset[int]
     """Return which of these envelopes nobody else has opened meanwhile; locks them until the commit."""
     found: set[int] = set()
     for chunk in _chunks(sequences):
-        query = select(Envelope.sequence).where(Envelope.sequence.in_(chunk), Envelope.state != OPENED)
+        query = select(Envelope.sequence).where(Envelope.sequence.in_(chunk), Envelope.state.not_in((OPENED, ERASED)))
         found.update(session.scalars(query.with_for_update()))
     return frozenset(found)
 
@@ -298,6 +314,40 @@ def release(session: Session, envelope_id: bytes) -> bool:
     return envelope_id in released
 
 
+def release_of_device(session: Session, device_id: str) -> int:
+    """Let all be opened that was set aside after the revocation of a device: what it brought, and what it sealed."""
+    statement = update(Envelope).where(IS_UNOPENED, *_set_aside(), _is_of_device(device_id))
+    released = session.scalars(statement.values(state=RECEIVED, reason=RELEASED).returning(Envelope.sequence))
+    return len(released.all())
+
+
+def set_aside_by_device(session: Session) -> Mapping[str, int]:
+    """Return how many envelopes are set aside after a revocation, by each device that sealed or brought them."""
+    sealed = Certificate.device_id
+    found: dict[str, int] = {}
+    brought = select(Envelope.carrier, func.count()).where(IS_UNOPENED, *_set_aside()).group_by(Envelope.carrier)
+    of_others = (
+        select(sealed, func.count())
+        .select_from(Envelope)
+        .join(Certificate, Certificate.hash == Envelope.certificate_hash)
+        .where(IS_UNOPENED, *_set_aside(), sealed != Envelope.carrier)
+        .group_by(sealed)
+    )
+    for query in (brought, of_others):
+        for device_id, count in session.execute(query):
+            found[device_id] = found.get(device_id, 0) + count
+    return found
+
+
+def _set_aside() -> tuple[ColumnElement[bool], ...]:
+    return Envelope.state == QUARANTINED, Envelope.reason == AFTER_REVOCATION, Envelope.app_user_id.is_(None)
+
+
+def _is_of_device(device_id: str) -> ColumnElement[bool]:
+    own = select(Certificate.hash).where(Certificate.device_id == device_id)
+    return or_(Envelope.carrier == device_id, Envelope.certificate_hash.in_(own))
+
+
 def retry_unknown_forms(session: Session, *, form_id: str, version: str) -> None:
     """Let submissions whose form was unknown be opened again, for it was published; and those that do not say which."""
     lock_fold(session)  # what is being opened meanwhile is looked at again under the same lock
@@ -354,14 +404,25 @@ def wipe_quarantined(session: Session, reason: str, scope: Scope = EVERYTHING) -
 
 
 def reopen_all(session: Session) -> None:
-    """Put every envelope back to received, but those that a person has yet to release."""
-    session.execute(update(Envelope).where(_MAY_OPEN).values(state=RECEIVED, reason=_KEPT))
+    """Put every envelope back to received, but tombstones and those that a person has yet to release."""
+    session.execute(update(Envelope).where(_MAY_OPEN, Envelope.state != ERASED).values(state=RECEIVED, reason=_KEPT))
 
 
-def last_decision(session: Session) -> bytes | None:
-    """Return the last decision that was stored: the end of the office's chain."""
-    query = select(Envelope.body).where(IS_DECISION)
-    return session.scalars(query.order_by(Envelope.sequence.desc()).limit(1)).first()
+def last_decision(session: Session) -> LastDecision | None:
+    """Return the end of the office's chain, None before its first decision.
+
+    A decision whose bytes are erased keeps its place in the chain: its id is the hash that the next one names.
+    """
+    newest = select(Envelope.sequence, Envelope.envelope_id).where(IS_DECISION).order_by(Envelope.sequence.desc())
+    last = session.execute(newest.limit(1)).first()
+    if last is None:
+        return None
+    living = newest.with_only_columns(Envelope.sequence, Envelope.body).where(Envelope.state != ERASED)
+    read = session.execute(living.limit(1)).first()
+    after = select(func.count()).where(IS_DECISION, Envelope.sequence > (0 if read is None else read.sequence))
+    return LastDecision(
+        body=None if read is None else read.body, envelope_id=last.envelope_id, erased=session.scalar(after) or 0
+    )
 
 
 def every_envelope(session: Session, *, after: int = 0) -> Iterator[StoredEnvelope]:

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from server.db.tables import DrawnHousehold, Verdict
+from server.db.tables import DrawnHousehold, Erasure, Verdict
 
 FORM_VERSION: Final = 0
 ASSIGNMENTS: Final = 1
@@ -51,6 +51,30 @@ class PulledVerdict:
     instance_id: bytes
     state: str
     reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PulledErasure:
+    """An erased instance and its place."""
+
+    place: Place
+    instance_id: bytes
+
+
+def erased(session: Session, *, project_id: int, after: Place, limit: int) -> Sequence[PulledErasure]:
+    """Return the next erased instances of a project after a place: those of one position, in their order."""
+    is_later = Erasure.feed_position > after.position
+    if after.kind == ORDER:
+        is_later = or_(is_later, (Erasure.feed_position == after.position) & (Erasure.instance_id > after.key))
+    elif after.kind < ORDER:
+        is_later = Erasure.feed_position >= after.position
+    of_project = (Erasure.project_id == project_id, is_later)
+    position = session.scalar(select(func.min(Erasure.feed_position)).where(*of_project))
+    if position is None:
+        return ()
+    query = select(Erasure.instance_id).where(*of_project, Erasure.feed_position == position)
+    found = session.scalars(query.order_by(Erasure.instance_id).limit(limit))
+    return tuple(PulledErasure(Place(position, ORDER, one), one) for one in found)
 
 
 def assigned_psus(session: Session, *, project_id: int, enumerator: str, after: Place) -> list[tuple[Place, str]]:

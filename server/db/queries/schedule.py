@@ -13,6 +13,8 @@ FOLD_AGAIN = "fold-again"
 """The job to make due when what holds depend on has changed."""
 SCORES = "scores"
 """The job that compares interviews with each other."""
+BACKUP = "backup"
+"""The job that makes the backup of the day."""
 AFTER_UPDATE = "after-update"
 """The job, done once, that derives from former interviews what a new release derives; a migration puts it here."""
 
@@ -85,7 +87,7 @@ def finish(session: Session, job: DueJob, *, holder: str, now: datetime) -> None
     session.execute(
         update(Schedule)
         .where(Schedule.name == job.name, Schedule.lease_holder == holder)
-        .values(due_at=next_due_at, last_run_at=now, lease_holder=None, lease_until=None)
+        .values(due_at=next_due_at, last_run_at=now, lease_holder=None, lease_until=None, failures=0)
     )
 
 
@@ -104,7 +106,7 @@ def put_off(session: Session, *, name: str, holder: str, until: datetime) -> Non
     session.execute(
         update(Schedule)
         .where(Schedule.name == name, Schedule.lease_holder == holder)
-        .values(due_at=until, lease_holder=None, lease_until=None)
+        .values(due_at=until, lease_holder=None, lease_until=None, failures=Schedule.failures + 1)
     )
 
 

@@ -28,6 +28,7 @@ class Device(Base):
         receiving_key: the last one that it named: what it pulls is sealed to it.
         revoked_position: where it finds in the feed that it is revoked.
         quota_day, quota_envelopes, quota_bytes: what it brought on that day (YYYY-MM-DD, UTC).
+        quota_media_day, quota_media_bytes: the bytes of media that it brought on that day.
         backlog: what it still had to send at its last exchange, as JSON; empty before the first.
         clock_offset_seconds: its clock less the server's, then.
         keyring_serial: of the keyring that it had, then.
@@ -52,6 +53,8 @@ class Device(Base):
     quota_day: Mapped[str] = mapped_column(String(10), default="", server_default="")
     quota_envelopes: Mapped[int] = mapped_column(default=0, server_default="0")
     quota_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    quota_media_day: Mapped[str] = mapped_column(String(10), default="", server_default="")
+    quota_media_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     backlog: Mapped[str] = mapped_column(String(400), default="", server_default="")
     clock_offset_seconds: Mapped[int | None] = mapped_column(BigInteger)
     keyring_serial: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")

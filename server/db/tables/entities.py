@@ -23,6 +23,7 @@ class EntityList(Base):
         assigned_to: enumerator | team.
         changes: grows with whatever changes in the list.
         changes_in_files: how many of them are in the files of tablets, which are behind while these are fewer.
+        feed_position: the last one at which tablets with our own client find something of it.
     """
 
     __tablename__ = "entity_list"
@@ -37,6 +38,7 @@ class EntityList(Base):
     assigned_to: Mapped[str] = mapped_column(String(20))
     changes: Mapped[int] = mapped_column(default=0, server_default="0")
     changes_in_files: Mapped[int] = mapped_column(default=0, server_default="0")
+    feed_position: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(Instant)
     created_by: Mapped[str] = mapped_column(String(200))
 
@@ -100,7 +102,6 @@ class Entity(Base):
         is_recorded: nothing has changed since.
         conflicts: how many properties have differing claims.
         sealed: label, properties and claims.
-        feed_position: where tablets with our own client find its last change.
     """
 
     __tablename__ = "entity"
@@ -112,12 +113,28 @@ class Entity(Base):
     is_recorded: Mapped[bool]
     conflicts: Mapped[int]
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
-    feed_position: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
-    __table_args__ = (
-        partial_index("ix_entity_unrecorded", "list_id", where="NOT is_recorded"),
-        Index(None, "list_id", "feed_position"),
-    )
+    __table_args__ = (partial_index("ix_entity_unrecorded", "list_id", where="NOT is_recorded"),)
+
+
+class EntityHolder(Base):
+    """Whose tablets with our own client an entity was given to, and where they find its last change; never removed.
+
+    Attributes:
+        tag: zeros for those of everybody, else an HMAC of whose, as `EntitySnapshot` has it.
+        is_current: False once it is theirs no more: they forget it.
+        feed_position: where they find that.
+    """
+
+    __tablename__ = "entity_holder"
+
+    list_id: Mapped[int] = mapped_column(primary_key=True)
+    entity_id: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True)
+    tag: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    is_current: Mapped[bool]
+    feed_position: Mapped[int] = mapped_column(BigInteger)
+
+    __table_args__ = (Index(None, "list_id", "tag", "feed_position"),)
 
 
 class EntitySnapshot(Base):

@@ -73,7 +73,7 @@ class Interview(Base):
 
     `state` is that of `sync_protocol.reconcile`; `holds` is e.g. `K1,K3`, empty for none;
     `household_tag` is equal for equal household keys and shows nothing else; `sealed` holds findings and outcome.
-    `review` is the office's last word on it: empty | approved | rejected.
+    `review` is the office's last word on it: empty | approved | rejected | returned.
     `checked_basis` is that of the check of its current revision and household, None until there is one.
     """
 
@@ -114,6 +114,23 @@ class Attachment(Base):
     received_at: Mapped[datetime] = mapped_column(Instant)
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     is_beside_ciphertext: Mapped[bool] = mapped_column(default=False, server_default=false())
+
+
+class ManifestMedium(Base):
+    """A medium that the manifest of an opened interview names; here when its upload is settled.
+
+    `envelope_id` is the interview's; `sealed` holds name, type and key. One that an edit takes over is named by both.
+    """
+
+    __tablename__ = "manifest_medium"
+
+    envelope_id: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    name_tag: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    instance_id: Mapped[bytes] = mapped_column(LargeBinary(16), index=True)
+    blob_sha256: Mapped[bytes] = mapped_column(LargeBinary(32), index=True)
+    length_bytes: Mapped[int] = mapped_column(BigInteger)
+    received_at: Mapped[datetime] = mapped_column(Instant)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class WantedMedium(Base):

@@ -40,7 +40,11 @@ class Release(Base):
 
 
 class Schedule(Base):
-    """A job that is due at a time; the lease makes it run once across processes."""
+    """A job that is due at a time; the lease makes it run once across processes.
+
+    Attributes:
+        failures: how often it has failed since it last succeeded.
+    """
 
     __tablename__ = "schedule"
 
@@ -50,3 +54,4 @@ class Schedule(Base):
     lease_holder: Mapped[str | None] = mapped_column(String(200))
     lease_until: Mapped[datetime | None] = mapped_column(Instant)
     last_run_at: Mapped[datetime | None] = mapped_column(Instant)
+    failures: Mapped[int] = mapped_column(default=0, server_default="0")

@@ -5,11 +5,12 @@ second person, and backups.
 """
 
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import BigInteger, Index, LargeBinary, String
+from sqlalchemy import BigInteger, Index, LargeBinary, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.db.tables.base import Base, Instant, Sequence
+from server.db.tables.base import Base, Instant, Sequence, partial_index
 
 
 class Upload(Base):
@@ -17,8 +18,11 @@ class Upload(Base):
 
     Attributes:
         sha256: of the whole ciphertext.
+        length_bytes: as the device says that sent the last part.
         received_bytes: how much of it is on disk.
         carrier: the device that began it.
+        is_settled: the interviews that name it say that it is here, and for the fold it is; false until the worker has
+            looked. It stays so when its blob is lost and sent again.
     """
 
     __tablename__ = "upload"
@@ -29,22 +33,34 @@ class Upload(Base):
     carrier: Mapped[str] = mapped_column(String(64), index=True)
     begun_at: Mapped[datetime] = mapped_column(Instant)
     completed_at: Mapped[datetime | None] = mapped_column(Instant)
+    is_settled: Mapped[bool] = mapped_column(default=False, server_default=false())
+
+    __table_args__ = (
+        partial_index("ix_upload_unsettled", "completed_at", where="completed_at IS NOT NULL AND NOT is_settled"),
+        partial_index("ix_upload_under_way", "begun_at", where="completed_at IS NULL"),
+    )
+
+
+IS_UNSETTLED: Final = text("NOT upload.is_settled")
+"""For queries of what is still to be done: SQLite uses their index only where its condition stands word for word."""
 
 
 class ReturnedInterview(Base):
-    """An interview that the office gives back to its enumerator: a projection of decisions and revisions.
+    """A revision that the office gave back to its enumerator: a projection of decisions and revisions.
 
     Attributes:
-        interview_id: its root.
         instance_id: the revision that is given back.
+        interview_id: its root.
+        enumerator: to whom; empty where nobody can be named.
         state: returned | settled (a correction has come, or the office has decided otherwise).
-        decision_id: envelope id of the decision.
+        decision_id: envelope id of the last decision that gave it back.
+        feed_position: where tablets find it.
     """
 
     __tablename__ = "returned_interview"
 
-    interview_id: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True)
-    instance_id: Mapped[bytes] = mapped_column(LargeBinary(16))
+    instance_id: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True)
+    interview_id: Mapped[bytes] = mapped_column(LargeBinary(16), index=True)
     form_version_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     project_id: Mapped[int]
     enumerator: Mapped[str] = mapped_column(String(200))

@@ -2,16 +2,21 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from server.db.queries import fieldwork, pull
+from server.db.queries.pull import ASSIGNMENTS
 from server.services.news.source import Asked, Entry
 from sync_protocol.assignments import Household, seal_assignments
+from sync_protocol.documents import key_id
 from sync_protocol.messages import AssignmentsPull
 
 
 def assignments(asked: Asked) -> Iterator[Entry]:
     """Yield the primary sampling units of the enumerator in which a household changed."""
+    if ASSIGNMENTS not in asked.kinds:
+        return
     carrier = asked.carrier
     for place, psu in pull.assigned_psus(
         asked.session, project_id=carrier.project_id, enumerator=carrier.enumerator, after=asked.after
@@ -30,4 +35,5 @@ def _item(asked: Asked, psu: str) -> AssignmentsPull | None:
         context = fieldwork.identity_context(identity.household_key)
         members = json.loads(keystore.open_projection(identity.sealed, context))
         households.append(Household(identity.household_key, members["head"], members["position"]))
-    return seal_assignments(households, psu=psu, device_id=carrier.device_id, receiving_key=carrier.receiving_key)
+    sealed = seal_assignments(households, psu=psu, device_id=carrier.device_id, receiving_key=carrier.receiving_key)
+    return replace(sealed, sealed_to=key_id(carrier.receiving_key))

@@ -18,6 +18,8 @@ DICTIONARY: Final = "dictionary"
 
 def form_versions(asked: Asked) -> Iterator[Entry]:
     """Yield the versions of the device's project whose state changed."""
+    if FORM_VERSION not in asked.kinds:
+        return
     project_id = asked.carrier.project_id
     for version in forms.versions_since(asked.session, asked.after.position, project_id=project_id):
         place = Place(version.feed_position or 0, FORM_VERSION, version.hash)

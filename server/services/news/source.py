@@ -2,16 +2,25 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from sqlalchemy.orm import Session
 
+from server.blobs import Blobs
 from server.db.queries.devices import Carrier
 from server.db.queries.pull import Place
 from server.keystore import KeyStore
 from sync_protocol.messages import PullItem
 
-Entry = tuple[Place, Callable[[], PullItem | None]]
+
+class Skipped(Enum):
+    """Stands for an item that can never be made; the feed goes on behind it."""
+
+    SKIPPED = "skipped"
+
+
+Entry = tuple[Place, Callable[[], PullItem | Skipped | None]]
 """A place in the feed, and what makes its item; None when it has to wait, and with it all that comes after."""
 
 
@@ -22,6 +31,8 @@ class Asked:
     Attributes:
         session: on one snapshot, for reading.
         keystore: opens what is sealed under its keys; may be locked.
+        kinds: of which there may be news; a source of another kind need not look.
+        blobs: sealed media, where they are at hand.
         limit: more entries than so many are not looked at; a source may give fewer, never a gap.
     """
 
@@ -30,6 +41,8 @@ class Asked:
     after: Place
     keystore: KeyStore
     limit: int
+    kinds: frozenset[int]
+    blobs: Blobs | None = None
 
 
 class Source(Protocol):

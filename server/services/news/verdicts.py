@@ -5,13 +5,15 @@ from functools import partial
 from typing import Literal, cast
 
 from server.db.queries import pull
-from server.db.queries.pull import PulledVerdict
+from server.db.queries.pull import VERDICT, PulledVerdict
 from server.services.news.source import Asked, Entry
 from sync_protocol.messages import VerdictPull
 
 
 def verdicts(asked: Asked) -> Iterator[Entry]:
     """Yield the device's verdicts."""
+    if VERDICT not in asked.kinds:
+        return
     device_id = asked.carrier.device_id
     # One more than fit, so that a cut answer is seen to be cut.
     for verdict in pull.verdicts(asked.session, device_id=device_id, after=asked.after, limit=asked.limit + 1):

@@ -7,6 +7,7 @@ from server.db.queries import audit
 from server.folding.arrival_reasons import CODES, reason_of
 from tests.server.cli.conftest import CLEAR, Shell
 from tests.server.mixed import PICTURE, Mixed
+from tests.server.opening.kit import open_all
 
 
 @pytest.fixture
@@ -51,6 +52,16 @@ def test_xml_and_files_are_written_for_their_owner_and_noted(office: Shell, mixe
     context: Context = mixed.context
     with context.database.read() as session:
         assert [one.action for one in audit.latest(session, 2)] == ["read-medium", "read-answers"]
+
+
+def test_an_interview_is_reviewed_and_it_is_said_when_nobody_can_get_it_back(office: Shell, mixed: Mixed) -> None:
+    assert "say which" in office.refuses("submission", "review", mixed.opened)
+    assert "what the enumerator should correct" in office.refuses("submission", "review", mixed.opened, "--return")
+    assert "Noted." in office.succeeds("submission", "review", mixed.opened, "--return", "--note", "How old?")
+    told = office.succeeds("submission", "review", mixed.with_photos, "--return", "--note", "Whose house?")
+    assert "enumerator 0012 has no enrolled tablet" in told
+    open_all(mixed.context)
+    assert office.json("submission", "show", mixed.opened)["review"] == "returned"
 
 
 def test_what_is_not_there_is_said_in_one_line(office: Shell, mixed: Mixed) -> None:

@@ -78,4 +78,5 @@ def test_prefixes_find_what_is_there_and_nothing_else(sqlite_database: Database,
     with sqlite_database.read() as session:
         found = envelopes.sequences_by_prefix(session, [new[number].envelope_id[:16] for number in prefixes])
     expected = {new[n].envelope_id[:16]: kept[new[n].envelope_id].sequence for n in prefixes if n < 20}
-    assert found == expected
+    assert {prefix: recalled.sequence for prefix, recalled in found.items()} == expected
+    assert not any(recalled.is_erased for recalled in found.values())

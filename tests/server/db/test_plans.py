@@ -9,8 +9,11 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from server.db.engine import Database
-from server.db.queries import checks, opening
+from server.db.queries import attachments, checks, handovers, holders, opening, uploads
+from server.db.queries.pull import ENTITIES, Place
+from tests.office import NOW
 
+PLACE = Place(7, ENTITIES, b"k" * 24)
 Query = Callable[[Session], object]
 
 
@@ -38,6 +41,11 @@ def _statements(database: Database) -> Iterator[list[tuple[str, Any]]]:
         lambda session: opening.retry_encrypted(session, [bytes(16)]),
         lambda session: checks.pending_ids(session, bytes(32), limit=1000),
         lambda session: checks.count_pending(session, bytes(32)),
+        lambda session: uploads.unsettled(session, limit=500),
+        lambda session: uploads.stale(session, before=NOW),
+        lambda session: attachments.attachments_of(session, [bytes(16)]),
+        lambda session: handovers.returned_since(session, project_id=1, enumerator="1", after=PLACE, limit=9),
+        lambda session: holders.held_since(session, 1, own=bytes(32), former=[b"f" * 32], after=PLACE, limit=9),
     ],
     ids=lambda query: getattr(query, "__name__", "query"),
 )

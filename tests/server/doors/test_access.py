@@ -44,7 +44,7 @@ def test_only_the_doors_of_devices_and_tablets_check_for_themselves(sqlite_app: 
         for _, _, rule in calls(sqlite_app)
         if (access := access_of(sqlite_app.view_functions[rule.endpoint])) and access.kind == "own"
     }
-    assert own == {"sync", "key", "v1", "projects"}
+    assert own == {"sync", "key", "v1", "projects", "metrics"}
 
 
 def test_nobody_without_an_account_gets_into_a_route_of_roles(sqlite_app: Flask, sqlite_client: FlaskClient) -> None:

@@ -12,9 +12,9 @@ from sqlalchemy import text
 from server.context import Context
 from server.db.queries import devices, feed
 from sync_protocol import messages
-from sync_protocol.constants import EXCHANGE_BYTES, Kind
+from sync_protocol.constants import EXCHANGE_BYTES
 from sync_protocol.envelope import envelope_id
-from sync_protocol.messages import ReceiptCode, Retry
+from sync_protocol.messages import ReceiptCode, Retry, RevocationPull
 from tests.office import Tablet, envelope, revoke, stored
 
 STORED, DUPLICATE, QUARANTINED = ReceiptCode.STORED, ReceiptCode.DUPLICATE, ReceiptCode.QUARANTINED
@@ -51,7 +51,13 @@ def test_any_enrolled_device_delivers_any_devices_envelopes(
 
 
 def test_what_nobody_understands_is_kept_apart_and_delays_nothing(tablet: Tablet, context: Context) -> None:
-    odd = [b"", b"nonsense", envelope(1)[:50], envelope(3, kind=Kind.DRAFT), b"PSRL\x09" + envelope(4)[5:]]
+    odd = [
+        b"",
+        b"nonsense",
+        envelope(1)[:50],
+        envelope(3)[:6] + b"\x09" + envelope(3)[7:],
+        b"PSRL\x09" + envelope(4)[5:],
+    ]
     reply = tablet.exchange(envelope(0), *odd, envelope(9))
     assert reply.codes == [STORED, *[QUARANTINED] * len(odd), STORED]
     reasons = {body: reason for _, state, reason, body in stored(context) if state == "quarantined"}
@@ -162,10 +168,11 @@ def test_a_device_cannot_speak_for_another(
     assert stored(sqlite_context) == []
 
 
-def test_a_revoked_device_delivers_into_quarantine_and_pulls_nothing(tablet: Tablet, context: Context) -> None:
+def test_a_revoked_device_delivers_into_quarantine_and_hears_that_it_is_revoked(
+    tablet: Tablet, context: Context
+) -> None:
     tablet.exchange(envelope(1))
     revoke(context, tablet.device_id)
-    cursor = tablet.cursor
     reply = tablet.exchange(envelope(1), envelope(2))
     assert reply.codes == [DUPLICATE, QUARANTINED]
     assert [(state, reason) for _, state, reason, _ in stored(context)] == [
@@ -173,7 +180,10 @@ def test_a_revoked_device_delivers_into_quarantine_and_pulls_nothing(tablet: Tab
         ("quarantined", "after-revocation"),
     ]
     assert reply.answer is not None
-    assert (reply.answer.pull, reply.answer.cursor) == ((), cursor)
+    assert [type(item) for item in reply.answer.pull] == [RevocationPull]
+    again = tablet.exchange()
+    assert again.answer is not None
+    assert (again.answer.pull, again.answer.cursor) == ((), reply.answer.cursor)
 
 
 def test_what_a_device_asks_about_is_answered_by_hash(tablet: Tablet) -> None:

@@ -17,7 +17,7 @@ from server.services import accounts
 from server.services.accounts import AccountChanges
 from server.statistics.hh_remit import FORM_ID
 from tests.office import NOW, XFORM
-from tests.server.doors.two_projects import ABROAD, FORM_TOKEN, OWN, TEAM, VIEWERS, make_world, viewer
+from tests.server.doors.two_projects import ABROAD, FORM_TOKEN, OWN, PLACES, TEAM, VIEWERS, make_world, viewer
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,12 @@ ROUTES: dict[str, Listing | Naming | NoRows] = {
     "DELETE /api/v1/app-users/<int:app_user_id>": Naming(),
     "PUT /api/v1/app-users/<int:app_user_id>/forms": Naming({"forms": None}),
     "POST /api/v1/app-users/<int:app_user_id>/settings": Naming(),
+    "GET /api/v1/devices": Listing((OWN.enumerator,)),
+    "POST /api/v1/devices": Naming({"enumerator": "1", "project_id": 2}),
+    "GET /api/v1/devices/<device_id>": Naming(),
+    "POST /api/v1/devices/<device_id>/release": Naming(),
+    "POST /api/v1/devices/<device_id>/revocation": Naming(),
+    "POST /api/v1/devices/<device_id>/wipe": Naming({"note": "lost"}),
     "GET /api/v1/entity-lists": Listing((OWN.entity_list,)),
     "POST /api/v1/entity-lists": Naming({"name": "new", "project": 2}, status=400),
     "GET /api/v1/entity-lists/<int:list_id>": Naming(),
@@ -95,12 +101,17 @@ ROUTES: dict[str, Listing | Naming | NoRows] = {
     "GET /api/v1/projects": Listing(("Survey",)),
     "POST /api/v1/projects": ADMINISTRATORS,
     "PATCH /api/v1/projects/<int:project_id>": ADMINISTRATORS,
+    "GET /api/v1/proposals": Listing((OWN.interviews[0],)),
+    "POST /api/v1/proposals/<int:proposal_id>/agreement": Naming(),
+    "POST /api/v1/proposals/<int:proposal_id>/refusal": Naming(),
+    "GET /api/v1/status": ADMINISTRATORS,
     "GET /api/v1/submissions": Listing((str(UUID(OWN.interviews[1])),)),
     "GET /api/v1/submissions/<path:instance_id>": Naming(),
     "GET /api/v1/submissions/<path:instance_id>/attachments": Naming(),
     "GET /api/v1/submissions/<path:instance_id>/attachments/<name>": Naming(),
     "GET /api/v1/submissions/<path:instance_id>/raw": Naming(),
     "GET /api/v1/submissions/<path:instance_id>/xml": Naming(),
+    "POST /api/v1/submissions/<path:instance_id>/erasure": Naming({"note": "they asked"}),
     "POST /api/v1/submissions/<path:instance_id>/release": Naming(),
     "POST /api/v1/submissions/<path:instance_id>/review": Naming({"verdict": "approved"}),
     "GET /api/v1/users": ADMINISTRATORS,
@@ -118,6 +129,12 @@ ROUTES: dict[str, Listing | Naming | NoRows] = {
     "POST /app-users/<int:app_user_id>/code": Naming(),
     "POST /app-users/<int:app_user_id>/forms": Naming(),
     "POST /app-users/<int:app_user_id>/revocation": Naming(),
+    "GET /devices": Listing((OWN.enumerator,)),
+    "POST /devices": Naming({"enumerator": "1", "role": "enumerator", "project": "2"}),
+    "GET /devices/<device_id>": Naming(),
+    "POST /devices/<device_id>/release": Naming(),
+    "POST /devices/<device_id>/revocation": Naming(),
+    "POST /devices/<device_id>/wipe": Naming({"note": "lost"}),
     "GET /fieldwork": Listing((OWN.psu, OWN.enumerator)),
     "GET /forms": Listing(("ours",)),
     "GET /forms/<form_id>/<version>.<kind>": Naming(),
@@ -133,6 +150,7 @@ ROUTES: dict[str, Listing | Naming | NoRows] = {
     "GET /intake/<instance_id>": Naming(),
     "GET /intake/<instance_id>/answers": Naming(),
     "GET /intake/<instance_id>/versions": Naming(),
+    "POST /intake/<instance_id>/erasure": Naming({"note": "they asked"}),
     "POST /intake/<instance_id>/release": Naming(),
     "POST /intake/<instance_id>/review": Naming({"verdict": "approved"}),
     "POST /intake/<instance_id>/settle": Naming({"verdict": "keep"}),
@@ -148,6 +166,8 @@ ROUTES: dict[str, Listing | Naming | NoRows] = {
     "POST /people/<int:user_id>/password": ADMINISTRATORS,
     "POST /people/<int:user_id>/tokens": ADMINISTRATORS,
     "POST /people/<int:user_id>/tokens/<token_id>/revocation": ADMINISTRATORS,
+    "GET /proposals": Listing((str(UUID(OWN.interviews[0])),)),
+    "POST /proposals/<int:proposal_id>": Naming({"verdict": "agree"}),
 }
 """Every route of roles → what of the world it must not show; a route that is not here fails the test."""
 
@@ -196,6 +216,7 @@ def test_what_an_address_names_of_others_is_not_there(context: Context, app: Fla
             names = {
                 "form_id": place.form_id, "version": "1", "kind": "xml", "name": "x",
                 "interview_id": place.interviews[1], "instance_id": place.interviews[1],
+                "device_id": place.device, "proposal_id": 1 + PLACES.index(place),
                 "app_user_id": numbers[place.word], "list_id": 2, "entity_id": uuid.UUID(int=1),
             }  # fmt: skip
             answer = _open(app, client, rule, name, wanted, names)
@@ -208,9 +229,11 @@ def test_one_s_own_rows_are_there_under_the_same_addresses(context: Context, app
     client = viewer(context, app.test_client(), "supervisor")
     known = routes(app)
     names = {"form_id": "ours", "version": "1", "kind": "xml", "name": "x", "interview_id": OWN.interviews[1]}
-    names |= {"instance_id": OWN.interviews[1], "list_id": 1}
+    names |= {"instance_id": OWN.interviews[1], "list_id": 1, "device_id": OWN.device}
     for name in (
         "GET /api/v1/app-users/<int:app_user_id>",
+        "GET /api/v1/devices/<device_id>",
+        "GET /devices/<device_id>",
         "GET /api/v1/findings/<interview_id>",
         "GET /api/v1/forms/<form_id>/versions/<version>",
         "GET /api/v1/entity-lists/<int:list_id>",

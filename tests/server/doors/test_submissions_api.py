@@ -248,7 +248,13 @@ def test_a_program_reviews_resolves_and_settles(mixed: Mixed, ask: Ask) -> None:
 
 @pytest.mark.parametrize(
     ("action", "body"),
-    [("review", {"verdict": "perhaps"}), ("review", {"verdict": 1}), ("review", []), ("review", {})],
+    [
+        ("review", {"verdict": "returned", "note": " "}),
+        ("review", {"verdict": "perhaps"}),
+        ("review", {"verdict": 1}),
+        ("review", []),
+        ("review", {}),
+    ],
 )
 def test_a_decision_that_cannot_be_meant_is_refused(mixed: Mixed, ask: Ask, action: str, body: Any) -> None:
     assert ask("amina", f"{BASE}/{mixed.opened}/{action}", json=body).status_code == 400

@@ -13,7 +13,7 @@ from server.db.queries import fieldwork
 from server.db.queries.frame_rows import PsuRow
 from server.folding.checking import CheckingWorker
 from server.services import accounts as account_service
-from server.services import app_users, projects, set_up_entity_list
+from server.services import app_users, projects, proposals, set_up_entity_list
 from tests.office import NOW, begin_session
 from tests.server.opening.kit import Answers, Tablet, deliver, draw, household, open_all, publish, raw_id
 
@@ -42,6 +42,10 @@ class Place:
     @property
     def app_user(self) -> str:
         return f"Collect of {self.word}"
+
+    @property
+    def device(self) -> str:
+        return f"tablet-{self.word}"
 
     @property
     def entity_list(self) -> str:
@@ -102,6 +106,15 @@ def make_world(context: Context) -> dict[str, int]:
                 user="root",
                 now=NOW,
             )
+        for place in PLACES:
+            proposals.propose_erasure(
+                session,
+                keystore=context.keystore,
+                instance_id=raw_id(place.number),
+                note="they asked",
+                user="root",
+                now=NOW,
+            )
         for role in VIEWERS:
             _add_viewer(session, role)
         return {place.word: app_users.find_app_user(session, place.app_user).app_user_id for place in PLACES}
@@ -148,7 +161,7 @@ def _draw(context: Context) -> None:
 def _collect(context: Context, place: Place) -> None:
     tablet = Tablet(
         context.keystore,
-        f"tablet-{place.word}",
+        place.device,
         enumerator=place.enumerator,
         team=place.team,
         project_id=place.project_id,

@@ -12,7 +12,7 @@ from server.db.queries import interviews
 from server.db.tables import Entity
 from server.errors import EntitiesInvalid, NotFound
 from server.export.entity_file import AskedEntity
-from server.folding.fold import refold_all
+from server.folding.telling import refold_all
 from server.keystore import KeyStore
 from server.services import change_entities, list_entities, publish_form, review_interview, set_up_entity_list
 from server.services.change_entities import Office

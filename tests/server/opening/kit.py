@@ -27,7 +27,7 @@ from sync_protocol.constants import Kind
 from sync_protocol.documents import DeviceCertificate, document_hash
 from sync_protocol.envelope import NO_HASH, Header
 from sync_protocol.epoch import make_epoch
-from sync_protocol.plaintext import Manifest
+from sync_protocol.plaintext import Manifest, Medium
 from tests.office import NOW
 
 XFORM = """<?xml version="1.0"?>
@@ -202,6 +202,7 @@ class Tablet:
         device_time: str = "2026-11-24T08:00:00+00:00",
         spaced: bool = False,
         dictionary: bytes | None = None,
+        media: Sequence[Medium] = (),
     ) -> bytes:
         """Seal one interview; every call makes another ciphertext."""
         xml = answers if isinstance(answers, bytes) else answers.xml(spaced=spaced)
@@ -216,9 +217,25 @@ class Tablet:
                 header=header if dictionary is None else replace(header, dictionary_hash=document_hash(dictionary)),
                 content_key=content_key,
                 signer=self.signer,
-                manifest=Manifest(device_time=device_time),
+                manifest=Manifest(device_time=device_time, media=tuple(media)),
                 instance_xml=xml,
                 dictionary=dictionary,
+            )
+        )
+
+    def draft(self, answers: Answers | bytes, *, number: int | None = None, media: Sequence[Medium] = ()) -> bytes:
+        """Seal one unfinished interview."""
+        xml = answers if isinstance(answers, bytes) else answers.xml()
+        named = answers.number if isinstance(answers, Answers) and number is None else number or 0
+        version = form_hash(answers.form_id, answers.version) if isinstance(answers, Answers) else form_hash()
+        header, content_key = self._header(Kind.DRAFT, "survey", raw_id(named), (), version)
+        return self._sent(
+            layout.seal_draft(
+                header=header,
+                content_key=content_key,
+                signer=self.signer,
+                manifest=Manifest(device_time="2026-11-24T08:00:00+00:00", media=tuple(media)),
+                instance_xml=xml,
             )
         )
 

@@ -26,7 +26,7 @@ import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from server.db.engine import Database
-from server.folding import batches, fold
+from server.folding import batches, telling
 from server.keystore import KeyStore
 from server.microdata import Microdata
 
@@ -49,7 +49,7 @@ def dying_after(count, function):
 if place.startswith("fsync"):
     os.fsync = dying_after(int(place[5:]), os.fsync)
 elif place == "commit":
-    fold.tell_devices = die
+    telling.tell_devices = die
 worker = batches.OpeningWorker(
     database=database, keystore=keystore, microdata=Microdata(Path(folder), keystore, database),
     clock=lambda: datetime.now(UTC),

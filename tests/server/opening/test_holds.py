@@ -9,7 +9,7 @@ from server.context import Context
 from server.db.queries import audit, interviews
 from server.db.tables import Verdict
 from server.errors import BadRequest, NotFound
-from server.folding.fold import refold_all
+from server.folding.telling import refold_all
 from server.microdata import Standing
 from server.services import settle_hold
 from tests.office import NOW

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
+from sqlalchemy.orm import Session
 
 from server.config import Config
 from server.context import Context
@@ -19,7 +20,7 @@ from server.db.tables import Base, FeedHead
 from server.folding.state import state_hash
 from server.keystore import KeyStore
 from server.microdata import Microdata
-from server.services import rebuild, settle_hold, verify_store
+from server.services import rebuild, review_interview, settle_hold, verify_store
 from tests.office import NOW
 from tests.server.opening.kit import (
     FORM_ID,
@@ -104,12 +105,17 @@ def tablets(keystore: KeyStore) -> list[Tablet]:
 def sealed(context: Context, history: list[tuple[int, Answers, tuple[int, ...], str]]) -> list[bytes]:
     used = tablets(context.keystore)
     bodies = [used[which].seal(answers, parents=parents, mode=mode) for which, answers, parents, mode in history]
+    bodies += [used[which].draft(answers) for which, answers, _, _ in history[:2]]
     epochs = [tablet.epoch(mode) for tablet in used for mode in ("survey", "training")]
     return epochs + bodies
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
-@given(history=histories(), seed=st.integers(0, 2**32), verdict=st.sampled_from(["keep", "exclude", "reassign"]))
+@given(
+    history=histories(),
+    seed=st.integers(0, 2**32),
+    verdict=st.sampled_from(["keep", "exclude", "reassign", "returned"]),
+)
 def test_any_order_repetition_and_batching_gives_the_same_state(
     database: Database,
     keystore: KeyStore,
@@ -164,6 +170,9 @@ def _decided(context: Context, bodies: list[bytes], number: int, verdict: str) -
     with context.database.transaction() as session:
         if not interviews.interviews_by_id(session, [raw_id(number)]):
             return []
+        if verdict == "returned":
+            _return(session, context.keystore, raw_id(number))
+            verdict = "keep"
         settle_hold.settle(
             session,
             keystore=context.keystore,
@@ -177,6 +186,12 @@ def _decided(context: Context, bodies: list[bytes], number: int, verdict: str) -
     open_all(context)
     with context.database.read() as session:
         return [body for body in session.scalars(select(Envelope.body)) if body not in bodies]
+
+
+def _return(session: Session, keystore: KeyStore, interview_id: bytes) -> None:
+    review_interview.review(
+        session, keystore=keystore, interview_id=interview_id, verdict="returned", note="age?", user="s", now=NOW
+    )
 
 
 @pytest.mark.parametrize("limit", [1, 3, 250])

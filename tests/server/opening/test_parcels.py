@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from server.context import Context
-from server.db.tables import Envelope, Upload
+from server.db.tables import Envelope, Erasure, Upload
 from server.errors import StorageFull
 from server.services import take_parcel
 from server.services.take_parcel import Intake
@@ -16,7 +16,7 @@ from sync_protocol.errors import RemoteError
 from sync_protocol.messages import ReceiptCode
 from sync_protocol.parcel import FileReceipts, Label, SealedMedium, write_parcel
 from tests.office import NOW, revoke
-from tests.server.opening.kit import Answers, Tablet, open_all, publish
+from tests.server.opening.kit import Answers, Tablet, open_all, publish, raw_id
 
 MEDIUM = b"a sealed photo" * 9
 
@@ -90,6 +90,25 @@ def test_of_a_damaged_file_the_rest_is_taken_and_receipted(context: Context, tab
     read = FileReceipts.read(document, context.keystore.keyring.receipt_keys)
     assert read.receipts == tuple(intake.receipts)
     assert read.media == tuple(intake.media)
+
+
+def test_a_late_copy_of_what_was_erased_is_answered_so_and_not_kept(context: Context, tablet: Tablet) -> None:
+    body = tablet.seal(Answers(number=1))
+    with context.database.transaction() as session:
+        session.add(
+            Erasure(
+                instance_id=raw_id(1),
+                interview_id=raw_id(1),
+                project_id=1,
+                decision_id=bytes(32),
+                erased_at=NOW,
+                feed_position=1,
+            )
+        )
+    intake = taken(context, written(tablet, tablet.epoch(), body))
+    assert [code for _, code, _ in intake.receipts] == [ReceiptCode.STORED, ReceiptCode.ERASED]
+    with context.database.read() as session:
+        assert body not in session.scalars(select(Envelope.body)).all()
 
 
 def test_a_file_of_something_else_changes_nothing(context: Context) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from server.context import Context
 from server.db.queries import audit
 from server.db.scope import EVERYTHING
-from server.db.tables import Envelope
+from server.db.tables import AppUser, Envelope
 from server.folding.arrival_reasons import reason_of
 from server.services import app_users
 from server.web.intake_counts import PENDING_SECONDS, TOTAL_SECONDS, RecentCounts
@@ -250,6 +250,32 @@ def test_an_interview_is_approved(mixed: Mixed, log_in: LogIn) -> None:
     assert decide(page, f"/intake/{mixed.opened}/review", verdict="approved", note="") == 303
     open_all(mixed.context)
     assert '<span class="status approved">approved</span>' in page.get(f"/intake/{mixed.opened}").text
+
+
+def test_an_interview_is_returned_to_the_tablet_of_its_enumerator(mixed: Mixed, log_in: LogIn) -> None:
+    page = log_in("sami")
+    path = f"/intake/{mixed.opened}"
+    assert INTAKE_MESSAGES["en"]["return_text"].format(code="0001") in page.get(path).text
+    assert decide(page, f"{path}/review", verdict="returned", note="") == 400
+    sent = {"form_token": token_of(page.get(path).text), "verdict": "returned", "note": "How old is she?"}
+    answer = page.post(f"{path}/review?lang=fr", data=sent)
+    assert "done=return" in answer.location
+    open_all(mixed.context)
+    text = page.get(path).text
+    assert '<span class="status returned">returned</span>' in text
+    assert INTAKE_MESSAGES["en"]["return_waits"].format(code="0001") in text
+    assert "How old is she?" not in text
+    assert '<span class="status returned">renvoyé</span>' in page.get(f"{path}?lang=fr").text
+
+
+def test_who_uses_collect_is_told_in_person(mixed: Mixed, log_in: LogIn) -> None:
+    text = log_in("amina").get(f"/intake/{mixed.with_photos}").text
+    assert INTAKE_MESSAGES["en"]["return_no_tablet"].format(code="0012") in text
+    with mixed.context.database.transaction() as session:
+        session.execute(update(AppUser).values(enumerator=""))
+    text = log_in("amina").get(f"/intake/{mixed.with_photos}").text
+    assert INTAKE_MESSAGES["en"]["return_nobody"] in text
+    assert 'value="returned"' not in text
 
 
 def test_a_form_of_another_page_changes_nothing(mixed: Mixed, log_in: LogIn) -> None:

@@ -1,0 +1,340 @@
+"""SQL of erasures: what is erased for ever, what belongs to it, and how its rows and bytes go.
+
+What is named by a decision, and what descends from it, is kept as ids in `erasure`: late copies are known by it. An
+envelope that was refused for its parent alone is a tombstone under its instanceID, so that what descends from it is
+known too, and other answers under that instanceID are nobody's to erase by naming a parent.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, exists, func, or_, select, text, update
+from sqlalchemy.orm import Session
+
+from server.db.insert import insert_new
+from server.db.tables import (
+    Attachment,
+    CheckScore,
+    Decision,
+    Device,
+    EntityChange,
+    Envelope,
+    Erasure,
+    Form,
+    FormVersion,
+    Interview,
+    InterviewCheck,
+    MicrodataPart,
+    ReturnedInterview,
+    Revision,
+    RevisionParent,
+    SealedDraft,
+    Upload,
+    Verdict,
+    WantedMedium,
+)
+from server.db.tables.envelopes import ERASED
+from sync_protocol.constants import Kind
+
+T = TypeVar("T")
+CHUNK: Final = 400
+ERASE: Final = "erase"
+OF_INTERVIEWS: Final = (int(Kind.INTERVIEW), int(Kind.DRAFT), int(Kind.ATTACHMENT))
+_erasure = Erasure.__table__.c
+_envelope = Envelope.__table__.c
+# Made once, of columns and not of mapped attributes: they run where submissions arrive.
+_ANY: Final = text("SELECT 1 FROM erasure LIMIT 1")
+_NAMED: Final = select(_erasure.instance_id).where(_erasure.instance_id.in_(bindparam("of", expanding=True)))
+_TOMBSTONES: Final = select(_envelope.instance_id).where(
+    _envelope.state == bindparam("erased"),
+    text("state != 'opened'"),  # word for word as the index says it
+    _envelope.instance_id.in_(bindparam("of", expanding=True)),
+)
+_BOTH: Final = _NAMED.union_all(_TOMBSTONES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewErasure:
+    """An instance that is erased: by which decision, of which interview and project."""
+
+    instance_id: bytes
+    interview_id: bytes
+    project_id: int
+    decision_id: bytes
+    erased_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartRows:
+    """A microdata part, and the rows of it that revisions name."""
+
+    part_id: int
+    form_version_hash: bytes
+    rows: int
+    analysis_path: str
+    identifiers_path: str
+    named: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What left the database.
+
+    Attributes:
+        entities: list and entity id of those that they changed.
+        tags: household tags that they had.
+        neighbours: instanceIDs that are connected with them and stay.
+        blobs: sealed media that nothing names any more.
+    """
+
+    entities: frozenset[tuple[int, bytes]]
+    tags: frozenset[bytes]
+    neighbours: frozenset[bytes]
+    blobs: frozenset[bytes]
+
+
+def has_any(session: Session | Connection) -> bool:
+    """Say whether anything was ever erased: one look at the first row."""
+    return session.execute(_ANY).first() is not None
+
+
+def known(session: Session | Connection, instance_ids: Collection[bytes]) -> tuple[frozenset[bytes], frozenset[bytes]]:
+    """Return which of these are erased under their own id, and which as a parent (the former among them)."""
+    erased: set[bytes] = set()
+    as_parent: set[bytes] = set()
+    for chunk in _chunks(sorted(set(instance_ids))):
+        erased.update(row[0] for row in session.execute(_NAMED, {"of": chunk}))
+        as_parent.update(row[0] for row in session.execute(_TOMBSTONES, {"of": chunk, "erased": ERASED}))
+    return frozenset(erased), frozenset(erased | as_parent)
+
+
+def is_any_known(connection: Connection, instance_id: bytes, parents: Sequence[bytes]) -> bool:
+    """Say whether a submission is erased, or edits what is: one statement, whatever there is."""
+    of = [instance_id, *parents]
+    found = connection.execute(_BOTH if parents else _NAMED, {"of": of, **({"erased": ERASED} if parents else {})})
+    named = {row[0] for row in found}
+    if not parents:
+        return bool(named)
+    if named <= {instance_id}:  # its own tombstone says nothing: answers under another parent are others'
+        return bool(named) and connection.execute(_NAMED, {"of": [instance_id]}).first() is not None
+    return True
+
+
+def decisions_of(session: Session, instance_ids: Iterable[bytes]) -> dict[bytes, NewErasure]:
+    """Return the erasures of these instances."""
+    found: dict[bytes, NewErasure] = {}
+    columns = [getattr(Erasure, name) for name in NewErasure.__dataclass_fields__]
+    for chunk in _chunks(sorted(set(instance_ids))):
+        rows = session.execute(select(*columns).where(Erasure.instance_id.in_(chunk)))
+        found |= {row.instance_id: NewErasure(**row._mapping) for row in rows}  # noqa: SLF001 -- a public thing
+    return found
+
+
+def add(session: Session, erasures: Sequence[NewErasure], *, feed_position: int) -> None:
+    """Keep for ever that instances are erased; one that is known keeps its place in the feed."""
+    rows = [asdict(one) | {"feed_position": feed_position} for one in erasures]
+    if rows:
+        session.connection().execute(insert_new(session, Erasure), rows)
+
+
+def children_of(session: Session, instance_ids: Iterable[bytes]) -> frozenset[tuple[bytes, bytes]]:
+    """Return the (child, parent) edges that lead to these parents."""
+    found: set[tuple[bytes, bytes]] = set()
+    for chunk in _chunks(sorted(set(instance_ids))):
+        query = select(RevisionParent.child, RevisionParent.parent).where(RevisionParent.parent.in_(chunk))
+        found.update((child, parent) for child, parent in session.execute(query))
+    return frozenset(found)
+
+
+def loose_bodies(session: Session) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yield number, instanceID and body of what stands in no graph: drafts, and interviews that are not opened."""
+    is_loose = or_(
+        Envelope.kind == int(Kind.DRAFT),
+        and_(Envelope.kind == int(Kind.INTERVIEW), text("state != 'opened'")),
+    )
+    query = select(Envelope.sequence, Envelope.instance_id, Envelope.body).where(is_loose, Envelope.state != ERASED)
+    for row in session.execute(query.execution_options(yield_per=500)):
+        if row.instance_id is not None:
+            yield row.sequence, row.instance_id, row.body
+
+
+def project_of(session: Session, instance_id: bytes, fallback: int) -> int:
+    """Return the project of the form that an instance answers, else of the device that brought it."""
+    of_form = (
+        select(Form.project_id)
+        .join(FormVersion, FormVersion.form_id == Form.form_id)
+        .join(Envelope, Envelope.form_version_hash == FormVersion.hash)
+        .where(Envelope.instance_id == instance_id)
+    )
+    of_device = (
+        select(Device.project_id)
+        .join(Envelope, Envelope.carrier == Device.device_id)
+        .where(Envelope.instance_id == instance_id)
+    )
+    for query in (of_form, of_device):
+        project = session.scalars(query.limit(1)).first()
+        if project is not None:
+            return project
+    return fallback
+
+
+def parts_with(session: Session, instance_ids: Iterable[bytes]) -> tuple[int, ...]:
+    """Return the microdata parts that may hold a row of these instances; to be asked while their revisions are there.
+
+    A revision that came in several copies has a row in the part of each, and names one of them: so every part of its
+    form version in which some row has no name is among them.
+    """
+    part_ids: set[int] = set()
+    versions: set[bytes] = set()
+    for chunk in _chunks(sorted(set(instance_ids))):
+        rows = session.execute(
+            select(Revision.part_id, Revision.form_version_hash).where(Revision.instance_id.in_(chunk))
+        )
+        for part_id, version in rows:
+            part_ids.add(part_id)
+            versions.add(version)
+    named = select(Revision.part_id, func.count().label("named")).group_by(Revision.part_id).subquery()
+    copies = (
+        select(MicrodataPart.part_id)
+        .outerjoin(named, named.c.part_id == MicrodataPart.part_id)
+        .where(MicrodataPart.form_version_hash.in_(sorted(versions)))
+        .where(func.coalesce(named.c.named, 0) < MicrodataPart.rows)
+    )
+    return tuple(sorted(part_ids.union(session.scalars(copies))))
+
+
+def part_rows(session: Session, part_id: int) -> PartRows:
+    """Return a part, and the rows of it that revisions name now."""
+    columns = [getattr(MicrodataPart, name) for name in PartRows.__dataclass_fields__ if name != "named"]
+    part = session.execute(select(*columns).where(MicrodataPart.part_id == part_id)).one()
+    named = frozenset(session.scalars(select(Revision.row).where(Revision.part_id == part_id)))
+    return PartRows(named=named, **part._mapping)  # noqa: SLF001 -- a public thing of SQLAlchemy
+
+
+def set_part(session: Session, part_id: int, **members: Any) -> None:
+    """Name the files that a part was written to anew."""
+    session.execute(update(MicrodataPart).where(MicrodataPart.part_id == part_id).values(**members))
+
+
+def remove_projections(session: Session, instance_ids: Iterable[bytes]) -> Gone:
+    """Delete all that was made of these instances; their microdata rows and envelopes are the caller's."""
+    found = sorted(set(instance_ids))
+    entities, tags, neighbours, media = _footprint(session, found)
+    for chunk in _chunks(found):
+        revisions = select(Revision.revision_id).where(Revision.instance_id.in_(chunk))
+        session.execute(delete(InterviewCheck).where(InterviewCheck.revision_id.in_(revisions)))
+        session.execute(
+            delete(Interview).where(
+                or_(Interview.current_revision_id.in_(revisions), Interview.interview_id.in_(chunk))
+            )
+        )
+        session.execute(delete(Revision).where(Revision.instance_id.in_(chunk)))
+        edge = or_(RevisionParent.child.in_(chunk), RevisionParent.parent.in_(chunk))
+        session.execute(delete(RevisionParent).where(edge))
+        session.execute(delete(Decision).where(Decision.instance_id.in_(chunk), Decision.action != ERASE))
+        subjects = [one.hex() for one in chunk]
+        session.execute(delete(CheckScore).where(CheckScore.scope == "interview", CheckScore.subject.in_(subjects)))
+        returned = or_(ReturnedInterview.instance_id.in_(chunk), ReturnedInterview.interview_id.in_(chunk))
+        session.execute(delete(ReturnedInterview).where(returned))
+        for table in (Verdict, Attachment, WantedMedium, SealedDraft, EntityChange):
+            session.execute(delete(table).where(table.instance_id.in_(chunk)))
+    media |= empty(session, _are_of(found))
+    return Gone(entities, tags, neighbours, _unnamed(session, media))
+
+
+def _footprint(
+    session: Session, found: Sequence[bytes]
+) -> tuple[frozenset[tuple[int, bytes]], frozenset[bytes], frozenset[bytes], set[bytes]]:
+    entities: set[tuple[int, bytes]] = set()
+    tags: set[bytes] = set()
+    neighbours: set[bytes] = set()
+    media: set[bytes] = set()
+    for chunk in _chunks(found):
+        changes = select(EntityChange.list_id, EntityChange.entity_id).where(EntityChange.instance_id.in_(chunk))
+        entities.update((list_id, entity_id) for list_id, entity_id in session.execute(changes))
+        interviews = select(Revision.interview_id).where(Revision.instance_id.in_(chunk))
+        tagged = select(Interview.household_tag).where(Interview.interview_id.in_(interviews))
+        tags.update(tag for tag in session.scalars(tagged) if tag is not None)
+        edges = select(RevisionParent.child, RevisionParent.parent).where(
+            or_(RevisionParent.child.in_(chunk), RevisionParent.parent.in_(chunk))
+        )
+        neighbours.update(node for edge in session.execute(edges) for node in edge)
+        siblings = select(Revision.instance_id).where(Revision.interview_id.in_(interviews))
+        neighbours.update(session.scalars(siblings))
+        media.update(session.scalars(select(Attachment.blob_sha256).where(Attachment.instance_id.in_(chunk))))
+    return frozenset(entities), frozenset(tags), frozenset(neighbours.difference(found)), media
+
+
+def _are_of(instance_ids: Sequence[bytes]) -> list[ColumnElement[bool]]:
+    return [and_(Envelope.instance_id.in_(chunk), Envelope.kind.in_(OF_INTERVIEWS)) for chunk in _chunks(instance_ids)]
+
+
+def empty(session: Session, conditions: Iterable[ColumnElement[bool]]) -> set[bytes]:
+    """Take the bytes of envelopes and leave their tombstones; return the blobs that they named."""
+    media: set[bytes] = set()
+    for condition in conditions:
+        blobs = select(Envelope.blob_sha256).where(condition, Envelope.blob_sha256.is_not(None))
+        media.update(digest for digest in session.scalars(blobs) if digest is not None)
+        session.execute(
+            update(Envelope)
+            .where(condition)
+            .values(state=ERASED, body=b"", reason=None, blob_sha256=None, door_tag=None)
+        )
+    return media
+
+
+def empty_by_sequence(session: Session, sequences: Iterable[int]) -> frozenset[bytes]:
+    """Take the bytes of envelopes by their numbers; return the blobs that nothing names any more."""
+    chunks = [Envelope.sequence.in_(chunk) for chunk in _chunks(sorted(set(sequences)))]
+    return _unnamed(session, empty(session, chunks))
+
+
+def empty_decisions(session: Session, envelope_ids: Iterable[bytes]) -> None:
+    """Take the bytes of decisions about what is erased: their notes and household keys are of its people too."""
+    for chunk in _chunks(sorted(set(envelope_ids))):
+        session.execute(delete(Decision).where(Decision.envelope_id.in_(chunk)))
+        empty(session, [Envelope.envelope_id.in_(chunk)])
+
+
+def decisions_about(session: Session, instance_ids: Iterable[bytes]) -> frozenset[bytes]:
+    """Return the envelopes of decisions about these instances, but erasures."""
+    found: set[bytes] = set()
+    for chunk in _chunks(sorted(set(instance_ids))):
+        query = select(Decision.envelope_id).where(Decision.instance_id.in_(chunk), Decision.action != ERASE)
+        found.update(session.scalars(query))
+    return frozenset(found)
+
+
+def _unnamed(session: Session, digests: set[bytes]) -> frozenset[bytes]:
+    """Return which blobs nothing names any more; their uploads are forgotten with them."""
+    found: set[bytes] = set()
+    for chunk in _chunks(sorted(digests)):
+        named = set(session.scalars(select(Envelope.blob_sha256).where(Envelope.blob_sha256.in_(chunk))))
+        named |= set(session.scalars(select(Attachment.blob_sha256).where(Attachment.blob_sha256.in_(chunk))))
+        gone = set(chunk) - named
+        session.execute(delete(Upload).where(Upload.sha256.in_(sorted(gone))))
+        found |= gone
+    return frozenset(found)
+
+
+def living(session: Session) -> tuple[int, ...]:
+    """Return the numbers of envelopes that are erased and still have their bytes: none, unless something is wrong."""
+    is_erased = exists().where(Erasure.instance_id == Envelope.instance_id)
+    query = select(Envelope.sequence).where(is_erased, Envelope.kind.in_(OF_INTERVIEWS), Envelope.state != ERASED)
+    return tuple(session.scalars(query.order_by(Envelope.sequence)))
+
+
+def latest(session: Session, *, limit: int = 100, project_ids: frozenset[int] | None = None) -> tuple[NewErasure, ...]:
+    """Return the last erasures, newest first."""
+    columns = [getattr(Erasure, name) for name in NewErasure.__dataclass_fields__]
+    query = select(*columns).order_by(Erasure.feed_position.desc(), Erasure.instance_id).limit(limit)
+    if project_ids is not None:
+        query = query.where(Erasure.project_id.in_(sorted(project_ids)))
+    return tuple(NewErasure(**row._mapping) for row in session.execute(query))  # noqa: SLF001
+
+
+def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]

@@ -1,0 +1,50 @@
+"""What every door does with an envelope that arrives: sent by a device, or carried in a file."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.orm import Session
+
+from server.db.queries import erasures
+from server.db.queries.envelopes import NewEnvelope
+from server.db.tables.envelopes import ERASED, QUARANTINED
+from server.folding import erasing
+from sync_protocol.messages import ReceiptCode
+
+
+def code_of(envelope: NewEnvelope, *, is_new: bool) -> ReceiptCode:
+    """Return the receipt code of an envelope that is kept; `is_new`: nobody had brought it before."""
+    if envelope.state == ERASED:
+        return ReceiptCode.ERASED
+    if not is_new:
+        return ReceiptCode.DUPLICATE
+    return ReceiptCode.QUARANTINED if envelope.state == QUARANTINED else ReceiptCode.STORED
+
+
+def without_erased(session: Session, arrived: Sequence[NewEnvelope]) -> Sequence[NewEnvelope]:
+    """Put tombstones in the place of what is erased: by its instanceID, or by a parent of it.
+
+    Parents that stand in the same exchange count too, for a chain of edits may come at once. What was stored before
+    its interview was erased is emptied by the fold. One cheap query where nothing was ever erased.
+    """
+    if not erasures.has_any(session):
+        return arrived
+    shown = [(envelope, erasing.parents_of(envelope.body)) for envelope in arrived]
+    own, as_parent = erasures.known(
+        session,
+        {node for one, parents in shown for node in (one.instance_id, *parents) if node is not None},
+    )
+    erased = set(as_parent)
+    was = -1
+    while len(erased) != was:
+        was = len(erased)
+        erased.update(
+            one.instance_id
+            for one, parents in shown
+            if one.instance_id and one.kind in erasures.OF_INTERVIEWS and erased.intersection(parents)
+        )
+    return [
+        envelope.emptied()
+        if envelope.kind in erasures.OF_INTERVIEWS and (envelope.instance_id in own or erased.intersection(parents))
+        else envelope
+        for envelope, parents in shown
+    ]

@@ -1,0 +1,186 @@
+"""The invariants: what must hold after each answer, after each accident, and when everything is calm again."""
+
+import hashlib
+import shutil
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sqlalchemy import select
+
+from server.db.engine import Database
+from server.db.queries import envelopes
+from server.db.queries.devices import Carrier
+from server.db.queries.envelopes import NewEnvelope
+from server.db.tables import Device as DeviceRow
+from server.db.tables import Envelope
+from server.db.tables.envelopes import ERASED, OPENED, QUARANTINED, RECEIVED
+from server.folding.state import state_hash
+from server.services import news
+from server.services.receive_exchange import AFTER_REVOCATION
+from sync_protocol.messages import FormVersionPull, PullItem, ReceiptCode, VerdictPull
+from sync_protocol.storage import Settlement
+from tests.simulator.office import Office, open_context, worker_of
+from tests.simulator.tablet import Tablet
+
+LAWFUL = (AFTER_REVOCATION, "form-retired")
+"""Why an interview that is whole may be in quarantine."""
+
+
+class Violation(AssertionError):
+    """An invariant does not hold."""
+
+
+@dataclass
+class Ledger:
+    """What was promised and what exists.
+
+    Attributes:
+        receipted: the server's number of each envelope for which a device took a receipt with a storing code.
+        spoilt: ids of envelopes that were altered or are unreadable: never opened.
+        lost: ids of envelopes that went with a tablet's older state and that no server may know.
+    """
+
+    receipted: dict[bytes, int | None] = field(default_factory=dict)
+    spoilt: set[bytes] = field(default_factory=set)
+    lost: set[bytes] = field(default_factory=set)
+    receipts: int = 0
+    duplicates: int = 0
+    audits: int = 0
+
+    def settled(self, tablet: Tablet, settlement: Settlement) -> None:
+        """Take what a device has just believed; its envelopes must all still be there."""
+        for envelope_id, code in settlement.codes.items():
+            self.receipted_one(envelope_id, code, settlement.fates[envelope_id][1])
+        if tablet.count_on_disk() != len(tablet.held):
+            raise Violation(f"3: {tablet.name} deleted an envelope before the rule allows it")
+
+    def receipted_one(self, envelope_id: bytes, code: ReceiptCode, sequence: int | None) -> None:
+        """Count one receipt."""
+        self.receipts += 1
+        self.duplicates += code is ReceiptCode.DUPLICATE
+        if code.is_kept:
+            self.receipted[envelope_id] = sequence
+
+    def restored(self, sequence: int) -> None:
+        """Forget receipts that no backup covers: the tablets still have those envelopes."""
+        self.receipted = {name: at for name, at in self.receipted.items() if at is not None and at <= sequence}
+
+    def audit(self, office: Office) -> None:
+        """Look for every receipted envelope: its bytes, or the tombstone."""
+        self.audits += 1
+        missing = self.receipted.keys() - office.known()
+        if missing:
+            raise Violation(f"2: {len(missing)} receipted envelopes are not on the server")
+
+
+def check_bytes(office: Office) -> None:
+    """Check that each stored envelope is what its id says."""
+    for envelope_id, (body, state, _) in office.bodies().items():
+        if state != ERASED and hashlib.sha256(body).digest() != envelope_id:
+            raise Violation("2: stored bytes are not those that were received")
+
+
+def check_delivered(office: Office, tablets: list[Tablet]) -> None:
+    """Check that all that is on a tablet is on the server, and that the tablet knows it."""
+    stored = office.bodies()
+    for tablet in tablets:
+        on_disk = tablet.on_disk()
+        if on_disk != tablet.held:
+            raise Violation(f"3: {tablet.name} holds {len(on_disk)} of {len(tablet.held)} envelopes")
+        absent = [name for name, body in on_disk.items() if name not in stored or stored[name][0] != body]
+        if absent:
+            raise Violation(f"2: {len(absent)} envelopes of {tablet.name} never reached the server")
+        left = tablet.device._store.backlog().envelopes
+        if left:
+            raise Violation(f"2: {tablet.name} still believes that {left} envelopes are to be sent")
+
+
+def check_opened(office: Office, tablets: list[Tablet], ledger: Ledger) -> None:
+    """Check that nothing spoilt was opened, and that nothing whole was held up by it."""
+    stored = office.bodies()
+    opened = [name for name in ledger.spoilt if stored.get(name, (b"", "", None))[1] in (OPENED, RECEIVED)]
+    if opened:
+        raise Violation(f"10: {len(opened)} altered envelopes were opened or are still thought to be whole")
+    for tablet in tablets:
+        for name in tablet.held:
+            _, state, reason = stored[name]
+            if state != OPENED and not (state == QUARANTINED and reason in LAWFUL):
+                raise Violation(f"9: a whole envelope of {tablet.name} is {state} ({reason})")
+
+
+def check_pulled(office: Office, tablets: list[Tablet]) -> None:
+    """Check that a device that followed its cursor knows what a full pull tells."""
+    for tablet in tablets:
+        carrier = carrier_of(office, tablet)
+        if carrier.revoked_at is not None:
+            continue
+        told = _known_from(full_pull(office, carrier))
+        knows = _known_by(tablet)
+        # It may know more: of what only a former life of the database held.
+        if any(knows.get(name) != value for name, value in told.items()):
+            difference = sorted(map(str, told.items() - knows.items()))[:3]
+            raise Violation(f"4: {tablet.name} knows other things than a full pull tells: {difference}")
+
+
+def check_state(office: Office, folder: Path) -> None:
+    """Check that a fresh server, fed the same envelopes in another order, comes to the same state."""
+    path = folder / "fresh.db"
+    shutil.copyfile(office.beginning, path)
+    with office.context.database.read() as session:
+        rows = list(session.execute(select(Envelope.body, Envelope.carrier, Envelope.received_at, Envelope.reason)))
+        expected = state_hash(session, office.keystore)
+    fresh = open_context(folder / "fresh", Database(f"sqlite:///{path}"), office.keystore)
+    for deed in office.deeds[1:]:  # the first is in the copy
+        deed.do(fresh, deed.at)
+    for row in sorted(rows, key=lambda row: hashlib.sha256(row.body).digest()):
+        arrived = NewEnvelope.read(row.body)
+        if row.reason == AFTER_REVOCATION:
+            arrived = replace(arrived, state=QUARANTINED, reason=AFTER_REVOCATION)
+        with fresh.database.transaction() as session:
+            envelopes.store(session, [arrived], carrier=row.carrier, received_at=row.received_at)
+    worker_of(fresh, office.clock.now()).run_until_idle()
+    with fresh.database.read() as session:
+        found = state_hash(session, office.keystore)
+    fresh.database.dispose()
+    if found != expected:
+        raise Violation("1: another order of the same envelopes gives another state")
+
+
+def carrier_of(office: Office, tablet: Tablet) -> Carrier:
+    """Return the device as the office knows it."""
+    with office.context.database.read() as session:
+        row = session.get(DeviceRow, tablet.device_id)
+        assert row is not None
+        return Carrier(row.device_id, row.enumerator, row.receiving_key, row.revoked_at, row.project_id)
+
+
+def full_pull(office: Office, carrier: Carrier) -> list[PullItem]:
+    """Return all that a device that knows nothing is told, page by page."""
+    items: list[PullItem] = []
+    cursor: str | None = None
+    while True:
+        with office.context.database.read() as session:
+            pulled = news.pull_news(session, carrier=carrier, since=cursor, keystore=office.keystore)
+        items += pulled.items
+        cursor = pulled.cursor
+        if not pulled.more:
+            return items
+
+
+Known = dict[tuple[str, bytes], tuple[str | None, ...]]
+
+
+def _known_from(items: list[PullItem]) -> Known:
+    known: Known = {}
+    for item in items:
+        if isinstance(item, FormVersionPull):
+            known["form", item.hash] = (item.state,)
+        elif isinstance(item, VerdictPull):
+            known["verdict", item.envelope_id] = (item.state, item.reason)
+    return known
+
+
+def _known_by(tablet: Tablet) -> Known:
+    known: Known = {("form", version.hash): (version.state,) for version in tablet.device.form_versions()}
+    rows = tablet.device._database.rows("SELECT envelope_id, state, reason FROM verdict")
+    return known | {("verdict", bytes(name)): (state, reason) for name, state, reason in rows}

@@ -1,0 +1,58 @@
+"""Ten thousand exchanges of many tablets under all faults at once, and planted mistakes that must be found.
+
+`make simulate` runs a million.
+"""
+
+import pytest
+
+from tests.simulator.__main__ import run_one
+from tests.simulator.faults import Fault
+from tests.simulator.mutants import MUTANTS
+
+SEEDS = (1, 2, 3, 4, 5)
+EXCHANGES = 2_000
+MUTANT_SEEDS = range(1, 5)
+MUTANT_EXCHANGES = 600
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_invariant_breaks_in_two_thousand_exchanges(seed: int) -> None:
+    figures = run_one(seed, EXCHANGES, "")
+    assert figures.violations == []
+    assert figures.exchanges >= EXCHANGES
+    assert figures.receipts > figures.interviews > 0
+    rare = {Fault.SERVER_RESTORED, Fault.TABLET_RESTORED, Fault.REVOKED, Fault.POISONED, Fault.SERVER_RESTARTED}
+    assert not [fault for fault in Fault if not figures.faults[fault] and fault not in rare]
+
+
+def test_a_seed_does_the_same_again() -> None:
+    first, second = run_one(11, 150, ""), run_one(11, 150, "")
+    assert first.traces == second.traces
+    assert first.faults == second.faults
+    assert run_one(12, 150, "").traces != first.traces
+
+
+@pytest.mark.parametrize(
+    ("mutant", "invariant"),
+    [
+        ("receipt-before-commit", "2"),
+        ("delete-on-receipt", "3"),
+        ("have-probe-skipped", "2"),
+        ("cursor-ahead", "4"),
+        ("epoch-kept-at-restore", "2"),
+        ("answers-unverified", ""),
+        ("silence-is-a-receipt", "2"),
+        ("envelopes-unverified", "10"),
+    ],
+)
+def test_a_planted_mistake_is_found(mutant: str, invariant: str) -> None:
+    for seed in MUTANT_SEEDS:
+        for violation in run_one(seed, MUTANT_EXCHANGES, mutant).violations:
+            assert f"seed {seed}: {invariant}" in violation
+            assert f"python -m tests.simulator --seed {seed} --exchanges {MUTANT_EXCHANGES} --mutant {mutant}" in violation
+            return
+    pytest.fail(f"{mutant} was not found")
+
+
+def test_every_mutant_is_tried() -> None:
+    assert len(MUTANTS) == 8
