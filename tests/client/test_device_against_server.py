@@ -1,6 +1,7 @@
 """The reference device and the real server, over a real socket."""
 
 import http.client
+import io
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,15 +20,16 @@ from server import migrations
 from server.app import create_app
 from server.config import Config
 from server.context import Context
+from server.db.queries import erasures, feed
 from server.folding.batches import OpeningWorker
 from server.keystore import KeyStore
-from server.services import enrol_device, publish_form
+from server.services import enrol_device, proposals, publish_form
 from sync_protocol import messages, signatures
 from sync_protocol.client.device import Device
 from sync_protocol.client.transport import Fault, FaultyTransport, HttpTransport
 from sync_protocol.enrolment import EnrolmentLink
 from sync_protocol.envelope import envelope_id
-from sync_protocol.errors import RemoteError
+from sync_protocol.errors import LocalError, RemoteError
 from sync_protocol.frames import encode_body
 from tests.client.model_transport import instance_id, no_wait
 
@@ -294,3 +296,48 @@ def test_what_was_opened_is_said_in_the_next_exchange(office: Office, device: De
     report = device.sync(device.transport(), NOW)
     (verdict,) = device.verdicts()
     assert (report.verdicts, verdict.instance_id, verdict.state, verdict.reason) == (1, instance_id(1), "opened", None)
+
+
+def test_a_picture_comes_whole_whatever_answers_are_lost(office: Office, device: Device) -> None:
+    form_version_hash = office.publish()
+    seal(device, 1, form_version_hash)
+    medium = device.media.add(io.BytesIO(bytes(300_000)), "dwelling.jpg", "image/jpeg")
+    with device._database.transaction():
+        device.media.name_by(instance_id(1), [medium])
+    transport = HttpTransport(office.url)
+    losing = FaultyTransport(transport, lambda number: Fault.ANSWER_LOST if number in (3, 5) else Fault.NONE)
+    report = device.sync(losing, NOW, wait=no_wait)
+    assert (report.outcome, report.media, report.media_waiting) == ("synced", 1, 0)
+    assert transport.bytes_written < 1.05 * medium.length_bytes, "nothing was sent twice"
+    assert device.files.dictionary(form_version_hash), "it was fetched on the way"
+    assert device.sync(transport, NOW).parts == 0
+
+
+def test_what_the_office_erases_goes_and_a_wipe_is_obeyed_once_everything_is_delivered(
+    office: Office, device: Device, tmp_path: Path
+) -> None:
+    form_version_hash = office.publish()
+    seal(device, 1, form_version_hash)
+    device.sync(device.transport(), NOW)
+    with office.context.database.transaction() as session:
+        erased = erasures.NewErasure(
+            instance_id=instance_id(1),
+            interview_id=instance_id(1),
+            project_id=1,
+            decision_id=b"d" * 32,
+            erased_at=NOW,
+        )
+        erasures.add(session, [erased], feed_position=feed.next_position(session))
+    assert device.sync(device.transport(), NOW).erasures == 1
+    assert device.envelope_of(instance_id(1)) is None
+    seal(device, 2, form_version_hash)
+    with office.context.database.transaction() as session:
+        enrol_device.revoke(session, device_id=device.device_id, user="amina", now=NOW)
+        number = proposals.propose_wipe(
+            session, keystore=office.context.keystore, device_id=device.device_id, note="stolen", user="amina", now=NOW
+        )
+        proposals.agree(session, keystore=office.context.keystore, proposal_id=number, user="sami", now=NOW)
+    report = device.sync(device.transport(), NOW)
+    assert (report.outcome, report.sent, report.quarantined) == ("wiped", 1, 1)
+    with pytest.raises(LocalError, match="device-wiped"):
+        Device.open(tmp_path / "device")

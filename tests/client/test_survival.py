@@ -114,7 +114,7 @@ class Survival:
         self.folder.cleanup()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(STEPS, max_size=14))
 @example(
     [  # the backup has the interview and not yet its picture
