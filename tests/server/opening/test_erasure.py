@@ -19,6 +19,7 @@ from server.db.tables.envelopes import ERASED, OPENED
 from server.errors import BadRequest, Conflict, NotFound
 from server.folding import erasing
 from server.keystore import KeyStore
+from server.microdata.store import STORES
 from server.services import proposals, rebuild, settle_hold, verify_store
 from sync_protocol.envelope import peek
 from tests.office import NOW
@@ -74,10 +75,12 @@ def assert_sound(context: Context) -> None:
         context.database, keystore=context.keystore, microdata=context.microdata, blobs=context.blobs
     )
     assert report.is_sound, report
+    before = bodies(context)
     rebuilt = rebuild.rebuild(
         database=context.database, keystore=context.keystore, microdata=context.microdata, blobs=context.blobs, now=NOW
     )
     assert rebuilt.is_same
+    assert bodies(context) == before
 
 
 @pytest.fixture
@@ -87,12 +90,14 @@ def tablet(context: Context) -> Tablet:
 
 
 def test_every_version_of_an_interview_goes_and_others_stay(context: Context, tablet: Tablet) -> None:
-    first, again = tablet.seal(Answers(number=1)), tablet.seal(Answers(number=1), spaced=True)
-    edit = tablet.seal(Answers(number=2, age="42"), parents=[1])
+    one = Answers(number=1, name="Gone", workers=(("Gone", "1"),))
+    first, again = tablet.seal(one), tablet.seal(one, spaced=True)
+    edit = tablet.seal(Answers(number=2, name="Gone", age="42"), parents=[1])
     deliver(context, [tablet.epoch(), first, tablet.seal(Answers(number=3)), edit])
     open_all(context)
     deliver(context, [again])  # its row is in a part that no revision names
     open_all(context)
+    assert "Gone" in microdata_of(context)
     former = {path.name for path in context.config.microdata_dir.rglob("*.parquet")}
     erase(context, 2)
     assert bodies(context)[raw_id(1)] == [(ERASED, 0), (ERASED, 0)]
@@ -104,7 +109,19 @@ def test_every_version_of_an_interview_goes_and_others_stay(context: Context, ta
     now = {path.name for path in context.config.microdata_dir.rglob("*.parquet")}
     assert len(now) == 2 * count(context, MicrodataPart)
     assert not now & former
+    assert "Adjoa" in microdata_of(context)
+    assert "Gone" not in microdata_of(context)
     assert_sound(context)
+
+
+def microdata_of(context: Context) -> str:
+    """Return all that all microdata files hold, rows that no revision names too."""
+    folder = context.config.microdata_dir
+    return " ".join(
+        str(context.microdata._read_file(str(path.relative_to(folder)), store, None).to_pylist())
+        for store in STORES
+        for path in folder.rglob(f"*.{store}.parquet")
+    )
 
 
 def test_who_shared_a_household_with_it_is_held_no_longer(context: Context, tablet: Tablet) -> None:
