@@ -12,11 +12,12 @@ from server.db.queries import envelopes
 from server.db.queries.devices import Carrier
 from server.db.queries.envelopes import NewEnvelope
 from server.db.tables import Device as DeviceRow
-from server.db.tables import Envelope
+from server.db.tables import Envelope, Revision
 from server.db.tables.envelopes import ERASED, OPENED, QUARANTINED, RECEIVED
 from server.folding.state import state_hash
 from server.services import news
 from server.services.receive_exchange import AFTER_REVOCATION
+from sync_protocol.envelope import peek
 from sync_protocol.messages import FormVersionPull, PullItem, ReceiptCode, VerdictPull
 from sync_protocol.storage import Settlement
 from tests.simulator.office import Office, open_context, worker_of
@@ -47,21 +48,38 @@ class Ledger:
     duplicates: int = 0
     audits: int = 0
     deleted: int = 0
+    erased: set[bytes] = field(default_factory=set)
+    erased_in_this_life: set[bytes] = field(default_factory=set)
 
     def settled(self, tablet: Tablet, settlement: Settlement) -> None:
         """Take what a device has just believed; its envelopes must all still be there."""
         for envelope_id, code in settlement.codes.items():
             self.receipted_one(envelope_id, code, settlement.fates[envelope_id][1])
-        if tablet.count_on_disk() != len(tablet.held):
-            raise Violation(f"3: {tablet.name} deleted an envelope before the rule allows it")
+        for how, body in tablet.gone().values():
+            if how != "erased" or not self.is_erased(body):
+                raise Violation(f"3: {tablet.name} deleted an envelope ({how}) before the rule allows it")
 
     def pruned(self, tablet: Tablet, office: Office) -> None:
         """Let a device delete what it may; an envelope that no backup holds must stay."""
-        gone = tablet.prune()
-        self.deleted += len(gone)
+        tablet.device.prune()
         assert office.backup is not None
-        if gone - office.backup.known or gone - self.receipted.keys():
-            raise Violation(f"3: {tablet.name} deleted an envelope that no backup holds")
+        for name, (how, body) in tablet.gone().items():
+            if how != "deleted" or name not in office.backup.known or name not in self.receipted:
+                raise Violation(f"3: {tablet.name} deleted an envelope ({how}) that no backup holds")
+            tablet.deleted[name] = body
+            self.deleted += 1
+
+    def is_erased(self, body: bytes) -> bool:
+        """Say whether an envelope is of an instance that was ever erased."""
+        return getattr(peek(body), "instance_id", None) in self.erased
+
+    def folded(self, office: Office) -> None:
+        """Take what has been erased by now: in one life of the database, that only grows."""
+        now_erased = office.erased()
+        if self.erased_in_this_life - now_erased:
+            raise Violation("5: what was erased is no longer")
+        self.erased_in_this_life = now_erased
+        self.erased |= now_erased
 
     def receipted_one(self, envelope_id: bytes, code: ReceiptCode, sequence: int | None) -> None:
         """Count one receipt."""
@@ -72,6 +90,7 @@ class Ledger:
 
     def restored(self, sequence: int) -> None:
         """Forget receipts that no backup covers: the tablets still have those envelopes."""
+        self.erased_in_this_life = set()
         self.receipted = {name: at for name, at in self.receipted.items() if at is not None and at <= sequence}
 
     def audit(self, office: Office) -> None:
@@ -99,7 +118,7 @@ def check_delivered(office: Office, tablets: list[Tablet]) -> None:
         absent = [name for name, body in on_disk.items() if name not in stored or stored[name][0] != body]
         if absent:
             raise Violation(f"2: {len(absent)} envelopes of {tablet.name} never reached the server")
-        if tablet.deleted - stored.keys():
+        if tablet.deleted.keys() - stored.keys():
             raise Violation(f"3: an envelope that {tablet.name} deleted is nowhere")
         left = tablet.device._store.backlog().envelopes
         if left:
@@ -113,10 +132,26 @@ def check_opened(office: Office, tablets: list[Tablet], ledger: Ledger) -> None:
     if opened:
         raise Violation(f"10: {len(opened)} altered envelopes were opened or are still thought to be whole")
     for tablet in tablets:
-        for name in tablet.held:
+        for name, body in tablet.held.items():
             _, state, reason = stored[name]
+            if state == ERASED and ledger.is_erased(body):
+                continue
             if state != OPENED and not (state == QUARANTINED and reason in LAWFUL):
                 raise Violation(f"9: a whole envelope of {tablet.name} is {state} ({reason})")
+
+
+def check_erased(office: Office, tablets: list[Tablet], ledger: Ledger) -> None:
+    """Check that nothing is left of what was erased: no bytes at the office, none on a tablet."""
+    erased = ledger.erased_in_this_life
+    with office.context.database.read() as session:
+        left = session.scalars(select(Envelope.body).where(Envelope.instance_id.in_(erased), Envelope.kind != 5))
+        if any(left):
+            raise Violation("5: bytes of an erased interview are still at the office")
+        if any(session.scalars(select(Revision.instance_id).where(Revision.instance_id.in_(erased)))):
+            raise Violation("5: a revision of an erased interview is still at the office")
+    for tablet in tablets:
+        if any(getattr(peek(body), "instance_id", None) in erased for body in tablet.on_disk().values()):
+            raise Violation(f"5: an erased interview is still on {tablet.name}")
 
 
 def check_pulled(office: Office, tablets: list[Tablet]) -> None:
@@ -143,6 +178,7 @@ def check_state(office: Office, folder: Path) -> None:
     fresh = open_context(folder / "fresh", Database(f"sqlite:///{path}"), office.keystore)
     for deed in office.deeds[1:]:  # the first is in the copy
         deed.do(fresh, deed.at)
+    rows = [row for row in rows if row.body]  # nobody can feed what is erased
     for row in sorted(rows, key=lambda row: hashlib.sha256(row.body).digest()):
         arrived = NewEnvelope.read(row.body)
         if row.reason == AFTER_REVOCATION:

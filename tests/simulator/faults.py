@@ -33,6 +33,7 @@ class Fault(StrEnum):
     TABLET_RESTORED = "tablet put back to an older copy"
     CLOCK_JUMPED = "tablet's clock jumped"
     REVOKED = "device revoked"
+    ERASED = "interview erased for ever"
     NEWER_TABLET = "request of a newer version"
     OLDER_TABLET = "request of an older version"
     NEWER_SERVER = "answer of a newer version"

@@ -20,10 +20,11 @@ from server.context import Context
 from server.context.instance import EXTENSION
 from server.db.engine import Database
 from server.db.queries import backups, devices, feed, forms
-from server.db.tables import Envelope
-from server.errors import StorageFull
+from server.db.tables import Envelope, Erasure
+from server.errors import Conflict, NotFound, StorageFull
 from server.keystore import KeyStore
 from server.microdata import Microdata
+from server.services import proposals
 from server.services.open_items import OpeningWorker
 from tests.server.opening.kit import form_hash, publish
 from tests.simulator.faults import Clock
@@ -229,6 +230,24 @@ class Office:
         with self.context.database.read() as session:
             rows = session.execute(select(Envelope.envelope_id, Envelope.body, Envelope.state, Envelope.reason))
             return {row.envelope_id: (row.body, row.state, row.reason) for row in rows}
+
+    def erased(self) -> set[bytes]:
+        """Return the instances that are erased."""
+        with self.context.database.read() as session:
+            return set(session.scalars(select(Erasure.instance_id)))
+
+    def erase(self, instance_id: bytes) -> bool:
+        """Let two people erase an interview; return whether there was one."""
+        now = self.clock.now()
+        try:
+            with self.context.database.transaction() as session:
+                number = proposals.propose_erasure(
+                    session, keystore=self.keystore, instance_id=instance_id, note="they asked", user="amina", now=now
+                )
+                proposals.agree(session, keystore=self.keystore, proposal_id=number, user="sami", now=now)
+        except (NotFound, Conflict):
+            return False
+        return True
 
     def known(self) -> set[bytes]:
         """Return the ids of all stored envelopes."""

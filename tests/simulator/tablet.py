@@ -84,7 +84,7 @@ class Tablet:
     held: dict[bytes, bytes] = field(default_factory=dict)
     to_seal: list[tuple[Answers, tuple[int, ...]]] = field(default_factory=list)
     made: dict[bytes, tuple[Answers, tuple[int, ...]]] = field(default_factory=dict)
-    deleted: set[bytes] = field(default_factory=set)
+    deleted: dict[bytes, bytes] = field(default_factory=dict)
 
     @property
     def device_id(self) -> str:
@@ -140,16 +140,14 @@ class Tablet:
         rows = self.device._database.rows("SELECT envelope_id, body FROM envelope WHERE length(body) > 0")
         return {bytes(envelope_id): bytes(body) for envelope_id, body in rows}
 
-    def prune(self) -> set[bytes]:
-        """Delete what the device's own rule lets go; return what that was."""
-        self.device.prune()
+    def gone(self) -> dict[bytes, tuple[str, bytes]]:
+        """Return how each envelope that is no longer on it went, and its bytes, once."""
         if self.count_on_disk() == len(self.held):
-            return set()
-        gone = self.held.keys() - self.on_disk().keys()
-        for name in gone:
-            del self.held[name]
-        self.deleted |= gone
-        return gone
+            return {}
+        fates = self.device._database.rows("SELECT envelope_id, fate FROM envelope WHERE length(body) = 0")
+        how = {bytes(name): str(fate) for name, fate in fates}
+        names = self.held.keys() - self.on_disk().keys()
+        return {name: (how.get(name, "lost"), self.held.pop(name)) for name in names}
 
     def count_on_disk(self) -> int:
         """Count them, with bytes."""
@@ -180,7 +178,7 @@ class Tablet:
         shutil.copyfile(self.copy.path, self.folder / FILE_NAME)
         self.device = Device.open(self.folder)
         gone = self.held.keys() - self.copy.held.keys()
-        self.deleted -= self.copy.held.keys()
+        self.deleted = {name: body for name, body in self.deleted.items() if name not in self.copy.held}
         self.held = dict(self.copy.held)
         self.to_seal = [self.made[name] for name in self.made if name in gone] + self.to_seal
         self.made = {name: made for name, made in self.made.items() if name not in gone}

@@ -19,6 +19,7 @@ from sync_protocol.client.transport import Answer as HttpAnswer
 from sync_protocol.enrolment import EnrolmentLink
 from sync_protocol.messages import ExchangeRequest
 from sync_protocol.transitions import State
+from tests.server.opening.kit import raw_id
 from tests.simulator import checks
 from tests.simulator.checks import Ledger, Violation
 from tests.simulator.faults import Chance, Clock, Fault
@@ -235,6 +236,12 @@ class World:
         if self.network.requests - self._worked_at > WORK_EVERY:
             self._worked_at = self.network.requests
             office.open_envelopes()
+            self.ledger.folded(office)
+            again = self.ledger.erased - self.ledger.erased_in_this_life  # a restore has lost the decision
+            for instance_id in sorted(again):
+                office.erase(instance_id)
+            if self.interviews and self.chance.happens(Fault.ERASED, 700):
+                office.erase(raw_id(rng.randint(1, self.interviews)))
 
     def _server_died(self) -> None:
         self.ledger.audit(self.office)
@@ -287,12 +294,14 @@ class World:
                 tablet.seal_all()
                 self._finish(tablet)
             self.office.open_envelopes()
+            self.ledger.folded(self.office)
         for tablet in self.tablets:
             self._finish(tablet)
         self.ledger.audit(self.office)
         checks.check_delivered(self.office, self.tablets)
         checks.check_bytes(self.office)
         checks.check_opened(self.office, self.tablets, self.ledger)
+        checks.check_erased(self.office, self.tablets, self.ledger)
         checks.check_pulled(self.office, self.tablets)
         checks.check_state(self.office, self.folder)
 
