@@ -212,7 +212,7 @@ def _sealed_as_it_is(line: Line, number: int, packed: bytes) -> bytes:
 
 def _sealed(device: Device, number: int) -> None:
     answers = Answers(number=70_000 + number)
-    device.finalise(answers.xml(), instance_id=raw_id(answers.number), form_version_hash=form_hash(), now=NOW)
+    device.seal_interview(answers.xml(), instance_id=raw_id(answers.number), form_version_hash=form_hash(), now=NOW)
 
 
 def open_all(served: Served) -> None:
