@@ -117,7 +117,7 @@ class Tablet:
         with suppress(sqlite.OperationalError), self.device.bulk():
             while self.to_seal:
                 answers, parents = self.to_seal[0]
-                sealed = self.device.seal_interview(
+                finalised = self.device.seal_interview(
                     answers.xml(),
                     instance_id=raw_id(answers.number),
                     form_version_hash=form_hash(answers.form_id, answers.version),
@@ -125,7 +125,7 @@ class Tablet:
                     parents=tuple(raw_id(parent) for parent in parents),
                     mode=answers.mode or "survey",
                 )
-                self.made[sealed.envelope_id] = self.to_seal.pop(0)
+                self.made[finalised.envelope_id] = self.to_seal.pop(0)
         query = "SELECT envelope_id, body FROM envelope WHERE sequence > ?"
         self.held |= {bytes(name): bytes(body) for name, body in self.device._database.rows(query, before)}
 
