@@ -13,7 +13,7 @@ from server.db.engine import DatabaseUnusable
 from server.db.queries import backups, feed
 from sync_protocol.client.device import Device
 from sync_protocol.messages import ReceiptCode
-from tests.client.model_transport import finalise, no_wait
+from tests.client.model_transport import no_wait, seal
 from tests.office import NOW, ClientTransport, Tablet, envelope, publish, stored
 from tests.server.backups.conftest import make, sqlite_only
 
@@ -42,12 +42,12 @@ def test_tablets_offer_again_what_came_after_the_backup(
     publish(office)
     first, second = enrol("0001"), enrol("0002")
     for number in range(3):
-        finalise(first, number)
+        seal(first, number)
     assert first.sync(transport, NOW).outcome == "synced"
     made = make(office, tmp_path / "backups" / "one")
     for number in range(3, 6):
-        finalise(first, number)
-        finalise(second, number + 100)
+        seal(first, number)
+        seal(second, number + 100)
     assert first.sync(transport, NOW).outcome == second.sync(transport, NOW).outcome == "synced"
     before = bodies(office)
 

@@ -68,7 +68,7 @@ def rotate(office: Context, *, kinds: frozenset[str] = ALL, suite: int = SUITE_X
         )
 
 
-def finalise(tablet: Device, number: int) -> None:
+def seal(tablet: Device, number: int) -> None:
     chosen = instance_id(number)
     xml = f'<data id="visit"><meta><instanceID>uuid:{UUID(bytes=chosen)}</instanceID></meta></data>'
     tablet.seal_interview(xml.encode(), instance_id=chosen, form_version_hash=FORM, now=NOW)
@@ -89,12 +89,12 @@ def states(office: Context) -> dict[str, int]:
 def test_a_tablet_follows_and_what_it_sealed_before_and_after_opens(
     office: Context, tablet: Device, transport: ClientTransport, suite: int
 ) -> None:
-    finalise(tablet, 1)
+    seal(tablet, 1)
     assert tablet.sync(transport, NOW, wait=no_wait).outcome == "synced"
-    finalise(tablet, 2)
+    seal(tablet, 2)
     rotate(office, suite=suite)
     assert tablet.sync(transport, NOW, wait=no_wait).outcome == "synced"
-    finalise(tablet, 3)
+    seal(tablet, 3)
     assert tablet.sync(transport, NOW, wait=no_wait).outcome == "synced"
     peeked = map(peek, tablet.envelope_bodies())
     sealed_to = {one.survey_key_id for one in peeked if isinstance(one, Epoch)}
@@ -199,7 +199,7 @@ def test_a_crash_between_the_files_leaves_the_former_keyring_in_force(
     monkeypatch.undo()
     again = KeyStore.open(office.config.keys_dir, None)
     assert (again.keyring.serial, again.office.certificate) == (1, office.keystore.office.certificate)
-    finalise(tablet, 1)
+    seal(tablet, 1)
     assert tablet.sync(transport, NOW, wait=no_wait).outcome == "synced"
     rotate(office)
     assert office.keystore.keyring.serial == 2
