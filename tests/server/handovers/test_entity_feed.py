@@ -247,7 +247,7 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS, page=st.integers(1, 3))
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_who_follows_has_the_list_of_the_openrosa_door(
     sqlite_context: Context, steps: list[tuple[object, ...]], page: int
 ) -> None:

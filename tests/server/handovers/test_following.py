@@ -29,7 +29,7 @@ from tests.server.handovers.test_returned import review
 from tests.server.opening.kit import Answers, Tablet, deliver, open_all
 from tests.server.opening.kit import publish as publish_small
 
-ROUNDS = 6
+ROUNDS = 4
 
 
 @pytest.fixture
