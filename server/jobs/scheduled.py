@@ -122,6 +122,15 @@ def _back_up(context: Context, _due: DueJob, now: datetime) -> Write:
         is_newest_schema=schema == migrations.newest(),
         now=now,
     )
+    logs.event(
+        "backup",
+        sequence=made.sequence,
+        files=made.files,
+        bytes=made.bytes,
+        reused_files=made.reused_files,
+        missing=len(made.missing),
+        is_on_same_disk=made.is_on_same_disk,
+    )
     back_up.prune(
         config.backup_dir,
         server_id=context.keystore.server_id,

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from server.app import create_app
 from server.backups.manifest import BackupError
 from server.context import Context
 from server.db.engine import DatabaseUnusable
-from server.db.queries import backups, feed
+from server.db.queries import audit, backups, feed
+from server.db.tables import Backup, Schedule, Upload
 from sync_protocol.client.device import Device
 from sync_protocol.messages import ReceiptCode
 from tests.client.model_transport import no_wait, seal
@@ -145,6 +147,24 @@ def test_nothing_is_restored_over_something(office: Context, restore: Restore, t
     ).rename(tmp_path / "elsewhere.db")
     with pytest.raises(BackupError, match="not empty"):
         restore(made.folder)
+
+
+@sqlite_only
+def test_what_was_under_way_when_the_backup_was_made_begins_again(
+    office: Context, restore: Restore, tmp_path: Path
+) -> None:
+    upload = {"sha256": bytes(32), "length_bytes": 9, "received_bytes": 4, "carrier": "d", "begun_at": NOW}
+    lease = {"lease_holder": "gone:1", "lease_until": NOW + timedelta(days=9)}
+    make(office, tmp_path / "early")
+    with office.database.transaction() as session:
+        session.add(Upload(**upload, completed_at=None))
+        session.add(Schedule(name="estimates", due_at=NOW, every_seconds=60, **lease))
+    restored = restore(make(office, tmp_path / "late").folder)
+    with restored.database.read() as session:
+        assert session.query(Upload).count() == 0
+        assert session.query(Schedule.lease_holder).all() == [(None,)]
+        assert [row.place for row in session.query(Backup)] == [str(tmp_path / "late")]
+        assert [entry.action for entry in audit.latest(session, 1)] == ["restore"]
 
 
 @sqlite_only

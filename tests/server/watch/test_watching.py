@@ -4,10 +4,12 @@ import io
 import json
 import logging
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -277,6 +279,19 @@ class TestLines:
         scheduled.run_due(sqlite_context, holder="me", clock=lambda: NOW, jobs=(job,))
         found = [json.loads(line) for line in lines.getvalue().splitlines()]
         assert {"job": "odd", "outcome": "failed"}.items() <= found[-1].items()
+        assert "CANARY" not in lines.getvalue()
+
+    def test_a_backup_of_the_worker_is_a_line(
+        self, sqlite_context: Context, keys_dir: Path, lines: io.StringIO, tmp_path: Path
+    ) -> None:
+        shutil.copytree(keys_dir, sqlite_context.config.keys_dir)
+        sqlite_context.config = replace(sqlite_context.config, backup_dir=tmp_path / "CANARY-PLACE")
+        (job,) = (one for one in scheduled.JOBS if one.name == "backup")
+        scheduled.prepare(sqlite_context, now=NOW, jobs=(job,))
+        assert scheduled.run_due(sqlite_context, holder="me", clock=lambda: NOW, jobs=(job,)) == ("backup",)
+        made, done = (json.loads(line) for line in lines.getvalue().splitlines())
+        assert (made["event"], made["sequence"], made["is_on_same_disk"]) == ("backup", 0, True)
+        assert (done["event"], done["job"], done["outcome"]) == ("job", "backup", "done")
         assert "CANARY" not in lines.getvalue()
 
     @given(st.text(), st.text())
