@@ -8,6 +8,7 @@ from typing import Final
 
 from flask import Blueprint, Response, request
 
+from server.api import watching
 from server.api.bodies import if_changed, read_body
 from server.api.device_requests import sign, verify_signature
 from server.clock import utc_now
@@ -186,6 +187,7 @@ def _store(context: Context, asked: ExchangeRequest) -> Received:
 
 
 def _answer(context: Context, asked: ExchangeRequest, received: Received, *, backoff_seconds: int) -> ExchangeAnswer:
+    watching.stored(received.receipts)
     receipts, pulled, media = _read_back(context, asked, received)
     return ExchangeAnswer(
         server_time=utc_now(),

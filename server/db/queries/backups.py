@@ -1,15 +1,15 @@
 """SQL of backups: how far the last one reaches, what a snapshot names, and up to where it is surely complete."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, insert, inspect, or_, select, text, update
+from sqlalchemy import Connection, Select, delete, func, insert, inspect, select, text, update
 from sqlalchemy.orm import Session
 
-from server.db.tables import Attachment, Backup, Device, Envelope, Revision, Schedule, Upload, WantedMedium
+from server.db.tables import Attachment, Backup, Device, Envelope, ManifestMedium, Schedule, Upload
 from server.db.tables.envelopes import IS_UNOPENED
 from sync_protocol.constants import Kind
 
@@ -74,10 +74,13 @@ def first_with_media_to_come(session: Session, *, now: datetime) -> int | None:
     before its media. One that was not opened may name any of those that its tablet still has to send. What a revoked
     tablet still holds is not waited for, nor what has not come for a month.
     """
-    missing = select(WantedMedium.instance_id).where(~WantedMedium.is_here)
+    whole = select(Upload.sha256).where(Upload.completed_at.is_not(None))
     in_use = select(Device.device_id).where(Device.revoked_at.is_(None))
-    wanted = select(func.min(Revision.envelope_sequence)).where(
-        Revision.instance_id.in_(missing), Revision.received_at > now - GRACE, Revision.source.in_(in_use)
+    wanted = select(func.min(Envelope.sequence)).join(
+        ManifestMedium, ManifestMedium.envelope_id == Envelope.envelope_id
+    )
+    wanted = wanted.where(
+        ManifestMedium.blob_sha256.not_in(whole), Envelope.received_at > now - GRACE, Envelope.carrier.in_(in_use)
     )
     unopened = select(func.min(Envelope.sequence)).where(
         IS_UNOPENED,
@@ -112,16 +115,24 @@ def first_that_names(session: Session, blobs: Iterable[bytes]) -> int | None:
     wanted = sorted(blobs)
     for start in range(0, len(wanted), AT_ONCE):
         chunk = wanted[start : start + AT_ONCE]
-        query = select(Envelope.sequence, Envelope.blob_sha256, Attachment.blob_sha256)
-        query = query.outerjoin(Attachment, Attachment.envelope_id == Envelope.envelope_id)
-        rows = session.execute(query.where(or_(Envelope.blob_sha256.in_(chunk), Attachment.blob_sha256.in_(chunk))))
+        own = Envelope.blob_sha256
+        rows = [
+            *session.execute(select(Envelope.sequence, own).where(own.in_(chunk))),
+            *session.execute(_naming(Attachment, chunk)),
+            *session.execute(_naming(ManifestMedium, chunk)),
+        ]
         known: set[bytes] = set()
-        for number, *digests in rows:
+        for number, digest in rows:
             numbers.append(number)
-            known.update(digest for digest in digests if digest is not None)
+            known.add(digest)
         if not known.issuperset(chunk):
             return 0
     return min(numbers, default=None)
+
+
+def _naming(table: type[Attachment] | type[ManifestMedium], blobs: Sequence[bytes]) -> Select[int, bytes]:
+    query = select(Envelope.sequence, table.blob_sha256).join(table, table.envelope_id == Envelope.envelope_id)
+    return query.where(table.blob_sha256.in_(blobs))
 
 
 def begin_uploads_again(session: Session) -> None:

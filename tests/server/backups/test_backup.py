@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from server.app import create_app
 from server.backups import snapshot
@@ -20,7 +20,7 @@ from server.context import Context
 from server.db.queries import backups
 from server.db.queries.envelopes import NewEnvelope
 from server.db.queries.envelopes import store as store_envelopes
-from server.db.tables import Device, Envelope, Upload, WantedMedium
+from server.db.tables import Device, Envelope, ManifestMedium, Upload
 from server.jobs import scheduled
 from server.services import back_up
 from tests.office import NOW, Tablet, envelope, stored
@@ -153,12 +153,21 @@ def test_media_that_an_opened_interview_wants_hold_the_figure_back(office: Conte
     kit.deliver(office, [tablet.epoch(), tablet.seal(kit.Answers(number=1))])
     assert kit.open_all(office).opened == 2
     assert make(office, tmp_path / "none").sequence == 2
+    medium = hashlib.sha256(b"photo").digest()
     with office.database.transaction() as session:
-        session.execute(insert(WantedMedium).values(instance_id=kit.raw_id(1), name_tag=bytes(32), sealed=b""))
+        envelope_id = session.scalar(select(Envelope.envelope_id).where(Envelope.sequence == 2))
+        row = {"name_tag": bytes(32), "instance_id": kit.raw_id(1), "blob_sha256": medium, "length_bytes": 5}
+        session.execute(insert(ManifestMedium).values(envelope_id=envelope_id, received_at=NOW, sealed=b"", **row))
     assert make(office, tmp_path / "wanted").sequence == 1
     with office.database.transaction() as session:
         session.execute(update(Device).values(revoked_at=NOW))
     assert make(office, tmp_path / "revoked").sequence == 2
+    with office.database.transaction() as session:
+        session.execute(update(Device).values(revoked_at=None))
+    assert keep_blob(office, b"photo") == medium
+    assert make(office, tmp_path / "come").sequence == 2
+    office.blobs.remove(medium)
+    assert make(office, tmp_path / "elsewhere" / "lost").sequence == 1
 
 
 @sqlite_only
