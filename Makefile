@@ -87,7 +87,7 @@ simulate: $(VENV)/.test ## a million exchanges of many tablets under all faults,
 	@$(BIN)/python -m tests.simulator --seeds $${SEEDS:-100} --exchanges 10000 --progress $(ARGS)
 
 faults: $(VENV)/.test ## real servers torn, killed and starved in every way, and a table of what was seen (half an hour)
-	@FAULTS=all $(BIN)/python -m pytest -q -p no:randomly -p no:xdist tests/faults $(ARGS)
+	@FAULTS=all $(BIN)/python -m pytest -q -p no:randomly -p no:xdist tests/faults tests/simulator $(ARGS)
 
 simulate-estimates: $(VENV)/.product ## 1 000 surveys through the estimators: bias and coverage (some minutes)
 	@$(BIN)/python -m server.demo.simulate --surveys 1000 $(ARGS)

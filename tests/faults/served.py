@@ -33,7 +33,7 @@ from tests.server.opening.kit import Tablet as Sealer
 from tests.server.opening.kit import publish
 
 ROOT: Final = Path(__file__).parents[2]
-START_SECONDS: Final = 60.0
+START_SECONDS: Final = 180.0
 HOST: Final = "127.0.0.1"
 
 

@@ -3,6 +3,8 @@
 `make simulate` runs a million.
 """
 
+import os
+
 import pytest
 
 from tests.simulator.__main__ import run_one
@@ -12,7 +14,8 @@ from tests.simulator.mutants import MUTANTS
 SEEDS = (1, 2, 3, 4, 5)
 EXCHANGES = 2_000
 MUTANT_SEEDS = range(1, 5)
-MUTANT_EXCHANGES = 600
+IS_ALL = os.environ.get("FAULTS") == "all"
+COSTLY = "believing any answer is found in one seed of three: with FAULTS=all only"
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -33,25 +36,23 @@ def test_a_seed_does_the_same_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mutant", "invariant"),
+    ("mutant", "invariant", "exchanges"),
     [
-        ("receipt-before-commit", "2"),
-        ("delete-on-receipt", "3"),
-        ("have-probe-skipped", "2"),
-        ("cursor-ahead", "4"),
-        ("epoch-kept-at-restore", "2"),
-        ("answers-unverified", ""),
-        ("silence-is-a-receipt", "2"),
-        ("envelopes-unverified", "10"),
+        ("receipt-before-commit", "2", 200),
+        ("delete-on-receipt", "3", 50),
+        ("have-probe-skipped", "2", 150),
+        ("cursor-ahead", "4", 400),
+        ("epoch-kept-at-restore", "2", 600),
+        ("silence-is-a-receipt", "2", 200),
+        ("envelopes-unverified", "10", 600),
+        pytest.param("answers-unverified", "", 600, marks=pytest.mark.skipif(not IS_ALL, reason=COSTLY)),
     ],
 )
-def test_a_planted_mistake_is_found(mutant: str, invariant: str) -> None:
+def test_a_planted_mistake_is_found(mutant: str, invariant: str, exchanges: int) -> None:
     for seed in MUTANT_SEEDS:
-        for violation in run_one(seed, MUTANT_EXCHANGES, mutant).violations:
+        for violation in run_one(seed, exchanges, mutant).violations:
             assert f"seed {seed}: {invariant}" in violation
-            assert (
-                f"python -m tests.simulator --seed {seed} --exchanges {MUTANT_EXCHANGES} --mutant {mutant}" in violation
-            )
+            assert f"python -m tests.simulator --seed {seed} --exchanges {exchanges} --mutant {mutant}" in violation
             return
     pytest.fail(f"{mutant} was not found")
 
