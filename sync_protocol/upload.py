@@ -221,8 +221,8 @@ class Upload:
 
     def _refused(self, part: _Part, problem: Problem, now: datetime) -> None:
         """Act on a refusal that verifies."""
-        if problem.slug == "offset-mismatch" and problem.next_offset is not None:
-            self._misplaced(part, problem.next_offset, now)
+        if problem.next_offset is not None:
+            self._misplaced(part, problem.next_offset, problem.slug, now)
         elif problem.retry is Retry.SMALLER and part.length > self._pace.smallest:
             self._pace.limit(part.length // 2)
             self._fire(UploadEvent.CORRECTED)
@@ -237,7 +237,7 @@ class Upload:
         else:
             self._again(problem, now)
 
-    def _misplaced(self, part: _Part, offset: int, now: datetime) -> None:
+    def _misplaced(self, part: _Part, offset: int, slug: str, now: datetime) -> None:
         """Go on from where the server is; it says so under its signature."""
         if offset > part.medium.length_bytes:
             raise RemoteError("malformed", "the offset is beyond the end of the medium")
@@ -245,7 +245,7 @@ class Upload:
         self._move(part.medium, offset)
         self._keep(part.medium, offset, is_whole=offset == part.medium.length_bytes)
         if self._corrections > CORRECTIONS_LIMIT:
-            self._pause(UploadEvent.REFUSED_LATER, "offset-mismatch", now)
+            self._pause(UploadEvent.REFUSED_LATER, slug, now)
         else:
             self._fire(UploadEvent.CORRECTED)
 
@@ -269,10 +269,10 @@ class Upload:
         self._offsets[medium.sha256] = offset
 
     def _learn(self, sent: int, arrived: int) -> None:
-        """Learn how much goes through at once; where most of a torn part is kept, its size costs little."""
+        """Learn how much goes through at once. Where the beginning of a torn part is kept, its size costs nothing."""
         if arrived >= sent > 0:
             self._pace.whole(sent, self._seconds)
-        elif arrived * 2 < sent:
+        elif arrived <= 0:
             self._pace.cut(sent)
 
     def _lost(self, part: _Part) -> None:

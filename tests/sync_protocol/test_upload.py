@@ -168,16 +168,21 @@ def test_after_a_lost_answer_the_offset_is_asked_for_before_any_byte_goes_again(
     assert pair.repeated_bytes == 0
 
 
-def test_what_arrived_of_a_torn_part_is_not_sent_again_and_parts_are_halved(pair: Pair) -> None:
+@pytest.mark.parametrize(("arrived", "next_length"), [(5_000, 2 * FIRST_PART_BYTES), (0, FIRST_PART_BYTES)])
+def test_what_arrived_of_a_torn_part_is_not_sent_again_and_parts_of_which_nothing_did_are_halved(
+    pair: Pair, arrived: int, next_length: int
+) -> None:
     pair.store.take_picture(picture(1, 100_000))
+    pair.turn()
     pair.turn()
     request = pair.request()
     assert request is not None
-    pair.tear(request, 5_000)
+    assert len(request.body) == 2 * FIRST_PART_BYTES
+    pair.tear(request, arrived)
     pair.machine.on_disconnect(was_sent=True, now=pair.now)
     pair.turn()
     part = pair.turn()
-    assert (part.headers["Upload-Offset"], len(part.body)) == ("5000", FIRST_PART_BYTES // 2)
+    assert (part.headers["Upload-Offset"], len(part.body)) == (str(FIRST_PART_BYTES + arrived), next_length)
     pair.finish()
     assert pair.repeated_bytes == 0
 
