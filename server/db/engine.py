@@ -17,11 +17,10 @@ from typing import Any, Final, TypeVar
 
 import pysqlite3.dbapi2
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.orm import Session
 
-from server.disk import end_process, is_nearly_full
-from server.errors import Maintenance, Problem, StorageFull
+from server.db.faults import Again, first_of, translated
+from server.errors import Maintenance
 
 T = TypeVar("T")
 
@@ -35,9 +34,6 @@ WRITE_OPTION: Final = "passerelle_write"
 ONE_SNAPSHOT: Final = "REPEATABLE READ"
 """For readers on PostgreSQL, whose default shows each statement what was committed meanwhile; SQLite has no other."""
 RETRIES: Final = 5
-SERIALIZATION_STATES: Final = frozenset({"40001", "40P01"})
-CORRUPT: Final = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
-FULL_STATES: Final = frozenset({"53100", "53400"})
 
 
 class DatabaseUnusable(Exception):
@@ -97,7 +93,7 @@ class Database:
             Maintenance, StorageFull: when the database cannot be written; nothing of the block is stored.
         """
         engine = self.engine.execution_options(**{WRITE_OPTION: True})
-        written = _translated(self._file)
+        written = translated(self._file)
         with self._write_lock, written, Session(engine, expire_on_commit=False) as session, session.begin():
             session.connection()  # take the lock now: what is read in here must not change before it is written
             yield session
@@ -106,7 +102,7 @@ class Database:
     def read(self) -> Iterator[Session]:
         """Open a session on one snapshot; whatever it does is rolled back."""
         engine = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level=ONE_SNAPSHOT)
-        with _translated(), Session(engine, expire_on_commit=False) as session:
+        with translated(), Session(engine, expire_on_commit=False) as session:
             try:
                 yield session
             finally:
@@ -161,7 +157,7 @@ class Database:
         self._calls.put(call)
         if self._writer is None:
             self._start_writer(engine)
-        with _translated():  # a full disk may end one call and leave the transaction of its group alone
+        with translated():  # a full disk may end one call and leave the transaction of its group alone
             result: T = call.future.result()
         return result
 
@@ -184,7 +180,7 @@ class Database:
             with self._guard:
                 if self._glancing is None:
                     self._glancing = _make_glancing(self.url, is_sqlite=self.is_sqlite)
-        with _translated(), self._glancing.connect() as connection:
+        with translated(), self._glancing.connect() as connection:
             return look(connection)
 
     def _forget(self) -> None:
@@ -218,9 +214,9 @@ class Database:
         """Run a call in its own transaction; again when the database chose it to break a deadlock."""
         for _ in range(RETRIES):
             try:
-                with _translated(), begin() as opened:
+                with translated(), begin() as opened:
                     return work(opened)
-            except _Again:
+            except Again:
                 continue
         raise Maintenance("the database is too busy to take the request")
 
@@ -249,7 +245,7 @@ class Database:
 
     def _commit_group(self, writing: Engine, group: list[_Call]) -> None:
         try:
-            with self._write_lock, _translated(self._file), writing.connect() as connection, connection.begin():
+            with self._write_lock, translated(self._file), writing.connect() as connection, connection.begin():
                 for call in group:
                     (_run_bare if call.is_bare else _run_in_savepoint)(connection, call)
         except BaseException as error:  # noqa: BLE001 -- every caller must hear of it; the thread lives on
@@ -260,10 +256,6 @@ class Database:
         for call in group:
             if not call.future.done():
                 call.future.set_result(call.result)
-
-
-class _Again(Maintenance):
-    """PostgreSQL rolled a transaction back to break a deadlock."""
 
 
 class _NoLock:
@@ -286,7 +278,7 @@ def _run_in_savepoint(connection: Connection, call: _Call) -> None:
         session.commit()  # of the savepoint
     except Exception as error:  # noqa: BLE001 -- it is the caller's, who gets it from the promise
         if not _is_in_transaction(connection):
-            raise _first(error) from None
+            raise first_of(error) from None
         session.rollback()
         call.future.set_exception(error)
     session.close()
@@ -306,55 +298,8 @@ def _run_bare(connection: Connection, call: _Call) -> None:
     driver.execute("RELEASE bare")
 
 
-def _first(error: BaseException) -> BaseException:
-    """Return what came first: an attempt to roll back to a savepoint that is gone hides why it is gone."""
-    first = error
-    while error.__context__ is not None:
-        error = error.__context__
-        if isinstance(error, (DBAPIError, pysqlite3.dbapi2.Error)):
-            first = error
-    return first
-
-
 def _is_in_transaction(connection: Connection) -> bool:
     return bool(getattr(connection.connection.dbapi_connection, "in_transaction", True))
-
-
-@contextmanager
-def _translated(written: Path | None = None) -> Iterator[None]:
-    """Turn what the database says about itself into problems; what is said about data stays as it is.
-
-    A disk that failed while `written`, the file of an SQLite database, was written ends the process.
-    """
-    try:
-        yield
-    except (DBAPIError, pysqlite3.dbapi2.Error) as error:
-        if not _is_about_itself(error):
-            raise
-        if written is not None and _name(error).startswith("SQLITE_IOERR") and not is_nearly_full(written.parent):
-            end_process("the database could not be put on disk")
-        raise _problem(error) from error
-
-
-def _is_about_itself(error: Exception) -> bool:
-    """Tell the state of a database from a mistake of ours, such as wrong SQL."""
-    if isinstance(error, (OperationalError, pysqlite3.dbapi2.OperationalError)):
-        return _name(error) != "SQLITE_ERROR"
-    return isinstance(error, (InterfaceError, InternalError)) or _name(error) in CORRUPT
-
-
-def _name(error: Exception) -> str:
-    """Return SQLite's name of an error, whether it came through SQLAlchemy or from the driver itself."""
-    return str(getattr(getattr(error, "orig", error), "sqlite_errorname", ""))
-
-
-def _problem(error: Exception) -> Problem:
-    state = getattr(getattr(error, "orig", error), "sqlstate", None)
-    if state in SERIALIZATION_STATES:
-        return _Again("the database rolled the request back to break a deadlock")
-    if state in FULL_STATES or _name(error) == "SQLITE_FULL":
-        return StorageFull("the database could not grow; nothing of this request was stored")
-    return Maintenance("the database cannot be reached or written; nothing of this request was stored")
 
 
 def _refuse_old_sqlite() -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DatabaseError, InternalError, OperationalError
 
 from server import disk
 from server.blobs import Blobs
-from server.db import engine
+from server.db import faults
 from server.db.engine import Database
 from server.errors import Maintenance, StorageFull
 from server.partials import Partials
@@ -130,8 +130,8 @@ def test_what_a_database_says_about_itself(
     def end(_: str) -> None:
         raise _Ended
 
-    monkeypatch.setattr(engine, "end_process", end)
-    monkeypatch.setattr(engine, "is_nearly_full", lambda _: room)
+    monkeypatch.setattr(faults, "end_process", end)
+    monkeypatch.setattr(faults, "is_nearly_full", lambda _: room)
 
     def fail(_: object) -> None:
         raise kind("INSERT", {}, _Orig(name))
