@@ -10,6 +10,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from cryptography.cobblestone import Cobblestone256Decryptor, Cobblestone256Encryptor
 from cryptography.exceptions import InvalidTag
@@ -261,7 +262,12 @@ def _seal_document(
     named = NO_HASH if dictionary is None else document_hash(dictionary)
     if header.dictionary_hash != named:
         raise LocalError("unknown-dictionary", "the header names another dictionary than the one that is used")
-    return _seal(header, content_key, signer, plaintext.pack(manifest, document, dictionary=dictionary))
+    return _seal(header, content_key, signer, plaintext.pack(manifest, document, dictionary=preset(header, dictionary)))
+
+
+def preset(header: Header, dictionary: bytes | None) -> bytes | None:
+    """Return what an envelope is deflated with: the dictionary, and the instanceID that its header tells anyhow."""
+    return None if dictionary is None else dictionary + f"uuid:{UUID(bytes=header.instance_id)}".encode("ascii")
 
 
 def _check_kind(header: Header, kind: Kind) -> None:
@@ -333,7 +339,9 @@ def _open(body: bytes, kind: Kind, content_key: bytes, dictionary: bytes | None)
         packed = decryptor.update(body[start:-SIGNATURE_BYTES]) + decryptor.finalize()
     except (InvalidTag, ValueError):
         raise EnvelopeError("undecryptable", "sealed under another key, or altered") from None
-    return plaintext.unpack(packed, dictionary=None if header.dictionary_hash == NO_HASH else dictionary)
+    return plaintext.unpack(
+        packed, dictionary=None if header.dictionary_hash == NO_HASH else preset(header, dictionary)
+    )
 
 
 def open_attachment(body: bytes, content_key: bytes) -> tuple[Manifest, Medium]:

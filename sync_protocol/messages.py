@@ -441,8 +441,14 @@ def decode_enrol_answer(body: bytes) -> EnrolAnswer:
 
 def encode_request(request: ExchangeRequest) -> bytes:
     """Encode the body of `POST /sync/v1/exchange`: control, then one frame an envelope."""
-    control = schemas.write_object(schemas.EXCHANGE_REQUEST.dump(request))
+    control = schemas.write_object(_told(schemas.EXCHANGE_REQUEST.dump(request)))
     return frames.encode_body(control, request.envelopes, shortens=True)
+
+
+def _told(members: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what says nothing: on the thinnest links a hundred bytes are a sixth of a second."""
+    told = {name: _told(value) if isinstance(value, dict) else value for name, value in members.items()}
+    return {name: value for name, value in told.items() if name == "counter" or value not in (None, 0, [], {})}
 
 
 def decode_request(body: bytes) -> ExchangeRequest:

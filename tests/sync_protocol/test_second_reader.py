@@ -10,6 +10,7 @@ import json
 import zlib
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -113,7 +114,8 @@ def test_a_reader_written_from_the_reference_opens_the_vectors(name: str) -> Non
     packed = _cobblestone(vector["content_key"], body[:start], body[start:-64])
     dictionary = vector.get("dictionary", b"")
     assert body[start - 64 : start - 32] == (hashlib.sha256(dictionary).digest() if dictionary else bytes(32))
-    inflater = zlib.decompressobj(-15, zdict=dictionary)
+    named = f"uuid:{UUID(bytes=body[84:100])}".encode() if dictionary else b""
+    inflater = zlib.decompressobj(-15, zdict=dictionary + named)
     plain = inflater.decompress(packed)
     assert inflater.eof
     assert inflater.unused_data == bytes(len(inflater.unused_data))

@@ -121,7 +121,10 @@ def interviews() -> Iterator[Vector]:
         app_user="Équipe 7",
     )
     head = replace(sealed().header, dictionary_hash=document_hash(DICTIONARY), parents=(bytes(16), bytes(range(16))))
-    body = _seal(head, key, plaintext.pack(manifest, XML, dictionary=DICTIONARY, bucket_bytes=128))
+    preset = envelope.preset(head, DICTIONARY)
+    body = _seal(head, key, plaintext.pack(manifest, XML, dictionary=preset, bucket_bytes=128))
+        head, key, plaintext.pack(manifest, XML, dictionary=envelope.preset(head, DICTIONARY), bucket_bytes=128)
+    )
     yield (
         "interview_dictionary_and_padding",
         _interview(body, key, manifest, XML) | {"dictionary": DICTIONARY.hex()},
@@ -352,7 +355,7 @@ def failing_interviews() -> Iterator[Vector]:
     yield "fails_stream_empty_signed", _failing(_signed(whole[: start + 64]), "undecryptable")
     yield "fails_another_content_key", _failing(whole, "undecryptable", content_key=bytes(32))
     head = replace(told.header, dictionary_hash=document_hash(DICTIONARY))
-    body = _seal(head, key, plaintext.pack(MANIFEST, XML, dictionary=DICTIONARY))
+    body = _seal(head, key, plaintext.pack(MANIFEST, XML, dictionary=envelope.preset(head, DICTIONARY)))
     yield "fails_another_dictionary", _failing(body, "unknown-dictionary") | {"dictionary": DICTIONARY[1:].hex()}
     head = replace(told.header, kind=Kind.DECISION)
     yield "fails_decision_as_interview", _failing(_seal(head, key, plaintext.pack(MANIFEST, b"{}")), "unknown-kind")

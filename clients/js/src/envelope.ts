@@ -1,5 +1,5 @@
 /** Interviews, drafts, attachments and decisions: clear header, Cobblestone-256 body, Ed25519 signature over all. */
-import { type Bytes, concat, equal, isZero, own, u32, u64, utf8, view } from "./bytes.ts";
+import { type Bytes, concat, equal, hex, isZero, own, u32, u64, utf8, view } from "./bytes.ts";
 import * as cobblestone from "./cobblestone.ts";
 import {
   ENVELOPE_BYTES, ENVELOPE_VERSION, HASH_BYTES, INSTANCE_ID_BYTES, Kind, LABEL_ENVELOPE, MAGIC, NO_HASH, RATCHET_STEPS,
@@ -86,7 +86,7 @@ export async function seal(
   const named = content.dictionary === undefined ? NO_HASH : await sha256(content.dictionary);
   if (!equal(named, header.dictionaryHash)) throw new ProtocolError("unknown-dictionary", "the header names another");
   const front = encodeHeader(header);
-  const packed = pack(content.manifest, content.document, content.dictionary);
+  const packed = pack(content.manifest, content.document, preset(header, content.dictionary));
   const unsigned = concat(front, await cobblestone.seal(contentKey, front, packed));
   const body = concat(unsigned, await signer.sign(labelled(LABEL_ENVELOPE, unsigned)));
   if (body.length > ENVELOPE_BYTES) throw new ProtocolError("too-large", `an envelope has at most ${ENVELOPE_BYTES} bytes`);
@@ -108,10 +108,18 @@ export async function open(
   }
   const start = FRONT_BYTES + INSTANCE_ID_BYTES * header.parents.length + BACK_BYTES;
   const stream = body.subarray(start, body.length - SIGNATURE_BYTES);
-  const unpacked = unpack(await cobblestone.open(contentKey, body.subarray(0, start), stream), needed ? dictionary : undefined);
+  const unpacked = unpack(await cobblestone.open(contentKey, body.subarray(0, start), stream), needed ? preset(header, dictionary) : undefined);
   if (kind === Kind.DECISION) readObject(unpacked.document);
   if (kind === Kind.ATTACHMENT) checkAttachment(unpacked);
   return unpacked;
+}
+
+/** What an envelope is deflated with: the dictionary, and the instanceID that its header tells anyhow. */
+function preset(header: Header, dictionary: Uint8Array | undefined): Bytes | undefined {
+  if (dictionary === undefined) return undefined;
+  const digits = hex(header.instanceId);
+  const groups = [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)];
+  return concat(dictionary, utf8(`uuid:${groups.join("-")}`));
 }
 
 function checkAttachment({ manifest, document }: Unpacked): void {
