@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
+from unittest import mock
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -18,6 +20,7 @@ from server.app import create_app
 from server.config import Config
 from server.context import Context
 from server.context.instance import EXTENSION
+from server.context.pace import Pace
 from server.db.engine import Database
 from server.db.queries import backups, devices, feed, forms
 from server.db.tables import Envelope, Erasure
@@ -123,7 +126,7 @@ class Office:
         self.folder.mkdir(parents=True)
         self.path = self.folder / "passerelle.db"
         shutil.copyfile(self.template, self.path)
-        self.context = open_context(self.folder, IllDatabase(f"sqlite:///{self.path}"), self.keystore)
+        self.context = self._opened(IllDatabase(f"sqlite:///{self.path}"))
         self.app = create_app(self.context.config, self.context)
         self.app.logger.disabled = True
 
@@ -172,7 +175,7 @@ class Office:
     def restart(self) -> None:
         """End the process and begin another on the same file."""
         self.context.database.dispose()
-        self.context = open_context(self.folder, self.context.database, self.keystore)
+        self.context = self._opened(self.context.database)
         self.app.extensions[EXTENSION] = self.context
 
     def do(self, do: Callable[[Context, datetime], None]) -> None:
@@ -213,7 +216,7 @@ class Office:
         lost = self.deeds[self.backup.deeds :]
         del self.deeds[self.backup.deeds :]
         self.restores += 1
-        self.context = open_context(self.folder, self.context.database, self.keystore)
+        self.context = self._opened(self.context.database)
         self.app.extensions[EXTENSION] = self.context
         with self.context.database.transaction() as session:
             feed.start_anew(session, f"life-{self.restores}")
@@ -257,6 +260,11 @@ class Office:
     def close(self) -> None:
         """End the process."""
         self.context.database.dispose()
+
+    def _opened(self, database: Database) -> Context:
+        context = open_context(self.folder, database, self.keystore)
+        context.pace = Pace(lambda: self.clock.seconds)
+        return context
 
 
 def open_context(folder: Path, database: Database, keystore: KeyStore) -> Context:
@@ -319,8 +327,16 @@ def virtual_time(clock: Clock) -> Iterator[None]:
     ]
     for module in holders:
         module.utc_now = clock.now  # type: ignore[attr-defined]
+    import server.api.sync
+    import server.context.instance
+
+    ticking = SimpleNamespace(monotonic=lambda: clock.seconds)
     try:
-        yield
+        with (
+            mock.patch.object(server.context.instance, "time", ticking),
+            mock.patch.object(server.api.sync, "time", ticking),
+        ):
+            yield
     finally:
         for module in holders:
             module.utc_now = real  # type: ignore[attr-defined]
