@@ -1,6 +1,7 @@
 """The office under test: the real app on a real SQLite file, in this process, that dies, fills up and is restored."""
 
 import io
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -194,10 +195,11 @@ class Office:
         return self.folder / "beginning.db"
 
     def make_backup(self) -> None:
-        """Copy the database."""
+        """Copy the database and the files that it names."""
         self.context.database.dispose()
         path = self.folder / "backup.db"
         shutil.copyfile(self.path, path)
+        _link_tree(self.folder / "microdata", self.folder / "backup-microdata")
         if self.backup is None:
             shutil.copyfile(self.path, self.beginning)
         with self.context.database.transaction() as session:
@@ -213,6 +215,7 @@ class Office:
             with suppress(FileNotFoundError):
                 Path(f"{self.path}{suffix}").unlink()
         shutil.copyfile(self.backup.path, self.path)
+        _link_tree(self.folder / "backup-microdata", self.folder / "microdata")
         lost = self.deeds[self.backup.deeds :]
         del self.deeds[self.backup.deeds :]
         self.restores += 1
@@ -265,6 +268,13 @@ class Office:
         context = open_context(self.folder, database, self.keystore)
         context.pace = Pace(lambda: self.clock.seconds)
         return context
+
+
+def _link_tree(source: Path, target: Path) -> None:
+    """Put the files of a folder, which are written once, in the place of another folder's."""
+    shutil.rmtree(target, ignore_errors=True)
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=os.link)
 
 
 def open_context(folder: Path, database: Database, keystore: KeyStore) -> Context:

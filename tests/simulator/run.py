@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import time
+import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -59,6 +60,9 @@ def run_seed(seed: int, exchanges: int, *, mutant: str = "") -> Figures:
             world.run(exchanges)
         except Violation as violation:
             figures.violations.append(f"seed {seed}: {violation}\n  again: {command(seed, exchanges, mutant)}")
+        except Exception:  # noqa: BLE001 -- whatever ends a seed is told with the command that repeats it
+            said = traceback.format_exc()
+            figures.violations.append(f"seed {seed}: unforeseen\n{said}\n  again: {command(seed, exchanges, mutant)}")
         figures.exchanges = world.network.requests
         figures.interviews = world.interviews
         figures.receipts, figures.duplicates = world.ledger.receipts, world.ledger.duplicates
