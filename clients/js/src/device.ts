@@ -5,7 +5,7 @@
  * counter and an offered envelope must never come back. An envelope leaves `sent` only by a word of the server that
  * verifies; until then it is asked for by its hash before its bytes go again. Nothing is ever deleted here.
  */
-import { type Bytes, random } from "./bytes.ts";
+import { type Bytes, concat, random } from "./bytes.ts";
 import { EXCHANGE_BYTES, CONTROL_BYTES, EXCHANGE_FRAMES, Kind, NO_HASH } from "./constants.ts";
 import { activeKey, type Keyring, readKeyring } from "./documents.ts";
 import { enrolmentRequest, type EnrolmentLink, PATH_ENROL, readEnrolment } from "./enrolment.ts";
@@ -82,6 +82,9 @@ export class Device {
   readonly #store: Store;
   readonly #signer: Signer;
   #keyring: Keyring;
+  #sealing: Promise<unknown> = Promise.resolve();
+  #saving: Promise<unknown> = Promise.resolve();
+  #syncing: Promise<unknown> = Promise.resolve();
 
   private constructor(state: State, store: Store, signer: Signer, keyring: Keyring) {
     this.#state = state;
@@ -135,8 +138,18 @@ export class Device {
     return this.#state.envelopes;
   }
 
-  /** Seal one finished interview; it is kept, and its key gone, when this resolves. */
-  async seal(interview: Interview, now = new Date()): Promise<Bytes> {
+  /**
+   * Seal one finished interview; it is kept, and its key gone, when this resolves.
+   *
+   * One after the other, however many are asked for at once: two would take the same step of the ratchet.
+   */
+  seal(interview: Interview, now = new Date()): Promise<Bytes> {
+    const sealed = this.#sealing.then(() => this.#seal(interview, now));
+    this.#sealing = sealed.catch(() => undefined);
+    return sealed;
+  }
+
+  async #seal(interview: Interview, now: Date): Promise<Bytes> {
     const epoch = await this.#epoch(interview.mode ?? "survey", now);
     const body = await seal(
       {
@@ -162,12 +175,25 @@ export class Device {
     epoch.key = await nextKey(epoch.key);
     epoch.index += 1;
     const id = await this.#append(body);
-    await this.#store.save(this.#state, []);
+    await this.#save([]);
     return id;
   }
 
   /** Exchange until nothing waits and nothing is new. Throws the office's refusal; what was settled by then stays. */
-  async sync(transport: Transport, now = new Date()): Promise<void> {
+  sync(transport: Transport, now = new Date()): Promise<void> {
+    const synced = this.#syncing.then(() => this.#sync(transport, now));
+    this.#syncing = synced.catch(() => undefined);
+    return synced;
+  }
+
+  /** Save in the order of what happened: a store that is slow must not put an older state over a newer one. */
+  #save(news: readonly Pulled[]): Promise<void> {
+    const saved = this.#saving.then(() => this.#store.save(this.#state, news));
+    this.#saving = saved.catch(() => undefined);
+    return saved;
+  }
+
+  async #sync(transport: Transport, now: Date): Promise<void> {
     for (let corrections = 0, goesOn = true; goesOn; ) {
       const { answer, problem, isProgress } = await this.#exchange(transport, now);
       if (problem !== null) {
@@ -186,7 +212,7 @@ export class Device {
     const offered = this.#batch();
     for (const entry of offered) entry.fate = "sent";
     this.#state.counter += 1;
-    await this.#store.save(this.#state, []);
+    await this.#save([]);
     const body = encodeRequest({
       deviceId: this.id,
       counter: this.#state.counter,
@@ -204,7 +230,7 @@ export class Device {
     const entries = [...offered, ...asked]; // receipts count the frames first, then the hashes
     if (problem !== null) {
       for (const entry of offered) entry.fate = "waiting"; // a refusal that verifies says that nothing was stored
-      await this.#store.save(this.#state, []);
+      await this.#save([]);
       return { answer: null, problem, isProgress: false };
     }
     const isProgress = await this.#settle(answer as ExchangeAnswer, entries);
@@ -237,7 +263,7 @@ export class Device {
     });
     this.#state.cursor = answer.cursor;
     this.#state.backedUpSequence = answer.backedUpSequence;
-    await this.#store.save(this.#state, answer.pull);
+    await this.#save(answer.pull);
     return entries.some((entry, index) => entry.fate !== "waiting" || !receipts.has(index));
   }
 
@@ -248,7 +274,7 @@ export class Device {
       this.#state.backedUpSequence = null;
       for (const entry of this.#state.envelopes) if (entry.fate === "receipted") entry.fate = "sent";
     }
-    await this.#store.save(this.#state, []);
+    await this.#save([]);
   }
 
   #batch(): Stored[] {
@@ -303,11 +329,14 @@ function refusal(problem: Problem): ProtocolError {
 export function httpTransport(baseUrl: string): Transport {
   return async (method, path, headers, body) => {
     const response = await fetch(baseUrl + path, { method, headers, body, redirect: "manual" });
-    return {
-      status: response.status,
-      headers: Object.fromEntries(response.headers),
-      body: new Uint8Array(await response.arrayBuffer()),
-    };
+    const parts: Uint8Array[] = [];
+    let length = 0;
+    for await (const part of response.body ?? []) {
+      length += part.length;
+      if (length > EXCHANGE_BYTES) throw new ProtocolError("too-large", `an answer has at most ${EXCHANGE_BYTES} bytes`);
+      parts.push(part);
+    }
+    return { status: response.status, headers: Object.fromEntries(response.headers), body: concat(...parts) };
   };
 }
 

@@ -38,14 +38,15 @@ const faulty: Transport = async (method, path, headers, body) => {
 };
 
 let device = await Device.enrol(link, over, store);
-for (const interview of told.interviews) {
-  await device.seal({
+const sealing = told.interviews.map((interview) =>
+  device.seal({
     instanceXml: new TextEncoder().encode(interview.xml),
     instanceId: fromHex(interview.instanceId),
     formVersionHash: fromHex(told.formVersionHash),
     mode: interview.mode ?? "survey",
-  });
-}
+  }),
+);
+await Promise.all(sealing); // at once, as an app may: each still takes a step of the ratchet of its own
 let failures = 0;
 for (let isDone = false; !isDone; ) {
   device = await Device.open(structuredClone(saved as State), store); // every try begins from what was saved
