@@ -331,10 +331,11 @@ export function httpTransport(baseUrl: string): Transport {
     const response = await fetch(baseUrl + path, { method, headers, body, redirect: "manual" });
     const parts: Uint8Array[] = [];
     let length = 0;
-    for await (const part of response.body ?? []) {
-      length += part.length;
+    const reader = response.body?.getReader();
+    for (let read = await reader?.read(); read !== undefined && !read.done; read = await reader?.read()) {
+      length += read.value.length;
       if (length > EXCHANGE_BYTES) throw new ProtocolError("too-large", `an answer has at most ${EXCHANGE_BYTES} bytes`);
-      parts.push(part);
+      parts.push(read.value);
     }
     return { status: response.status, headers: Object.fromEntries(response.headers), body: concat(...parts) };
   };
