@@ -86,7 +86,9 @@ def release(device_id: str) -> Response:
     refuse_foreign()
     _find(device_id)
     with current().database.transaction() as session:
-        look_after_devices.release_set_aside(session, device_id=device_id, user=caller().name, now=utc_now())
+        look_after_devices.release_set_aside(
+            session, device_id=device_id, user=caller().name, now=utc_now(), scope=caller().scope
+        )
     return _to_device(device_id, "released")
 
 
