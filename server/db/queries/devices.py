@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, LargeBinary, bindparam, case, func, select, update
+from sqlalchemy import Connection, LargeBinary, and_, bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
@@ -130,6 +130,13 @@ _ADVANCE = (
 def keep_keyring(session: Session, *, serial: int, document: bytes) -> None:
     """Keep a keyring for ever; one that is there already is left alone."""
     session.execute(insert_new(session, KeyringDocument).values(serial=serial, document=document))
+
+
+def highest_serial(session: Session, *, below: int) -> int:
+    """Return the highest serial of a keyring that is kept here, or that a device has named, below a bound; or 0."""
+    kept = select(func.max(KeyringDocument.serial)).where(KeyringDocument.serial < below)
+    named = select(func.max(Device.keyring_serial)).where(Device.keyring_serial < below)
+    return max(session.scalar(kept) or 0, session.scalar(named) or 0)
 
 
 def keyrings(session: Session) -> list[bytes]:
@@ -287,6 +294,13 @@ def token_for_use(session: Session, token_hash: bytes) -> StoredToken | None:
         device_id=found.device_id,
         project_id=found.project_id,
     )
+
+
+def expire_tokens(session: Session, *, now: datetime) -> int:
+    """Let no enrolment token that has not let in a device do so any more; return how many there were."""
+    is_open = and_(EnrolmentToken.used_at.is_(None), EnrolmentToken.expires_at > now)
+    expired = update(EnrolmentToken).where(is_open).values(expires_at=now).returning(EnrolmentToken.token_hash)
+    return len(session.scalars(expired).all())
 
 
 def use_token(session: Session, *, token_hash: bytes, device_id: str, now: datetime) -> None:
