@@ -90,7 +90,7 @@ def begin_anew(session: Session, folder: Path, manifest: Manifest, *, user: str,
     backups.begin_uploads_again(session)
     backups.free_leases(session)
     backups.leave_numbers_out(session)
-    devices.expire_tokens(session, now=now)
+    devices.expire_tokens(session)
     detail = f"made {manifest.made_at}"
     audit.write(session, at=now, actor=user, action="restore", subject=folder.name, detail=detail)
 
