@@ -24,6 +24,7 @@ def verify_signature(body: bytes) -> str:
     headers = dict(request.headers)
     device_id = signatures.request_key_id(headers)
     signatures.verify_request(request.method, request.path, body, headers=headers, public_key=_key_of(device_id))
+    g.verified_device = device_id  # from here on the log may name it
     return device_id
 
 

@@ -69,7 +69,9 @@ def release(device_id: str) -> dict[str, Any]:
     """Let all be opened that came after the revocation of a tablet."""
     find(device_id)
     with current().database.transaction() as session:
-        count = look_after_devices.release_set_aside(session, device_id=device_id, user=caller().name, now=utc_now())
+        count = look_after_devices.release_set_aside(
+            session, device_id=device_id, user=caller().name, now=utc_now(), scope=caller().scope
+        )
     return {"released": count}
 
 

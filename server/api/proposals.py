@@ -71,6 +71,7 @@ def propose_erasure(instance_id: str) -> tuple[dict[str, Any], int]:
             note=note,
             user=caller().name,
             now=utc_now(),
+            scope=caller().scope,
         )
     return {"proposal_id": number}, 201
 

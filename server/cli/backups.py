@@ -242,7 +242,10 @@ def _what_follows(manifest: Any, data: Path) -> list[str]:
         lines.append(f"{len(manifest.missing)} files were missing in it already; `passerelle rebuild` makes microdata.")
     return [
         *lines,
-        "Now start the server. At their next exchange tablets hear that the database has begun anew, and offer again",
+        "Before you start the server, revoke again what was revoked after the backup: tablets, app users, accounts and",
+        "API tokens that were valid then are valid again. Links that enrol a tablet let nobody in any more: make new",
+        "ones. If keys were rotated after the backup, rotate them again: tablets may have newer ones.",
+        "Then start the server. At their next exchange tablets hear that the database has begun anew, and offer again",
         "what they hold: nothing that a tablet still has is lost, and nothing is counted twice.",
         "Decisions of the office, accounts, enrolments and submissions of ODK Collect that came after the backup are",
         "not in it: decide again (erasures first), enrol again, and have Collect send again what it still has.",

@@ -1,8 +1,8 @@
 """What every command works with: the data folder, the open instance, and how results are printed."""
 
-import getpass
 import json
 import os
+import pwd
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from server.cli.edge import Refusal
+from server.persons import CONSOLE
 
 if TYPE_CHECKING:
     from server.config import Config
@@ -74,11 +75,14 @@ pass_desk = click.make_pass_decorator(Desk)
 
 
 def actor() -> str:
-    """Return who works at this desk, for the audit."""
+    """Return who works at this desk, for the audit and for what takes two people.
+
+    It is the user that the process runs as: LOGNAME and its like say whatever somebody has set.
+    """
     try:
-        return f"console:{getpass.getuser()}"
-    except (KeyError, OSError):  # a container's user need not have a name
-        return f"console:{os.getuid()}"
+        return f"{CONSOLE}{pwd.getpwuid(os.getuid()).pw_name}"
+    except KeyError:  # a container's user need not have a name
+        return f"{CONSOLE}{os.getuid()}"
 
 
 def json_option(command: Command) -> Command:

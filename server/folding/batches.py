@@ -19,7 +19,7 @@ from server.blobs import Blobs
 from server.db.engine import Database
 from server.db.queries import attachments as queries
 from server.db.queries import audit, opening, parts, uploads
-from server.db.queries.opening import RELEASED, WIPED, StoredEnvelope
+from server.db.queries.opening import RELEASED, RELEASED_LATE, WIPED, StoredEnvelope
 from server.db.tables.envelopes import OPENED, QUARANTINED, RECEIVED, WAITING_FOR_KEY
 from server.errors import Problem
 from server.folding import entities, entity_files, erasing, fold, media, telling
@@ -330,7 +330,7 @@ def _kept_reason(item: Unopened) -> str | None:
 
 def _lasting(stored: StoredEnvelope) -> str | None:
     """Return the mark of a person's release or wiping, which outlives every state."""
-    return stored.reason if stored.reason in (RELEASED, WIPED) else None
+    return stored.reason if stored.reason in (RELEASED, RELEASED_LATE, WIPED) else None
 
 
 def _counted(opened: int, refused: Sequence[Unopened], again: Sequence[Unopened]) -> OpenedBatch:

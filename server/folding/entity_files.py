@@ -101,7 +101,8 @@ def make_files(of: StoredList, rows: list[EntityRow], *, keystore: KeyStore, now
     parts: dict[bytes, list[EntityRow]] = {WHOLE: rows}
     if of.assigned_property:
         for row in rows:
-            whose = row.values.get(of.assigned_property, "")
+            if not (whose := row.values.get(of.assigned_property, "")):
+                continue  # not everybody's who has no code
             parts.setdefault(assigned_tag(of, whose, keystore), []).append(row)
     return [_snapshot(of, tag, part, keystore, now) for tag, part in sorted(parts.items())]
 

@@ -70,13 +70,14 @@ def _feed(session: Session, of: StoredList, keys: Iterable[Key], keystore: KeySt
 
 
 def _tag(of: StoredList, stored: StoredEntity, keystore: KeyStore) -> bytes | None:
-    """Return whose an entity is, None for nobody's: it is deleted, or waits for its creation."""
+    """Return whose an entity is, None for nobody's: it is deleted, waits for its creation, or names no one."""
     if stored.state != LIVE:
         return None
     if not of.assigned_property:
         return WHOLE
     values: Mapping[str, str] = EntityContent.open(stored.sealed, (of.list_id, stored.entity_id), keystore).values
-    return assigned_tag(of, values.get(of.assigned_property, ""), keystore)
+    whose = values.get(of.assigned_property, "")
+    return assigned_tag(of, whose, keystore) if whose else None  # not everybody's who has no code
 
 
 def former_tags(of: StoredList, *, enumerator: str, team: str, keystore: KeyStore) -> frozenset[bytes]:

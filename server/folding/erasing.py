@@ -24,6 +24,7 @@ from server.db.sqlite_log import truncate_log
 from server.db.tables.accounts import FIRST_PROJECT
 from server.folding.opener import OpenedDecision
 from server.microdata import Microdata
+from server.persons import is_same_person
 from sync_protocol.constants import INSTANCE_ID_BYTES
 from sync_protocol.envelope import NO_HASH, Header, peek
 from sync_protocol.errors import EnvelopeError
@@ -76,7 +77,7 @@ def listed_instances(decision: Mapping[str, Any]) -> tuple[bytes, ...]:
     people = (decision.get("proposed_by"), decision.get("user"))
     if decision.get("action") != ERASE or not all(isinstance(one, str) and one for one in people):
         return ()
-    if people[0] == people[1] or not isinstance(decision.get("instances"), list):
+    if is_same_person(*map(str, people)) or not isinstance(decision.get("instances"), list):
         return ()
     return tuple(found for one in decision["instances"] for found in _instance(one))
 

@@ -15,7 +15,7 @@ from forms.entities import entity_writes
 from forms.instance import Instance, InstanceError, answers_hash, canonical_leaves, instance_id_bytes, parse_instance
 from forms.structure import read_answers
 from server.db.queries import opening as queries
-from server.db.queries.opening import RELEASED, StoredEnvelope
+from server.db.queries.opening import RELEASED, RELEASED_LATE, StoredEnvelope
 from server.db.tables.envelopes import (
     QUARANTINED,
     WAITING_FOR_EPOCH,
@@ -69,6 +69,8 @@ __all__ = [
 LOG: Final = logging.getLogger(__name__)
 KEPT_FINDINGS: Final = 100
 UNFORESEEN: Final = "unforeseen"
+_FORGIVEN: Final = (RELEASED, RELEASED_LATE)
+"""Of an envelope whose device was revoked before it came: a person has let it in all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +240,7 @@ class Opener:
     def _refuse_revoked(self, stored: StoredEnvelope, certificate_hash: bytes) -> None:
         """Set aside what came after its device was revoked, whoever carried it: no clock but ours is trusted."""
         revoked_at = self.material.revoked.get(certificate_hash)
-        if revoked_at is not None and stored.received_at > revoked_at and stored.reason != RELEASED:
+        if revoked_at is not None and stored.received_at > revoked_at and stored.reason not in _FORGIVEN:
             raise EnvelopeError(queries.AFTER_REVOCATION, "sealed by a device that was revoked before it came")
 
     def _refuse_unasked(self, stored: StoredEnvelope, form_version_hash: bytes) -> None:

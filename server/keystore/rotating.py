@@ -43,12 +43,14 @@ class Rotation:
         suite: of the new survey keys, of `sync_protocol.constants`.
         revocations: hashes of the certificates of revoked devices, all of them.
         drops_old_receipts: devices no longer believe former receipt keys: for a key that was stolen.
+        after: a serial that a keyring has had already, though the one in force may be older: keys were restored.
     """
 
     kinds: frozenset[str]
     suite: int = SUITE_X_WING
     revocations: tuple[bytes, ...] = ()
     drops_old_receipts: bool = False
+    after: int = 0
 
 
 def rotate_files(
@@ -108,7 +110,7 @@ def _following(
         receipts = ()
     return replace(
         keyring,
-        serial=keyring.serial + 1,
+        serial=max(keyring.serial, rotation.after) + 1,
         survey_keys=survey_keys,
         receipt_keys=with_new(receipts, "receipt"),
         issuer_keys=with_new(keyring.issuer_keys, "issuer"),

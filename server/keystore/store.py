@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import logging
 import os
 import time
 from collections.abc import Mapping
@@ -45,6 +46,7 @@ LABEL_DOOR_TAG: Final = b"passerelle/1 door tag\x00"
 LABEL_HOUSEHOLD_TAG: Final = b"passerelle/1 household tag\x00"
 LABEL_MEDIUM_TAG: Final = b"passerelle/1 medium tag\x00"
 
+LOG: Final = logging.getLogger(__name__)
 LOOK_SECONDS: Final = 1.0
 """Between looks whether the keyring was rotated: a process may sign with a former key for so long."""
 
@@ -138,12 +140,20 @@ class KeyStore:
     def read_again(self) -> None:
         """Read the files again.
 
+        The keyring is taken up even where the vault does not open any more, because its passphrase was changed since:
+        what it held goes on to serve as long as the keyring names no further key of it; then the store is locked.
+
         Raises:
-            KeyStoreError: when they are damaged; the keys in hand stay.
+            KeyStoreError: when keyring or service keys are damaged; the keys in hand stay.
         """
-        held = _read(self._directory)
+        held, former = _read(self._directory), self._held.keyring
         if self._encryption_key is not None:
-            self._vault = unwrap(self._directory, self._encryption_key, held.keyring.decision_keys[-1])
+            try:
+                self._vault = unwrap(self._directory, self._encryption_key, held.keyring.decision_keys[-1])
+            except KeyStoreError:
+                LOG.error("the vault has another passphrase now: start again with it")  # noqa: TRY400
+                if not _has_same_vault_keys(former, held.keyring):
+                    self._vault = None
         self._held = held
 
     def rotate(self, rotation: Rotation, root: Ed25519PrivateKey, *, now: datetime) -> None:
@@ -330,6 +340,12 @@ class KeyStore:
         if self._vault is None:
             raise KeyStoreLocked("the key store is locked: start the server with PASSERELLE_PASSPHRASE set")
         return self._vault
+
+
+def _has_same_vault_keys(one: Keyring, other: Keyring) -> bool:
+    """Say whether two keyrings need the same of a vault: what opens interviews, and what signs decisions."""
+    ids = [sorted(key.id for key in keyring.survey_keys) for keyring in (one, other)]
+    return ids[0] == ids[1] and one.decision_keys[-1] == other.decision_keys[-1]
 
 
 def _version(directory: Path) -> tuple[int, int, int]:

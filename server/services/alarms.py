@@ -33,6 +33,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "job": "The job {job} has failed {number} times in a row: see the log of the worker.",
         "overdue": "The job {job} has been due for {hours} h: is the worker running?",
         "silent": "{number} tablets in use were not heard of for a week.",
+        "keyring": "{number} tablets have newer keys than this server: after a restore, run passerelle key rotate all.",
     },
     "fr": {
         "backlog": "{number} enveloppes attendent d'être ouvertes, depuis {hours} h : l'ouvrier tourne-t-il ?",
@@ -42,6 +43,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "disk": "Il ne reste que {megabytes} Mo sur le disque des données ({percent} %) : libérez de la place.",
         "job": "La tâche {job} a échoué {number} fois de suite : voyez le journal de l'ouvrier.",
         "overdue": "La tâche {job} est due depuis {hours} h : l'ouvrier tourne-t-il ?",
+        "keyring": "{number} tablettes ont des clés plus récentes que ce serveur : lancez passerelle key rotate all.",
         "silent": "{number} tablettes en service n'ont pas donné de nouvelles depuis une semaine.",
     },
 }
@@ -132,6 +134,8 @@ def look(session: Session, *, config: Config, now: datetime) -> Status:
         *_of_disk(free, total),
         *(alarm for job in found.jobs if (alarm := _of_job(job, now)) is not None),
     ]
+    if found.ahead:
+        alarms.append(Alarm("keyring", {"number": found.ahead}))
     if found.silent:
         alarms.append(Alarm("silent", {"number": len(found.silent)}))
     return Status(

@@ -8,7 +8,7 @@ import contextlib
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -36,7 +36,7 @@ from server.keystore.files import KEY_FILE
 
 NAME: Final = "%Y%m%dT%H%M%SZ"
 MADE_BY_JOB: Final = re.compile(r"\d{8}T\d{6}Z")
-UNFINISHED: Final = re.compile(r"\.\d{8}T\d{6}Z\.(unfinished|gone)-[0-9a-f]{8}")
+UNFINISHED: Final = re.compile(r"\..+\.(unfinished|gone)-[0-9a-f]{8}")
 BESIDE: Final = ("survey.json",)
 """Files of the data folder that belong to an office and are in no other part of it."""
 Say = Callable[[str, float], None]
@@ -175,16 +175,15 @@ def name_of(now: datetime) -> str:
 
 
 def prune(place: Path, *, server_id: str, keep: int, days: int, now: datetime) -> tuple[str, ...]:
-    """Remove backups of a place that the job made: all but the last few, and those that are too old; never the last.
+    """Remove backups of an office from a place: those that are too old, and of the job's all but the last few.
 
-    What was erased is gone from the backups when the last one made before it is. Returns the names of what went.
+    What was erased is gone from the backups when the last one made before it is: so those that people made there, and
+    those before an update, grow too old like the job's. The last of all is never removed. Returns what went, by name.
     """
-    found = sorted(
-        (child.name for child in place.iterdir() if MADE_BY_JOB.fullmatch(child.name)), reverse=True
-    )  # newest first
-    own = [name for name in found if (manifest := _readable(place / name)) and manifest.server_id == server_id]
-    oldest = name_of(now - timedelta(days=days))
-    going = [name for number, name in enumerate(own) if number and (number >= keep or name < oldest)]
+    made = sorted(_own(place, server_id), reverse=True)  # newest first
+    of_job = [name for _, name in made if MADE_BY_JOB.fullmatch(name)]
+    oldest = now - timedelta(days=days)
+    going = [name for when, name in made[1:] if when < oldest or name in of_job[max(keep, 1) :]]
     for name in going:
         hidden = place / f".{name}.gone-{secrets.token_hex(4)}"
         (place / name).rename(hidden)  # never half a backup under its name
@@ -194,6 +193,16 @@ def prune(place: Path, *, server_id: str, keep: int, days: int, now: datetime) -
         if UNFINISHED.fullmatch(child.name) and child.stat().st_mtime < yesterday:
             shutil.rmtree(child, ignore_errors=True)
     return tuple(going)
+
+
+def _own(place: Path, server_id: str) -> Iterator[tuple[datetime, str]]:
+    """Yield when each backup of an office in a place was made, and its name."""
+    for child in place.iterdir():
+        if child.name.startswith(".") or child.is_symlink() or not child.is_dir():
+            continue
+        manifest = _readable(child)
+        if manifest is not None and manifest.server_id == server_id:
+            yield manifest.made, child.name
 
 
 def _names(taken: Snapshot, *, now: datetime, is_newest_schema: bool) -> _Names:

@@ -51,13 +51,15 @@ def issue_token(
     """Make a single-use token for one device of a project and return it; it is valid for 14 days.
 
     Raises:
-        BadRequest: for a role that devices do not have, or names that are too long.
+        BadRequest: for a role that devices do not have, no enumerator, or names that are too long.
         Conflict: the project is archived.
     """
     if role not in DEVICE_ROLES:
         raise BadRequest(f"a device is of an {' or a '.join(DEVICE_ROLES)}, not of a {role}")
     if projects.is_archived(session, project_id):
         raise Conflict("the project is archived: no tablet is let in")
+    if not enumerator.strip():
+        raise BadRequest("say which enumerator will use the tablet: give the code")
     _check_names(enumerator=enumerator, team=team)
     token = randomness(TOKEN_BYTES)
     devices.add_token(

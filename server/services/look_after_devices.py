@@ -70,7 +70,7 @@ _ORDER: Final = tuple(Backlog.__dataclass_fields__)
 def list_devices(session: Session, *, keyring_serial: int, scope: Scope = EVERYTHING) -> Sequence[DeviceView]:
     """Return the tablets of a scope: those in use first, by team and enumerator."""
     found = devices.devices(session, scope)
-    late = set_aside.set_aside_by_device(session)
+    late = set_aside.set_aside_by_device(session, scope)
     proposed = proposals.open_subjects(session, WIPE)
     views = [
         DeviceView(
@@ -97,15 +97,15 @@ def show_device(session: Session, device_id: str, *, keyring_serial: int = 0, sc
     raise NotFound(f"there is no tablet {device_id} in your projects; `passerelle device list` shows who there is")
 
 
-def release_set_aside(session: Session, *, device_id: str, user: str, now: datetime) -> int:
-    """Let all be opened that came after the revocation of a tablet; return how many envelopes.
+def release_set_aside(session: Session, *, device_id: str, user: str, now: datetime, scope: Scope = EVERYTHING) -> int:
+    """Let all be opened that came after the revocation of a tablet, of what a scope sees; return how many envelopes.
 
     Whoever does it says that a person of the office held the tablet, and no thief.
 
     Raises:
         NotFound: nothing is set aside.
     """
-    count = set_aside.release_of_device(session, device_id)
+    count = set_aside.release_of_device(session, device_id, scope)
     if not count:
         raise NotFound(f"nothing that came after the revocation of {device_id} is set aside")
     audit.write(session, at=now, actor=user, action="release-of-device", subject=device_id, detail=str(count))

@@ -2,13 +2,16 @@
 
 Never the same person, at whatever door: `console:amina` and the account `amina` are one. Agreeing makes a decision of
 the office that names both, sealed and signed like any other; folding an erasure is the worker's.
+
+An erasure takes the whole graph of an interview, so both must see all of it; and it takes what was proposed, no more:
+when something has been added meanwhile, it is proposed anew.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
@@ -21,15 +24,23 @@ from server.errors import BadRequest, Conflict, Forbidden, NotFound
 from server.folding.deciding import NOTE_CHARACTERS, store_sealed_decision
 from server.folding.erasing import erase_decision
 from server.keystore import KeyStore
+from server.persons import is_same_person
 from sync_protocol.documents import canonical_json
 from sync_protocol.envelope import NO_HASH
 from sync_protocol.orders import WipeOrder
 
 WIPE: Final = "wipe"
 SURVEY: Final = "survey"
-CONSOLE: Final = "console:"
 LISTED: Final = 200
 _NOTE: Final = b"proposal:"
+
+
+class GrownError(Conflict):
+    """Something belongs to an interview now that did not when its erasure was proposed."""
+
+
+class NotAllSeenError(Forbidden):
+    """Something belongs to an interview that whoever would erase it does not see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +57,21 @@ class Proposed:
 
 
 def propose_erasure(
-    session: Session, *, keystore: KeyStore, instance_id: bytes, note: str, user: str, now: datetime
+    session: Session,
+    *,
+    keystore: KeyStore,
+    instance_id: bytes,
+    note: str,
+    user: str,
+    now: datetime,
+    scope: Scope = EVERYTHING,
 ) -> int:
     """Propose to erase the interview that holds an instance; return the number of the proposal.
-
-    Whether the person sees it, the caller has asked.
 
     Raises:
         BadRequest: without a reason.
         Conflict: it is proposed or erased already.
+        Forbidden: something that is connected with it is not in this scope.
         NotFound: nothing of it has come.
         KeyStoreLocked: without the vault, which seals the note.
     """
@@ -63,8 +80,19 @@ def propose_erasure(
     if not intake.arrivals_of(session, EVERYTHING, instance_id):
         raise NotFound(f"nothing has come under the instanceID {instance_id.hex()}")
     root = _root(session, instance_id)
+    instances = _graph(session, root, scope)
     project_id = erasures.project_of(session, instance_id, FIRST_PROJECT)
-    return _propose(session, ERASE, root.hex(), project_id=project_id, keystore=keystore, note=note, user=user, now=now)
+    return _propose(
+        session,
+        ERASE,
+        root.hex(),
+        project_id=project_id,
+        keystore=keystore,
+        note=note,
+        user=user,
+        now=now,
+        instances=instances,
+    )
 
 
 def propose_wipe(
@@ -109,14 +137,15 @@ def agree(
 
     Raises:
         NotFound: no such proposal in this scope.
-        Forbidden: by who proposed it.
-        Conflict: it was decided before.
+        Forbidden: by who proposed it, or by who does not see all that would be erased.
+        Conflict: it was decided before, or something was added to the interview since.
         KeyStoreLocked: without the vault, which signs.
     """
     found = _to_decide(session, proposal_id, user=user, scope=scope)
     note = _note(found, keystore)
     if found.action == ERASE:
-        _erase(session, found, keystore=keystore, note=note, user=user, now=now)
+        instances = _agreed_instances(session, found, keystore=keystore, scope=scope)
+        _erase(session, found, instances, keystore=keystore, note=note, user=user, now=now)
     else:
         _order_wipe(session, found, keystore=keystore, note=note, user=user, now=now)
     proposals.decide(session, proposal_id, state=AGREED, user=user, now=now)
@@ -139,11 +168,6 @@ def decline(
     return found
 
 
-def is_same_person(one: str, other: str) -> bool:
-    """Say whether two names are of one person, who may be at the console of the machine and have an account."""
-    return one.removeprefix(CONSOLE).casefold() == other.removeprefix(CONSOLE).casefold()
-
-
 def _propose(
     session: Session,
     action: str,
@@ -154,13 +178,15 @@ def _propose(
     note: str,
     user: str,
     now: datetime,
+    instances: frozenset[bytes] = frozenset(),
 ) -> int:
     text = note.strip()[:NOTE_CHARACTERS]
     if not text:
         raise BadRequest("say why, in the note: whoever agrees has to know")
     if proposals.open_proposal(session, action=action, subject=subject) is not None:
         raise Conflict("this is proposed already: another person agrees or declines")
-    sealed = keystore.seal_projection(canonical_json({"note": text}), _NOTE + f"{action}:{subject}".encode())
+    members = {"note": text, "instances": sorted(one.hex() for one in instances)}
+    sealed = keystore.seal_projection(canonical_json(members), _NOTE + f"{action}:{subject}".encode())
     number = proposals.add(
         session,
         action=action,
@@ -185,10 +211,42 @@ def _to_decide(session: Session, proposal_id: int, *, user: str | None, scope: S
     return found
 
 
-def _erase(session: Session, found: StoredProposal, *, keystore: KeyStore, note: str, user: str, now: datetime) -> None:
-    """Store the decision; every instance of the graph, as it is now, is in it."""
-    root = bytes.fromhex(found.subject)
+def _graph(session: Session, root: bytes, scope: Scope) -> frozenset[bytes]:
+    """Return every instance that is connected with an interview.
+
+    Raises:
+        Forbidden: some of it is not in this scope.
+    """
     instances, _ = interviews.connected(session, [root])
+    if not erasures.sees_all(session, scope, instances):
+        raise NotAllSeenError(
+            "this interview is connected with some of another project or team: whoever erases sees both"
+        )
+    return frozenset(instances)
+
+
+def _agreed_instances(session: Session, found: StoredProposal, *, keystore: KeyStore, scope: Scope) -> frozenset[bytes]:
+    """Return what was proposed, as far as it is still there; it must be all that is connected now."""
+    instances = _graph(session, bytes.fromhex(found.subject), scope)
+    if instances - {bytes.fromhex(one) for one in _sealed(found, keystore)["instances"]}:
+        raise GrownError(
+            "something was added to this interview after it was proposed: decline, look at it, and propose anew"
+        )
+    return instances
+
+
+def _erase(
+    session: Session,
+    found: StoredProposal,
+    instances: frozenset[bytes],
+    *,
+    keystore: KeyStore,
+    note: str,
+    user: str,
+    now: datetime,
+) -> None:
+    """Store the decision; every instance of the graph is in it."""
+    root = bytes.fromhex(found.subject)
     rows = interviews.revisions_of_instances(session, instances)
     decision = erase_decision(instances, interview_id=root, project_id=found.project_id, proposed_by=found.proposed_by)
     store_sealed_decision(
@@ -230,5 +288,9 @@ def _shown(found: StoredProposal, keystore: KeyStore) -> Proposed:
 
 
 def _note(found: StoredProposal, keystore: KeyStore) -> str:
+    return str(_sealed(found, keystore)["note"])
+
+
+def _sealed(found: StoredProposal, keystore: KeyStore) -> dict[str, Any]:
     context = _NOTE + f"{found.action}:{found.subject}".encode()
-    return str(json.loads(keystore.open_projection(found.sealed_note, context))["note"])
+    return dict(json.loads(keystore.open_projection(found.sealed_note, context)))

@@ -22,7 +22,7 @@ from server.backups.manifest import (
 )
 from server.config import RESTORING_FILE, Config
 from server.db.engine import Database
-from server.db.queries import audit, backups, feed
+from server.db.queries import audit, backups, devices, feed
 
 ROOMS: Final = ("blobs", "microdata")
 
@@ -80,7 +80,8 @@ def place(folder: Path, manifest: Manifest, *, config: Config, database: Databas
 def begin_anew(session: Session, folder: Path, manifest: Manifest, *, user: str, now: datetime) -> None:
     """Begin another life of the database: tablets forget what they were told of the last one, and offer again.
 
-    The backup itself is what is known to survive now. Numbers that were given after it are not given again.
+    The backup itself is what is known to survive now. Numbers that were given after it are not given again. Links that
+    enrol a tablet let nobody in any more: since the backup they may have been used, or taken back.
     """
     feed.start_anew(session, secrets.token_hex(8))
     backups.forget_all(session)
@@ -89,6 +90,7 @@ def begin_anew(session: Session, folder: Path, manifest: Manifest, *, user: str,
     backups.begin_uploads_again(session)
     backups.free_leases(session)
     backups.leave_numbers_out(session)
+    devices.expire_tokens(session)
     detail = f"made {manifest.made_at}"
     audit.write(session, at=now, actor=user, action="restore", subject=folder.name, detail=detail)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,6 +14,9 @@ from server.errors import BadRequest
 from server.keystore import KINDS, KeyStore, Rotation
 from sync_protocol.documents import key_id
 from sync_protocol.keyring import Keyring
+
+LEAP: Final = 1000
+"""No office has rotated so often since its last backup: a tablet that names such a serial has made it up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,8 @@ def rotate(
 ) -> Keyring:
     """Make new keys of these kinds and put the keyring that names them in force; tablets get it in their next exchange.
 
-    The keyring names all certificates of revoked devices, whatever is rotated.
+    The keyring names all certificates of revoked devices, whatever is rotated. Its serial is above every one that a
+    tablet has named: after a restore, the keyring in force may be older than theirs.
 
     Raises:
         BadRequest: an unknown kind, or a file that holds no root key.
@@ -72,6 +77,7 @@ def rotate(
         suite=suite,
         revocations=tuple(sorted(one.certificate_hash for one in devices.devices(session) if one.revoked_at)),
         drops_old_receipts=drops_old_receipts,
+        after=devices.highest_serial(session, below=keystore.keyring.serial + LEAP),
     )
     keystore.rotate(rotation, _root(root_pem), now=now)
     devices.keep_keyring(session, serial=keystore.keyring.serial, document=keystore.keyring_document)

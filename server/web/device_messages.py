@@ -27,7 +27,7 @@ DEVICE_MESSAGES: Final[dict[str, dict[str, str]]] = {
         "proposals": "Proposals", "proposals_lead": "What takes two people: to erase an interview, and to wipe a tablet. Who proposes cannot agree.", "no_proposals": "Nothing has been proposed.",
         "erase": "Erase an interview", "proposed_by": "Proposed by {name}, {when}", "decided_by": "{state} by {name}, {when}", "proposed": "open", "agreed": "agreed", "declined": "declined",
         "erase_text": "All versions of the interview, its files, and what was made of them are removed for ever, here and on tablets. Published figures stay.", "agree": "Agree", "decline": "Decline", "take_back": "Take back", "own": "You proposed this: another person agrees.",
-        "same_person": "Who proposed it cannot agree to it: this takes two people.", "decided": "Somebody has decided it meanwhile.", "sealed_note": "sealed until the server is started with its passphrase",
+        "same_person": "Who proposed it cannot agree to it: this takes two people.", "decided": "Somebody has decided it meanwhile.", "grown": "Something was added to this interview after it was proposed: decline, look at it, and propose anew.", "not_all_seen": "This interview is connected with some of another project or team: who agrees must see all of them.", "sealed_note": "sealed until the server is started with its passphrase",
     },
     "fr": {
         "devices": "Tablettes", "devices_lead": "Tablettes avec notre application : qui a chacune, sa dernière venue, et ce qu'elle doit encore envoyer.",
@@ -48,7 +48,7 @@ DEVICE_MESSAGES: Final[dict[str, dict[str, str]]] = {
         "proposals": "Propositions", "proposals_lead": "Ce qui demande deux personnes : effacer un entretien, effacer une tablette. Qui propose ne peut pas accepter.", "no_proposals": "Rien n'a été proposé.",
         "erase": "Effacer un entretien", "proposed_by": "Proposé par {name}, {when}", "decided_by": "{state} par {name}, {when}", "proposed": "ouverte", "agreed": "acceptée", "declined": "refusée",
         "erase_text": "Toutes les versions de l'entretien, ses fichiers et ce qui en a été tiré sont enlevés pour toujours, ici et sur les tablettes. Les chiffres publiés restent.", "agree": "Accepter", "decline": "Refuser", "take_back": "Retirer", "own": "Vous l'avez proposé : une autre personne accepte.",
-        "same_person": "Qui a proposé ne peut pas accepter : il faut deux personnes.", "decided": "Quelqu'un a décidé entre-temps.", "sealed_note": "scellé tant que le serveur n'est pas démarré avec sa phrase secrète",
+        "same_person": "Qui a proposé ne peut pas accepter : il faut deux personnes.", "decided": "Quelqu'un a décidé entre-temps.", "grown": "Quelque chose s'est ajouté à cet entretien après la proposition : refusez, regardez-le et proposez de nouveau.", "not_all_seen": "Cet entretien est lié à d'autres, d'un autre projet ou d'une autre équipe : qui accepte doit les voir tous.", "sealed_note": "scellé tant que le serveur n'est pas démarré avec sa phrase secrète",
     },
 }  # fmt: skip
 

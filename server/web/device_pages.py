@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 from server.clock import utc_now
 from server.context import caller, current, roles
 from server.errors import BadRequest, Conflict, Forbidden, NotFound
+from server.persons import is_same_person
 from server.services import device_words, enrol_device, look_after_devices, proposals
 from server.services.look_after_devices import DeviceView
 from server.web.device_messages import backlog_text, device_word
@@ -85,7 +86,9 @@ def release(device_id: str) -> Response:
     refuse_foreign()
     _find(device_id)
     with current().database.transaction() as session:
-        look_after_devices.release_set_aside(session, device_id=device_id, user=caller().name, now=utc_now())
+        look_after_devices.release_set_aside(
+            session, device_id=device_id, user=caller().name, now=utc_now(), scope=caller().scope
+        )
     return _to_device(device_id, "released")
 
 
@@ -121,9 +124,17 @@ def decide(proposal_id: int) -> Response | tuple[str, int]:
     try:
         _decide(proposal_id, is_agreed=verdict == "agree")
     except (Conflict, Forbidden) as error:
-        return _proposals("decided" if isinstance(error, Conflict) else "same_person"), error.status
+        return _proposals(_why_not(error)), error.status
     done = "agreed" if verdict == "agree" else "declined"
     return redirect(url_for("device_pages.list_proposals", done=done, lang=request.args.get("lang")), 303)
+
+
+def _why_not(error: Conflict | Forbidden) -> str:
+    if isinstance(error, proposals.GrownError):
+        return "grown"
+    if isinstance(error, proposals.NotAllSeenError):
+        return "not_all_seen"
+    return "decided" if isinstance(error, Conflict) else "same_person"
 
 
 def _decide(proposal_id: int, *, is_agreed: bool) -> None:
@@ -184,9 +195,7 @@ def _proposals(failure: str | None = None) -> str:
     context = current()
     with context.database.read() as session:
         found = proposals.list_proposals(session, keystore=context.keystore, scope=page_scope())
-    own = {
-        one.proposal.proposal_id for one in found if proposals.is_same_person(one.proposal.proposed_by, caller().name)
-    }
+    own = {one.proposal.proposal_id for one in found if is_same_person(one.proposal.proposed_by, caller().name)}
     return _page("proposals.html", proposals=found, own=own, failure=failure)
 
 

@@ -100,7 +100,7 @@ def propose_erasure(instance_id: str) -> Response:
     if found.instance_id is None:
         raise NotFound("this envelope shows no instanceID, so nothing can be erased by it")
     with current().database.transaction() as session:
-        proposals.propose_erasure(session, instance_id=found.instance_id, **_who())
+        proposals.propose_erasure(session, instance_id=found.instance_id, **_who(), scope=caller().scope)
     return _done(instance_id, "erase")
 
 

@@ -132,6 +132,13 @@ def keep_keyring(session: Session, *, serial: int, document: bytes) -> None:
     session.execute(insert_new(session, KeyringDocument).values(serial=serial, document=document))
 
 
+def highest_serial(session: Session, *, below: int) -> int:
+    """Return the highest serial of a keyring that is kept here, or that a device has named, below a bound; or 0."""
+    kept = select(func.max(KeyringDocument.serial)).where(KeyringDocument.serial < below)
+    named = select(func.max(Device.keyring_serial)).where(Device.keyring_serial < below)
+    return max(session.scalar(kept) or 0, session.scalar(named) or 0)
+
+
 def keyrings(session: Session) -> list[bytes]:
     """Return every keyring there ever was, oldest first."""
     return list(session.scalars(select(KeyringDocument.document).order_by(KeyringDocument.serial)))
@@ -287,6 +294,12 @@ def token_for_use(session: Session, token_hash: bytes) -> StoredToken | None:
         device_id=found.device_id,
         project_id=found.project_id,
     )
+
+
+def expire_tokens(session: Session) -> None:
+    """Let no enrolment token that has not let in a device do so any more, whatever clocks say."""
+    expired = update(EnrolmentToken).where(EnrolmentToken.used_at.is_(None))
+    session.execute(expired.values(expires_at=EnrolmentToken.created_at))
 
 
 def use_token(session: Session, *, token_hash: bytes, device_id: str, now: datetime) -> None:

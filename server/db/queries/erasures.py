@@ -10,10 +10,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, false, func, not_, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
+from server.db.queries.scoped import visible_envelopes, visible_interviews
+from server.db.scope import Scope
 from server.db.tables import (
     Attachment,
     CheckScore,
@@ -188,6 +190,24 @@ def project_of(session: Session, instance_id: bytes, fallback: int) -> int:
             if project is not None:
                 return project
     return fallback
+
+
+def sees_all(session: Session, scope: Scope, instance_ids: Collection[bytes]) -> bool:
+    """Say whether an account sees everything that came under these instances: each interview, and each envelope."""
+    hidden = select(Interview.interview_id).where(not_(visible_interviews(scope)))
+    for chunk in _chunks(sorted(instance_ids)):
+        named = select(Revision.interview_id).where(Revision.instance_id.in_(chunk))
+        if session.execute(hidden.where(Interview.interview_id.in_(named)).limit(1)).first() is not None:
+            return False
+    # An interview is the team's that began it, whoever edits it; an envelope of another project is never one's own.
+    is_hidden = not_(func.coalesce(visible_envelopes(Scope(projects=scope.projects)), false()))
+    return all(
+        session.execute(
+            select(Envelope.sequence).where(condition, Envelope.state != ERASED, is_hidden).limit(1)
+        ).first()
+        is None
+        for condition in _are_of(sorted(instance_ids))
+    )
 
 
 def parts_with(session: Session, instance_ids: Iterable[bytes]) -> tuple[int, ...]:

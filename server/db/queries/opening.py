@@ -38,12 +38,14 @@ UNKNOWN_FORM_VERSION: Final = "unknown-form-version"
 UNKNOWN_DICTIONARY: Final = "unknown-dictionary"
 """Its form is here, and the dictionary that it was deflated with is not: a publication may bring it."""
 RELEASED: Final = "released"
-"""Kept with an envelope for ever: a person has let it in although its device is revoked, or its form retired."""
+"""Kept with an envelope for ever: a person has let it in although its form is retired, or of another project."""
+RELEASED_LATE: Final = "released:after-revocation"
+"""The same of one who has let it in although its device was revoked, and has said nothing of its form."""
 ENDED_BY_A_FILE: Final = ("odk-undecryptable", "odk-signature-invalid")
 """Reasons of an encrypted submission that another copy of its XML may end."""
 WIPED: Final = "wiped"
 """Kept with an envelope for ever: what it held is gone, and its row says that it was there."""
-_LASTING: Final = (RELEASED, WIPED)
+_LASTING: Final = (RELEASED, RELEASED_LATE, WIPED)
 _KEPT: Final = case((Envelope.reason.in_(_LASTING), Envelope.reason), else_=None)
 _MAY_OPEN: Final = or_(
     Envelope.state != QUARANTINED, func.coalesce(Envelope.reason, "").not_in((AFTER_REVOCATION, WIPED))
@@ -292,7 +294,7 @@ def release(session: Session, envelope_id: bytes) -> bool:
             Envelope.state == QUARANTINED,
             Envelope.reason.is_distinct_from(WIPED),
         )
-        .values(state=RECEIVED, reason=RELEASED)
+        .values(state=RECEIVED, reason=case((Envelope.reason == AFTER_REVOCATION, RELEASED_LATE), else_=RELEASED))
         .returning(Envelope.envelope_id)
     ).all()
     interview = aliased(Envelope)
@@ -309,7 +311,7 @@ def release(session: Session, envelope_id: bytes) -> bool:
             Envelope.state == QUARANTINED,
             Envelope.reason == AFTER_REVOCATION,
         )
-        .values(state=RECEIVED, reason=RELEASED)
+        .values(state=RECEIVED, reason=RELEASED_LATE)
     )
     return envelope_id in released
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from server.db.queries import backups
 from server.db.queries.backups import LastBackup
-from server.db.tables import Attachment, Device, Envelope, Schedule, Upload
+from server.db.tables import Attachment, Device, Envelope, KeyringDocument, Schedule, Upload
 from server.db.tables.envelopes import IS_UNOPENED, OPENED, RECEIVED
 
 
@@ -34,6 +34,7 @@ class Figures:
         oldest_unopened_at: when the first of those came that nobody has tried to open yet.
         media_bytes: of sealed media that are here whole.
         devices: enrolled and not revoked; `devices_seen` since midnight UTC.
+        ahead: those of them that have a newer keyring than any that was made here.
         silent: those of them that were seen in the last two months, and not in the last week.
     """
 
@@ -44,6 +45,7 @@ class Figures:
     devices: int
     devices_seen: int
     silent: tuple[str, ...]
+    ahead: int
     backup: LastBackup | None
     jobs: tuple[Job, ...]
 
@@ -66,6 +68,7 @@ def figures(session: Session, *, now: datetime) -> Figures:
         devices=len(devices),
         devices_seen=sum(seen is not None and seen >= midnight for _, seen in devices),
         silent=tuple(sorted(name for name, seen in devices if seen and now - FORGOTTEN < seen < now - SILENT)),
+        ahead=_ahead(session),
         backup=backups.last(session),
         jobs=_jobs(session, now=now),
     )
@@ -84,6 +87,14 @@ def _received_at(session: Session, which: object) -> datetime | None:
     if number is None:
         return None
     return session.scalar(select(Envelope.received_at).where(Envelope.sequence == number))
+
+
+def _ahead(session: Session) -> int:
+    newest = session.scalar(select(func.max(KeyringDocument.serial)))
+    if newest is None:
+        return 0
+    query = select(func.count()).select_from(Device)
+    return session.scalar(query.where(Device.revoked_at.is_(None), Device.keyring_serial > newest)) or 0
 
 
 def _media_bytes(session: Session) -> int:

@@ -276,6 +276,21 @@ def test_the_job_makes_a_backup_a_day_and_keeps_the_last_few(
 
 
 @sqlite_only
+def test_what_people_and_updates_left_beside_the_jobs_backups_grows_too_old_like_them(
+    office: Context, tmp_path: Path
+) -> None:
+    place, server_id = tmp_path / "place", office.keystore.server_id
+    made = {"before-update-of-0005-20261124T080000Z": 0, "by-hand": 3, back_up.name_of(NOW): 40}
+    for name, day in made.items():
+        make(office, place / name, now=NOW + timedelta(days=day))
+    (place / "mine").symlink_to(place / "by-hand")
+    for day, left in ((32, {*made, "mine"}), (42, {back_up.name_of(NOW), "mine"})):
+        back_up.prune(place, server_id="another", keep=1, days=30, now=NOW + timedelta(days=day))
+        back_up.prune(place, server_id=server_id, keep=1, days=38, now=NOW + timedelta(days=day))
+        assert {child.name for child in place.iterdir()} == left
+
+
+@sqlite_only
 @pytest.mark.parametrize(("keep", "days", "left"), [(9, 90, 4), (2, 90, 2), (9, 2, 3), (9, 1, 2), (1, 1, 1)])
 def test_backups_go_when_they_are_too_many_or_too_old_but_never_the_last(
     office: Context, tmp_path: Path, keep: int, days: int, left: int

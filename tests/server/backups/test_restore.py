@@ -123,6 +123,18 @@ def test_a_restored_office_reports_no_more_than_the_backup_that_it_came_from(
     assert restored.backed_up_sequence(head.epoch) == last.sequence == early.sequence
 
 
+@sqlite_only
+def test_a_link_of_before_the_restore_lets_nobody_in(office: Context, restore: Restore, tmp_path: Path) -> None:
+    """It may have been used since the backup, which does not know of it."""
+    tablet = Tablet(office, create_app(office.config, office).test_client())
+    made = make(office, tmp_path / "one")
+    restored = restore(made.folder)
+    client = create_app(restored.config, restored).test_client()
+    answer = client.post("/sync/v1/enrol", data=tablet.enrol_request(), content_type="application/json")
+    assert answer.status_code >= 400
+    Tablet(restored, client).enrol()
+
+
 def test_what_is_known_of_a_backup_is_forgotten_with_the_life_of_the_database(office: Context) -> None:
     with office.database.transaction() as session:
         backups.add(session, made_at=NOW, sequence=90, place="a")

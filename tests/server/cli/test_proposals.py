@@ -1,9 +1,15 @@
 """What takes two people, at the console: whoever is logged in at the machine is one of them."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
+from click.testing import Result
 
+from server.cli import desk
 from server.config import Config
 from server.context import Context
 from tests.server.cli.conftest import CLEAR, Shell
@@ -22,8 +28,29 @@ def collected(shell: Shell) -> Iterator[Context]:
     context.close()
 
 
+class Person(Shell):
+    """A shell of one user of the machine."""
+
+    def __init__(self, data: Path, name: str) -> None:
+        super().__init__(data, CLEAR)
+        self._name = name
+
+    def run(self, *arguments: str, with_input: str | None = None) -> Result:
+        with patch("pwd.getpwuid", lambda _: SimpleNamespace(pw_name=self._name)):
+            return super().run(*arguments, with_input=with_input)
+
+
 def person(shell: Shell, name: str) -> Shell:
-    return Shell(shell.data, CLEAR | {"LOGNAME": name})
+    return Person(shell.data, name)
+
+
+def test_the_environment_does_not_say_who_works_at_the_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "sami")
+    with patch("pwd.getpwuid", lambda uid: SimpleNamespace(pw_name=f"user-{uid}")):
+        assert desk.actor() == f"console:user-{os.getuid()}"
+    with patch("pwd.getpwuid", side_effect=KeyError):
+        assert desk.actor() == f"console:{os.getuid()}"
 
 
 def test_an_interview_is_erased_by_two_people_at_the_console(shell: Shell, collected: Context) -> None:

@@ -1,19 +1,31 @@
 """Two projects on one server: whatever the one sends, names or wipes, the other's interviews stay its own."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from itertools import product
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from server.context import Context
 from server.db import cursor
-from server.db.queries import fieldwork, intake_rows, pull
+from server.db.queries import envelopes, fieldwork, intake_rows, pull
+from server.db.queries.envelopes import NewEnvelope
 from server.db.queries.frame_rows import PsuRow
 from server.db.scope import Scope
-from server.services import accounts, api_tokens, app_users, odk_keys, projects
+from server.db.tables import Envelope
+from server.services import (
+    accounts,
+    api_tokens,
+    app_users,
+    enrol_device,
+    look_after_devices,
+    odk_keys,
+    projects,
+)
 from tests.office import MULTIPART, NOW, begin_session, multipart
 from tests.server.entities import kit as entities
 from tests.server.opening.doorway import Photos, photo_form
@@ -225,6 +237,56 @@ def test_a_tablet_of_another_project_is_set_aside_whoever_carries_what_it_sealed
     open_all(world.context)
     assert [world.ask(1, number).json["state"] for number in (5, 6)] == ["opened", "quarantine"]
     assert [one["code"] for one in world.ask(1, 6).json["reasons"]] == ["other-project"]
+
+
+def test_letting_in_what_a_revoked_tablet_sent_forgives_its_revocation_only(world: World) -> None:
+    """Neither what it sealed for another project, nor what it brought of another revoked tablet."""
+    context, tablets = world.context, {}
+    for name, project in (("theirs", 2), ("stolen", 2), ("in-use", 2), ("ours", 1)):
+        tablets[name] = Tablet(context.keystore, name, project_id=project).enrol(context)
+    deliver(context, [tablet.epoch() for tablet in tablets.values()])
+    with context.database.transaction() as session:
+        for name in ("theirs", "stolen"):
+            enrol_device.revoke(session, device_id=name, user="manager 2", now=NOW)
+    sent = {
+        name: NewEnvelope.read(tablets[name].seal(Answers(number=number, form_id=form_id)))
+        for number, name, form_id in ((6, "theirs", "theirs"), (7, "stolen", "theirs"), (8, "in-use", "theirs"))
+    }
+    injected = NewEnvelope.read(tablets["theirs"].seal(Answers(number=5, form_id="ours")))
+    later = NOW + timedelta(days=1)
+    with context.database.transaction() as session:
+        aside = [replace(one, state="quarantined", reason="after-revocation") for one in (*sent.values(), injected)]
+        envelopes.store(session, aside, carrier="theirs", received_at=later)
+    open_all(context)
+
+    def states() -> dict[int, tuple[str, str | None]]:
+        with context.database.read() as session:
+            query = select(Envelope.instance_id, Envelope.state, Envelope.reason)
+            return {one.instance_id[-1]: (one.state, one.reason) for one in session.execute(query) if one.instance_id}
+
+    def release(user: str, project: int | None) -> int:
+        scope = Scope() if project is None else Scope(projects=frozenset({project}))
+        with context.database.transaction() as session:
+            (shown,) = {
+                one.set_aside
+                for one in look_after_devices.list_devices(session, keyring_serial=1, scope=scope)
+                if one.device.device_id == "theirs"
+            }
+            count = look_after_devices.release_set_aside(session, device_id="theirs", user=user, now=later, scope=scope)
+        assert shown == count
+        open_all(context)
+        return count
+
+    kept = ("quarantined", "after-revocation")
+    assert release("manager 2", 2) == 2
+    let_in = ("opened", "released:after-revocation")
+    assert states() == {5: kept, 6: let_in, 7: kept, 8: let_in}
+    assert release("administrator", None) == 1
+    assert states() == {5: ("quarantined", "other-project"), 6: let_in, 7: kept, 8: let_in}
+    assert world.click("manager 1", 5, "release") == 303
+    open_all(context)
+    assert states()[5] == ("opened", "released")
+    assert rebuilt(context)
 
 
 def test_a_form_of_another_project_changes_no_entity(world: World) -> None:

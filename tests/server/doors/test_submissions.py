@@ -207,7 +207,7 @@ def test_a_revoked_app_user_is_noticed_at_once_and_its_files_go_to_quarantine_to
         settle_hold.release_quarantined(
             session, envelope_id=hashlib.sha256(stored(context)[2][3]).digest(), user="manager", now=NOW
         )
-    assert [(state, why) for _, state, why, _ in stored(context)][2:] == [("received", "released")] * 2
+    assert [(state, why) for _, state, why, _ in stored(context)][2:] == [("received", "released:after-revocation")] * 2
 
 
 @pytest.mark.parametrize("files", [(), (file_part("a.jpg", PHOTO),)])

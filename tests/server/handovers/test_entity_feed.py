@@ -148,6 +148,20 @@ def test_an_assigned_entity_leaves_one_device_and_comes_to_another(sqlite_contex
     assert [len(on_the_device(one)) for one in (puller, other)] == [0, 2]
 
 
+def test_what_is_assigned_to_no_one_goes_to_nobody_who_has_no_code(sqlite_context: Context, puller: Puller) -> None:
+    nobody = Puller(sqlite_context, device_id="other", enumerator="")
+    write(sqlite_context, (1, "Amina", ""), (2, "Ben", "0002"))
+    assign(sqlite_context, "enumerator")
+    open_all(sqlite_context)
+    for one in (puller, nobody):
+        one.pull()
+        assert on_the_device(one) == {}
+    write(sqlite_context, (1, "Amina", "0001"))
+    open_all(sqlite_context)
+    puller.pull()
+    assert list(on_the_device(puller)) == [str(entity_id(1))]
+
+
 def test_who_never_had_an_entity_hears_nothing_of_it(sqlite_context: Context, puller: Puller) -> None:
     write(sqlite_context, (1, "Amina", "0002"))
     assign(sqlite_context, "enumerator")

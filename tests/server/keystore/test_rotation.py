@@ -8,17 +8,20 @@ from uuid import UUID
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from sqlalchemy import delete, update
 
 from server.app import create_app
 from server.config import Config
 from server.context import Context
 from server.db.engine import Database
 from server.db.queries import devices, envelopes
+from server.db.tables import Device as DeviceRow
+from server.db.tables import KeyringDocument
 from server.errors import BadRequest, KeyStoreLocked
 from server.folding.deciding import store_sealed_decision
 from server.keystore import KINDS, KeyStore, KeyStoreError, files, rotating, store
 from server.microdata import Microdata
-from server.services import rotate_keys
+from server.services import alarms, rotate_keys
 from server.services.open_items import OpeningWorker
 from sync_protocol.client.device import Device
 from sync_protocol.constants import SUITE_X25519, SUITE_X_WING
@@ -232,3 +235,43 @@ def test_a_new_passphrase_takes_the_place_of_the_key_file(office: Context) -> No
     assert locked.office.certificate == office.keystore.office.certificate
     rotate(office)
     assert KeyStore.open(office.config.keys_dir, "correct horse").keyring.serial == 3
+
+
+def test_a_serial_that_tablets_know_is_not_given_again_after_the_keys_were_restored(
+    office: Context, tablet: Device, transport: ClientTransport, tmp_path: Path
+) -> None:
+    keys = office.config.keys_dir
+    shutil.copytree(keys, tmp_path / "backup")
+    rotate(office)
+    tablet.sync(transport, NOW, wait=no_wait)  # the keyring comes with this one, and is named in the next
+    tablet.sync(transport, NOW, wait=no_wait)
+    shutil.rmtree(keys)
+    shutil.copytree(tmp_path / "backup", keys)
+    office.keystore.read_again()
+    with office.database.transaction() as session:  # as in the backup
+        session.execute(delete(KeyringDocument))
+        devices.keep_keyring(session, serial=office.keystore.keyring.serial, document=office.keystore.keyring_document)
+    with office.database.read() as session:
+        raised = [alarm.sentence("fr") for alarm in alarms.look(session, config=office.config, now=NOW).alarms]
+    assert any("clés plus récentes" in one for one in raised)
+    rotate(office, kinds=frozenset({"survey"}))
+    assert office.keystore.keyring.serial == 3
+    with office.database.transaction() as session:
+        session.execute(update(DeviceRow).values(keyring_serial=1 << 40))  # which no office ever had
+    rotate(office, kinds=frozenset({"survey"}))
+    assert office.keystore.keyring.serial == 4
+
+
+def test_a_running_server_takes_up_the_keyring_although_the_passphrase_was_changed(office: Context) -> None:
+    running = KeyStore.open(office.config.keys_dir, None)
+    office.keystore.change_passphrase("another")
+    rotate(office, kinds=frozenset({"receipt"}))
+    running.read_again()
+    assert running.receipt_key_id == office.keystore.receipt_key_id
+    assert not running.is_locked, "nothing that it needs of the vault is new"
+    rotate(office, kinds=frozenset({"survey"}))
+    running.read_again()
+    assert running.keyring.serial == office.keystore.keyring.serial
+    assert running.is_locked, "what is sealed to the new key waits, and is not set aside"
+    running.unlock("another")
+    assert not running.is_locked

@@ -14,13 +14,14 @@ from server.context import Context
 from server.db.engine import Database
 from server.db.queries import attachments, envelopes, erasures
 from server.db.queries.envelopes import NewEnvelope
+from server.db.scope import EVERYTHING, Scope
 from server.db.tables import Base, Envelope, Erasure, Interview, MicrodataPart, Revision, RevisionParent
 from server.db.tables.envelopes import ERASED, OPENED
 from server.errors import BadRequest, Conflict, NotFound
 from server.folding import erasing
 from server.keystore import KeyStore
 from server.microdata.store import STORES
-from server.services import proposals, rebuild, settle_hold, verify_store
+from server.services import projects, proposals, rebuild, settle_hold, verify_store
 from sync_protocol.envelope import peek
 from tests.office import NOW
 from tests.server.opening.doorway import Door, Photos, photo_form
@@ -364,3 +365,42 @@ def test_whose_instance_lives_loses_no_edits_to_a_tombstone_under_it(context: Co
     open_all(context)
     assert [found[0][0] for found in (bodies(context)[raw_id(2)], bodies(context)[raw_id(3)])] == [OPENED, OPENED]
     assert_sound(context)
+
+
+def test_who_erases_sees_all_of_it_and_agrees_to_what_was_proposed(context: Context) -> None:
+    """An edit that names interviews of two projects as its parents lets nobody erase what they do not see."""
+    with context.database.transaction() as session:
+        projects.add_project(session, name="Abroad", user="root", now=NOW)
+    for form_id, project_id in (("ours", 1), ("theirs", 2)):
+        publish(context, form_id, project_id=project_id)
+    ours = Tablet(context.keystore, "ours", project_id=1).enrol(context)
+    theirs = Tablet(context.keystore, "theirs", project_id=2).enrol(context)
+    bodies = [ours.epoch(), theirs.epoch(), ours.seal(Answers(number=10, form_id="ours"))]
+    deliver(context, [*bodies, theirs.seal(Answers(number=20, form_id="theirs"))])
+    open_all(context)
+    abroad = Scope(projects=frozenset({2}))
+    ask: dict[str, Any] = {"keystore": context.keystore, "now": NOW}
+    with context.database.transaction() as session:
+        number = proposals.propose_erasure(session, instance_id=raw_id(20), note="?", user="amina", scope=abroad, **ask)
+    deliver(context, [theirs.seal(Answers(number=21, form_id="theirs"), parents=[20, 10])])
+    open_all(context)
+    for scope, refusal in ((abroad, proposals.NotAllSeenError), (EVERYTHING, proposals.GrownError)):
+        with context.database.transaction() as session, pytest.raises(refusal):
+            proposals.agree(session, proposal_id=number, user="sami", scope=scope, **ask)
+    for instance in (20, 21):
+        with context.database.transaction() as session, pytest.raises(proposals.NotAllSeenError):
+            proposals.propose_erasure(
+                session, instance_id=raw_id(instance), note="?", user="amina", scope=abroad, **ask
+            )
+    open_all(context)
+    assert count(context, Erasure) == 0
+    assert count(context, Revision) == 3
+    with context.database.transaction() as session:
+        proposals.decline(session, proposal_id=number, user="amina", now=NOW)
+    erase(context, 20)
+    assert count(context, Revision) == 0
+
+
+def test_the_console_and_the_account_of_one_person_erase_nothing() -> None:
+    decision = erasing.erase_decision([raw_id(1)], interview_id=raw_id(1), project_id=1, proposed_by="console:amina")
+    assert erasing.listed_instances({**decision, "user": "Amina"}) == ()

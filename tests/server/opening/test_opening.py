@@ -451,7 +451,7 @@ def test_what_a_revoked_device_sealed_is_set_aside_whoever_carries_it_until_a_pe
     with context.database.transaction() as session:
         settle_hold.release_quarantined(session, envelope_id=document_hash(late), user="manager", now=NOW)
     open_all(context)
-    assert states(context)[2] == ("opened", "released")
+    assert states(context)[2] == ("opened", "released:after-revocation")
     assert len(rows(context)) == 2
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import given
@@ -257,6 +258,14 @@ class TestLines:
         assert (second["device"], second["code"]) == (tablet.device_id, "counter-replayed")
         assert first["received_bytes"] > 100
         assert datetime.fromisoformat(first["at"]) > datetime(2020, 1, 1, tzinfo=UTC)
+
+    def test_a_line_names_no_device_that_has_not_signed(self, sqlite_context: Context, lines: io.StringIO) -> None:
+        client = create_app(sqlite_context.config, sqlite_context).test_client()
+        tablet = Tablet(sqlite_context, client).enrol()
+        tablet.send(tablet.body(envelope(1)), key=Ed25519PrivateKey.generate())
+        (line,) = (json.loads(line) for line in lines.getvalue().splitlines() if '"exchange"' in line)
+        assert (line["device"], line["code"]) == (None, "signature-invalid")
+        assert tablet.device_id not in lines.getvalue()
 
     def test_no_canary_gets_into_a_line(self, sqlite_context: Context, lines: io.StringIO) -> None:
         client = create_app(sqlite_context.config, sqlite_context).test_client()

@@ -182,6 +182,8 @@ def test_programs_do_what_the_pages_do(sqlite_context: Context, amina: FlaskClie
     made = amina.post("/api/v1/devices", json={"enumerator": "0009", "project_id": 1})
     assert parse_link(made.get_json()["link"]).root_key == sqlite_context.keystore.root_key
     assert amina.post("/api/v1/devices", json={"enumerator": "0009"}).status_code == 400
+    for nobody in ({}, {"enumerator": " "}):
+        assert amina.post("/api/v1/devices", json={"project_id": 1, **nobody}).status_code == 400
     assert amina.post(f"{url}/revocation").status_code == 204
     assert amina.post(f"{url}/release").status_code == 404
     wipe = amina.post(f"{url}/wipe", json={"note": "stolen"}).get_json()["proposal_id"]
