@@ -1,5 +1,7 @@
 """What an erased interview wrote of entities goes with it."""
 
+import pytest
+
 from forms.instance import instance_id_bytes
 from server.context import Context
 from server.keystore import KeyStore
@@ -7,6 +9,8 @@ from server.services import proposals
 from tests.office import NOW
 from tests.server.entities.kit import FOLLOW, REGISTER, followed, instance_id, publish, registered, shown
 from tests.server.entities.test_folding import seal
+from tests.server.handovers.pulling import Puller
+from tests.server.handovers.test_entity_feed import at_the_door, on_the_device
 from tests.server.opening.kit import Tablet, deliver, open_all
 from tests.server.opening.test_erasure import assert_sound
 
@@ -37,3 +41,29 @@ def test_changes_of_an_erased_interview_are_undone(context: Context, keystore: K
         [("deleted", "", {})],
     )
     assert_sound(context)
+
+
+@pytest.mark.parametrize("rebuilt", ["not", "before", "after", "twice"])
+def test_tablets_let_go_of_what_only_an_erased_interview_had_made(
+    sqlite_context: Context, keystore: KeyStore, rebuilt: str
+) -> None:
+    context = sqlite_context
+    tablet, hashes = Tablet(keystore).enrol(context), publish(context, REGISTER, FOLLOW)
+    puller, empty = Puller(context), Puller(context, device_id="empty")
+    deliver(context, seal(tablet, hashes, registered(1), registered(2)))
+    open_all(context)
+    puller.pull()
+    assert len(on_the_device(puller)) == 2
+    if rebuilt in ("before", "twice"):
+        assert_sound(context)
+    erase(context, 1)
+    if rebuilt in ("after", "twice"):
+        assert_sound(context)
+    for one in (puller, empty):
+        one.pull()
+        expected = at_the_door(context, hashes["follow"], keystore=keystore)
+        assert len(expected) == 1
+        assert on_the_device(one) == expected
+    assert_sound(context)
+    puller.pull()
+    assert on_the_device(puller) == expected
