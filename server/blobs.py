@@ -79,6 +79,11 @@ class Blobs:
         self._directory = directory
         self._folders_on_disk: set[Path] = set()
 
+    @property
+    def directory(self) -> Path:
+        """The folder."""
+        return self._directory
+
     def incoming(self) -> Incoming:
         """Begin a blob.
 

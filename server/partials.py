@@ -81,9 +81,9 @@ class Partial:
 class Partials:
     """The media that are under way, for all threads and processes that share the folder of blobs."""
 
-    def __init__(self, directory: Path, blobs: Blobs) -> None:
-        """Take the folder of the blobs; nothing is made before the first part comes."""
-        self._directory = directory / PARTIAL
+    def __init__(self, blobs: Blobs) -> None:
+        """Take the blobs, beside which they are; nothing is made before the first part comes."""
+        self._directory = blobs.directory / PARTIAL
         self._blobs = blobs
 
     @contextlib.contextmanager

@@ -110,7 +110,7 @@ def restore(desk: Desk, folder: Path, as_json: bool) -> None:
     """Restore a backup into an empty data folder, and an empty database.
 
     Every file is compared with its SHA-256 before anything is written. Tablets then offer again what they hold, so that
-    nothing is lost that came after the backup.
+    nothing is lost that came after the backup. Interviews that were erased after it are back: erase them again first.
     """
     from server import migrations
     from server.backups.manifest import BackupError, Manifest
@@ -247,8 +247,10 @@ def _what_follows(manifest: Any, data: Path) -> list[str]:
         "ones. If keys were rotated after the backup, rotate them again: tablets may have newer ones.",
         "Then start the server. At their next exchange tablets hear that the database has begun anew, and offer again",
         "what they hold: nothing that a tablet still has is lost, and nothing is counted twice.",
-        "Decisions of the office, accounts, enrolments and submissions of ODK Collect that came after the backup are",
-        "not in it: decide again (erasures first), enrol again, and have Collect send again what it still has.",
+        f"INTERVIEWS THAT WERE ERASED AFTER {manifest.made_at} ARE BACK. Erase them again before anybody reads or",
+        "exports anything, from the letters of their people: passerelle submission erase (two persons, as ever).",
+        "Other decisions of the office, accounts, enrolments and submissions of ODK Collect that came after the backup",
+        "are not in it: decide again, enrol again, and have Collect send again what it still has.",
     ]
 
 

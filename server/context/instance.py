@@ -47,7 +47,7 @@ class Context:
         self.media = MediaStore(
             database=database,
             blobs=self.blobs,
-            partials=Partials(config.blobs_dir, self.blobs),
+            partials=Partials(self.blobs),
             quota_bytes=config.quota.media_bytes,
         )
         self.door = DoorSealer(keystore)

@@ -235,9 +235,10 @@ class OpeningWorker:
             session,
             decisions,
             _came(filed, rest),
+            drafted,
             microdata=self._microdata,
+            keystore=self._keystore,
             now=now,
-            with_tombstones=not self._keystore.is_locked,
         )
         if swept.instance_ids:
             filed = [item for item in filed if item.opened.revision.instance_id not in swept.instance_ids]
@@ -249,8 +250,8 @@ class OpeningWorker:
             entities.fold_batch(session, filed, decisions, refolded.names, keystore=self._keystore, now=now)
             entities.refold(session, swept.entities, keystore=self._keystore)
         media.settle(session, _with_media(filed, arrived) | swept.neighbours, keystore=self._keystore)
-        refused = [item for item in refused if item.envelope.instance_id not in swept.instance_ids]
-        drafted = [item for item in drafted if item.header.instance_id not in swept.instance_ids]
+        refused = [item for item in refused if not swept.took(item.envelope.instance_id, item.envelope.sequence)]
+        drafted = [item for item in drafted if not swept.took(item.header.instance_id, item.envelope.sequence)]
         telling.tell_devices(session, filed, refused, refolded, drafted)
         erasing.publish(session, swept)
         return _counted(len(opened), refused, again), swept

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from server.db.engine import Database
 from server.db.queries import entities as queries
-from server.db.queries import entity_lists, opening
+from server.db.queries import entity_lists, holders, opening
 from server.db.queries.entities import LIVE
 from server.db.queries.entity_lists import WHOLE, StoredList
 from server.errors import Problem
@@ -84,8 +84,8 @@ class EntityFiles:
                 record_versions(session, of, keystore=self._keystore)
         with self._database.read() as session:
             of = entity_lists.entity_list(session, list_id)
-            if of is None or queries.unrecorded(session, list_id):
-                return  # another process has folded meanwhile, and the next look finds it
+            if of is None or queries.unrecorded(session, list_id) or holders.has_gone(session, list_id):
+                return  # another process has folded meanwhile, or a rebuild goes on, and the next look finds it
             rows = live_rows(session, list_id, self._keystore)
         files = make_files(of, rows, keystore=self._keystore, now=now)
         with self._database.transaction() as session:

@@ -18,12 +18,17 @@ from sqlalchemy.orm import Session
 
 from server.blobs import Blobs
 from server.db.engine import Database
-from server.db.queries import erasures, feed, interviews, schedule
+from server.db.queries import erasures, feed, interviews, opening, schedule
 from server.db.queries.erasures import ERASE, NewErasure
 from server.db.sqlite_log import truncate_log
 from server.db.tables.accounts import FIRST_PROJECT
-from server.folding.opener import OpenedDecision
+from server.errors import Problem
+from server.folding import reading
+from server.folding.media import nameable
+from server.folding.opener import OpenedDecision, OpenedDraft
+from server.keystore import KeyStore
 from server.microdata import Microdata
+from server.partials import Partials
 from server.persons import is_same_person
 from sync_protocol.constants import INSTANCE_ID_BYTES
 from sync_protocol.envelope import NO_HASH, Header, peek
@@ -41,6 +46,7 @@ class Swept:
 
     Attributes:
         instance_ids: erased now.
+        sequences: numbers of drafts and unopened interviews that went for their parents alone.
         neighbours: instanceIDs of interviews to fold again: of the same household, or of the same graph.
         entities: list and entity id of those to fold again.
         blobs: to be removed after the commit.
@@ -49,11 +55,16 @@ class Swept:
     """
 
     instance_ids: frozenset[bytes] = frozenset()
+    sequences: frozenset[int] = frozenset()
     neighbours: frozenset[bytes] = frozenset()
     entities: frozenset[tuple[int, bytes]] = frozenset()
     blobs: frozenset[bytes] = frozenset()
     files: tuple[str, ...] = ()
     erasures: tuple[NewErasure, ...] = field(default=())
+
+    def took(self, instance_id: bytes | None, sequence: int) -> bool:
+        """Say whether an envelope of the batch is erased now."""
+        return instance_id in self.instance_ids or sequence in self.sequences
 
 
 NOTHING: Final = Swept()
@@ -94,10 +105,11 @@ def sweep(
     session: Session,
     decisions: Sequence[OpenedDecision],
     came: Came,
+    drafted: Sequence[OpenedDraft] = (),
     *,
     microdata: Microdata,
+    keystore: KeyStore,
     now: datetime,
-    with_tombstones: bool = True,
 ) -> Swept:
     """Erase what decisions of a batch erase, and what of the batch belongs to what is erased already.
 
@@ -107,25 +119,29 @@ def sweep(
         session: of the fold, which holds its lock.
         decisions: those of the batch.
         came: what the batch opened, by instanceID and parents.
+        drafted: the drafts of the batch.
         microdata: whose files are written anew.
+        keystore: reads which media drafts and unopened interviews name. While it is locked, what descends from
+            tombstones that came meanwhile is not looked for.
         now: goes into the tombstones.
-        with_tombstones: look for what descends from tombstones that came meanwhile; not while the vault is locked.
 
     Raises:
         KeyStoreLocked: without the vault.
     """
     named = {one.instance_id: one for opened in decisions for one in _named(session, opened, now)}
     arrived = [(instance_id, tuple(parents)) for instance_id, parents in came]
+    arrived += [(one.header.instance_id, ()) for one in drafted]
     if not named and not erasures.has_any(session):
         return NOTHING
     _forget_decisions(session, decisions, named)
     late = _late(session, arrived, named, now)
-    if with_tombstones:
+    if not keystore.is_locked:
         late |= _children_of_tombstones(session, now)
     wanted = _closed(session, named, late)
-    if not wanted:
+    fallen = _fallen(session, drafted, wanted)
+    if not wanted and not fallen:
         return NOTHING
-    return _take(session, wanted, microdata=microdata, now=now)
+    return _take(session, wanted, fallen, microdata=microdata, keystore=keystore, now=now)
 
 
 def _forget_decisions(session: Session, decisions: Sequence[OpenedDecision], named: Mapping[bytes, NewErasure]) -> None:
@@ -182,6 +198,13 @@ def _late(
     return found
 
 
+def _fallen(session: Session, drafted: Sequence[OpenedDraft], wanted: Mapping[bytes, NewErasure]) -> list[int]:
+    """Return the numbers of drafts that edit what is erased. Each falls by itself: a draft stands in no graph."""
+    _, as_parent = erasures.known(session, {parent for one in drafted for parent in one.header.parents})
+    erased = as_parent | wanted.keys()
+    return [one.envelope.sequence for one in drafted if erased.intersection(one.header.parents)]
+
+
 def _children_of_tombstones(session: Session, now: datetime) -> dict[bytes, NewErasure]:
     """Return what edits an instance that came late and fell by its own parent: its edit may have come before it."""
     gone = erasures.settle_tombstones(session, erasures.late_tombstones(session))
@@ -211,11 +234,21 @@ def _closed(
     return found
 
 
-def _take(session: Session, wanted: Mapping[bytes, NewErasure], *, microdata: Microdata, now: datetime) -> Swept:
+def _take(
+    session: Session,
+    wanted: Mapping[bytes, NewErasure],
+    fallen: Iterable[int],
+    *,
+    microdata: Microdata,
+    keystore: KeyStore,
+    now: datetime,
+) -> Swept:
     part_ids = erasures.parts_with(session, wanted)
     erasures.empty_decisions(session, erasures.decisions_about(session, wanted))
-    gone = erasures.remove_projections(session, wanted)
-    loose = erasures.empty_by_sequence(session, _loose(session, frozenset(wanted)))
+    edits = {*fallen, *_loose(session, frozenset(wanted))}
+    named = _named_by(session, {*edits, *erasures.unfolded(session, wanted)}, keystore)
+    gone = erasures.remove_projections(session, wanted, now=now, media=named)
+    loose = erasures.empty_by_sequence(session, edits)
     files: list[str] = []
     for part_id in part_ids:
         part = erasures.part_rows(session, part_id)
@@ -235,6 +268,7 @@ def _take(session: Session, wanted: Mapping[bytes, NewErasure], *, microdata: Mi
     households = {row.instance_id for row in interviews.revisions_by_id(session, current)}
     return Swept(
         instance_ids=frozenset(wanted),
+        sequences=frozenset(edits),
         neighbours=(gone.neighbours | households) - wanted.keys(),
         entities=gone.entities,
         blobs=gone.blobs | loose,
@@ -250,6 +284,23 @@ def _loose(session: Session, erased: frozenset[bytes]) -> list[int]:
         for sequence, _, body in erasures.loose_bodies(session)
         if any(parent in erased for parent in parents_of(body))
     ]
+
+
+def _named_by(session: Session, sequences: Iterable[int], keystore: KeyStore) -> frozenset[bytes]:
+    """Return the hashes of the media that drafts and unopened interviews name, of those that can be read now.
+
+    What cannot be read takes the keys of its media with it.
+    """
+    found: set[bytes] = set()
+    for stored in opening.envelopes_by_sequence(session, sorted(set(sequences))):
+        try:
+            manifest = reading.sealed_contents(session, stored, keystore=keystore).manifest
+        except Problem:
+            raise
+        except Exception:  # noqa: BLE001, S112 -- no bad envelope keeps an interview from being erased
+            continue
+        found.update(bytes.fromhex(one.sha256) for one in nameable(manifest.media))
+    return frozenset(found)
 
 
 def parents_of(body: bytes) -> tuple[bytes, ...]:
@@ -279,10 +330,15 @@ def clear(swept: Swept, *, database: Database, microdata: Microdata, blobs: Blob
 
     When this is cut short, the jobs that sweep orphans and strays do the same within a day.
     """
-    if not swept.instance_ids:
+    if swept == NOTHING:
         return
     microdata.remove(swept.files)
     if blobs is not None:
         for digest in sorted(swept.blobs):
             blobs.remove(digest)
+        partials = Partials(blobs)
+        for digest in sorted(swept.blobs):
+            with partials.hold(digest) as part:  # behind a tablet that is sending it just now
+                part.drop()
+                blobs.remove(digest)
     truncate_log(database)

@@ -94,7 +94,8 @@ def _remove_orphans(context: Context, _due: DueJob, now: datetime) -> Write:
 def _sweep_blobs(context: Context, _due: DueJob, now: datetime) -> Write:
     """Remove blobs that have been here for a day and that nobody names: their submissions were never answered.
 
-    Parts of media wait longer for their rest. What devices sent completely is named by its upload, for ever.
+    Parts of media wait longer for their rest. What devices sent completely is named by its upload, for ever; but what
+    only erased interviews named goes again, whoever sends it.
     """
     receive_medium.sweep(context.media, now=now)
     context.blobs.remove_unfinished()
@@ -104,6 +105,9 @@ def _sweep_blobs(context: Context, _due: DueJob, now: datetime) -> Write:
             strays = uploads.unnamed_blobs(session, some)
         for digest in strays:
             context.blobs.remove(digest)
+        if strays:
+            with context.database.transaction() as session:
+                uploads.empty_tombstones(session, strays)
     return lambda _: None
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, false
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
+from server.db.queries import uploads
 from server.db.queries.scoped import visible_envelopes, visible_interviews
 from server.db.scope import Scope
 from server.db.tables import (
@@ -28,16 +29,16 @@ from server.db.tables import (
     FormVersion,
     Interview,
     InterviewCheck,
+    ManifestMedium,
     MicrodataPart,
     ReturnedInterview,
     Revision,
     RevisionParent,
     SealedDraft,
-    Upload,
     Verdict,
     WantedMedium,
 )
-from server.db.tables.envelopes import ERASED
+from server.db.tables.envelopes import ERASED, OPENED
 from sync_protocol.constants import Kind
 
 T = TypeVar("T")
@@ -90,7 +91,7 @@ class Gone:
         entities: list and entity id of those that they changed.
         tags: household tags that they had.
         neighbours: instanceIDs that are connected with them and stay.
-        blobs: sealed media that nothing names any more.
+        blobs: sealed media that nothing names any more; of those of tablets tombstones are left.
     """
 
     entities: frozenset[tuple[int, bytes]]
@@ -248,10 +249,28 @@ def set_part(session: Session, part_id: int, **members: Any) -> None:
     session.execute(update(MicrodataPart).where(MicrodataPart.part_id == part_id).values(**members))
 
 
-def remove_projections(session: Session, instance_ids: Iterable[bytes]) -> Gone:
-    """Delete all that was made of these instances; their microdata rows and envelopes are the caller's."""
+def unfolded(session: Session, instance_ids: Iterable[bytes]) -> tuple[int, ...]:
+    """Return the numbers of their envelopes whose media stand in no table: drafts, and what is not opened."""
+    is_it = or_(Envelope.kind == int(Kind.DRAFT), Envelope.state.not_in((OPENED, ERASED)))
+    query = select(Envelope.sequence).where(is_it, Envelope.kind != int(Kind.ATTACHMENT), Envelope.state != ERASED)
+    conditions = _are_of(sorted(set(instance_ids)))
+    return tuple(number for one in conditions for number in session.scalars(query.where(one)))
+
+
+def remove_projections(
+    session: Session, instance_ids: Iterable[bytes], *, now: datetime, media: Collection[bytes] = ()
+) -> Gone:
+    """Delete all that was made of these instances; their microdata rows are the caller's.
+
+    Args:
+        session: of the fold, which holds its lock.
+        instance_ids: (16,) each.
+        now: goes into the tombstones of media.
+        media: hashes of what their unfolded envelopes name beside.
+    """
     found = sorted(set(instance_ids))
-    entities, tags, neighbours, media = _footprint(session, found)
+    entities, tags, neighbours, sent, brought = _footprint(session, found)
+    sent |= set(media)
     for chunk in _chunks(found):
         revisions = select(Revision.revision_id).where(Revision.instance_id.in_(chunk))
         session.execute(delete(InterviewCheck).where(InterviewCheck.revision_id.in_(revisions)))
@@ -268,19 +287,22 @@ def remove_projections(session: Session, instance_ids: Iterable[bytes]) -> Gone:
         session.execute(delete(CheckScore).where(CheckScore.scope == "interview", CheckScore.subject.in_(subjects)))
         returned = or_(ReturnedInterview.instance_id.in_(chunk), ReturnedInterview.interview_id.in_(chunk))
         session.execute(delete(ReturnedInterview).where(returned))
-        for table in (Verdict, Attachment, WantedMedium, SealedDraft, EntityChange):
+        for table in (Verdict, Attachment, ManifestMedium, WantedMedium, SealedDraft, EntityChange):
             session.execute(delete(table).where(table.instance_id.in_(chunk)))
-    media |= empty(session, _are_of(found))
-    return Gone(entities, tags, neighbours, _unnamed(session, media))
+    brought |= empty(session, _are_of(found))
+    gone = _unnamed(session, sent)
+    uploads.leave_tombstones(session, gone, now=now)
+    return Gone(entities, tags, neighbours, gone | _unnamed(session, brought))
 
 
 def _footprint(
     session: Session, found: Sequence[bytes]
-) -> tuple[frozenset[tuple[int, bytes]], frozenset[bytes], frozenset[bytes], set[bytes]]:
+) -> tuple[frozenset[tuple[int, bytes]], frozenset[bytes], frozenset[bytes], set[bytes], set[bytes]]:
+    """Return entities, tags, neighbours, and hashes of media: of those that manifests name, and of those that came."""
     entities: set[tuple[int, bytes]] = set()
     tags: set[bytes] = set()
     neighbours: set[bytes] = set()
-    media: set[bytes] = set()
+    media: dict[type[Attachment] | type[ManifestMedium], set[bytes]] = {ManifestMedium: set(), Attachment: set()}
     for chunk in _chunks(found):
         changes = select(EntityChange.list_id, EntityChange.entity_id).where(EntityChange.instance_id.in_(chunk))
         entities.update((list_id, entity_id) for list_id, entity_id in session.execute(changes))
@@ -293,8 +315,10 @@ def _footprint(
         neighbours.update(node for edge in session.execute(edges) for node in edge)
         siblings = select(Revision.instance_id).where(Revision.interview_id.in_(interviews))
         neighbours.update(session.scalars(siblings))
-        media.update(session.scalars(select(Attachment.blob_sha256).where(Attachment.instance_id.in_(chunk))))
-    return frozenset(entities), frozenset(tags), frozenset(neighbours.difference(found)), media
+        for table, digests in media.items():
+            digests.update(session.scalars(select(table.blob_sha256).where(table.instance_id.in_(chunk))))
+    others = frozenset(neighbours.difference(found))
+    return frozenset(entities), frozenset(tags), others, media[ManifestMedium], media[Attachment]
 
 
 def _are_of(instance_ids: Sequence[bytes]) -> list[ColumnElement[bool]]:
@@ -321,8 +345,11 @@ def empty(session: Session, conditions: Iterable[ColumnElement[bool]], *, reason
 
 
 def empty_by_sequence(session: Session, sequences: Iterable[int]) -> frozenset[bytes]:
-    """Take the bytes of envelopes by their numbers; return the blobs that nothing names any more."""
-    chunks = [Envelope.sequence.in_(chunk) for chunk in _chunks(sorted(set(sequences)))]
+    """Take the bytes of envelopes by their numbers, drafts among them; return the blobs that nothing names any more."""
+    numbers = sorted(set(sequences))
+    for chunk in _chunks(numbers):
+        session.execute(delete(SealedDraft).where(SealedDraft.envelope_sequence.in_(chunk)))
+    chunks = [Envelope.sequence.in_(chunk) for chunk in _chunks(numbers)]
     return _unnamed(session, empty(session, chunks, reason=LATE))
 
 
@@ -343,14 +370,13 @@ def decisions_about(session: Session, instance_ids: Iterable[bytes]) -> frozense
 
 
 def _unnamed(session: Session, digests: set[bytes]) -> frozenset[bytes]:
-    """Return which blobs nothing names any more; their uploads are forgotten with them."""
+    """Return which blobs nothing that lives names any more."""
     found: set[bytes] = set()
     for chunk in _chunks(sorted(digests)):
         named = set(session.scalars(select(Envelope.blob_sha256).where(Envelope.blob_sha256.in_(chunk))))
-        named |= set(session.scalars(select(Attachment.blob_sha256).where(Attachment.blob_sha256.in_(chunk))))
-        gone = set(chunk) - named
-        session.execute(delete(Upload).where(Upload.sha256.in_(sorted(gone))))
-        found |= gone
+        for table in (Attachment, ManifestMedium):
+            named |= set(session.scalars(select(table.blob_sha256).where(table.blob_sha256.in_(chunk))))
+        found |= set(chunk) - named
     return frozenset(found)
 
 

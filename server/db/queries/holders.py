@@ -55,11 +55,18 @@ def gone(session: Session, list_id: int) -> frozenset[Key]:
     A rebuild derives entities one after the other: what is not there yet may come.
     """
     is_rebuilt = ~exists().where(IS_UNOPENED, Envelope.state == RECEIVED)
-    is_there = exists().where(Entity.list_id == EntityHolder.list_id, Entity.entity_id == EntityHolder.entity_id)
-    query = select(EntityHolder.entity_id).where(
-        EntityHolder.list_id == list_id, EntityHolder.is_current, ~is_there, is_rebuilt
-    )
+    query = select(EntityHolder.entity_id).where(_is_held_for_nothing(list_id), is_rebuilt)
     return frozenset((list_id, entity_id) for entity_id in session.scalars(query))
+
+
+def has_gone(session: Session, list_id: int) -> bool:
+    """Say whether somebody holds of a list what is not there, or not there yet."""
+    return bool(session.scalar(select(exists().where(_is_held_for_nothing(list_id)))))
+
+
+def _is_held_for_nothing(list_id: int) -> ColumnElement[bool]:
+    is_there = exists().where(Entity.list_id == EntityHolder.list_id, Entity.entity_id == EntityHolder.entity_id)
+    return and_(EntityHolder.list_id == list_id, EntityHolder.is_current, ~is_there)
 
 
 def give(session: Session, tags: Mapping[Key, bytes], *, position: int) -> None:

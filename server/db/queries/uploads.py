@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Row, bindparam, case, delete, select, update
 from sqlalchemy.orm import Session
@@ -26,6 +26,14 @@ class StoredUpload:
     is_whole: bool
 
 
+_TOMBSTONE: Final[dict[str, Any]] = {
+    "length_bytes": 0,
+    "received_bytes": 0,
+    "carrier": "",
+    "completed_at": None,
+    "is_settled": False,
+    "is_erased": True,
+}
 _upload = Upload.__table__.c
 _device = Device.__table__.c
 _STORED: Final = (_upload.sha256, _upload.length_bytes, _upload.received_bytes, _upload.completed_at)
@@ -106,12 +114,34 @@ def set_settled(session: Session, digests: Iterable[bytes]) -> None:
 def stale(session: Session, *, before: datetime) -> tuple[bytes, ...]:
     """Return media that were begun before a time and are not whole."""
     query = select(Upload.sha256).where(Upload.completed_at.is_(None), Upload.begun_at < before)
-    return tuple(session.scalars(query.where(~Upload.is_settled)))
+    return tuple(session.scalars(query.where(~Upload.is_settled, ~Upload.is_erased)))
 
 
 def forget(session: Session, sha256: bytes) -> None:
-    """Forget a medium that is not whole; one that is, or was, stays."""
-    session.execute(delete(Upload).where(Upload.sha256 == sha256, Upload.completed_at.is_(None), ~Upload.is_settled))
+    """Forget a medium that is not whole; one that is, or was, stays, and so does a tombstone."""
+    is_begun = (Upload.completed_at.is_(None), ~Upload.is_settled, ~Upload.is_erased)
+    session.execute(delete(Upload).where(Upload.sha256 == sha256, *is_begun))
+
+
+def leave_tombstones(session: Session, digests: Iterable[bytes], *, now: datetime) -> None:
+    """Leave of these media only that they are erased: what comes of them again is swept."""
+    rows = [{"sha256": one, "begun_at": now, **_TOMBSTONE} for one in sorted(set(digests))]
+    if rows:
+        statement = upsert(session, Upload)
+        changed = {name: statement.excluded[name] for name in _TOMBSTONE}
+        session.connection().execute(statement.on_conflict_do_update(index_elements=["sha256"], set_=changed), rows)
+
+
+def empty_tombstones(session: Session, digests: Iterable[bytes]) -> None:
+    """Forget again what came of media that are erased; others stay as they are."""
+    for chunk in _chunks(sorted(set(digests))):
+        session.execute(update(Upload).where(Upload.sha256.in_(chunk), Upload.is_erased).values(**_TOMBSTONE))
+
+
+def lift_tombstones(session: Session, digests: Iterable[bytes]) -> None:
+    """Let media be wanted again that a living interview names, whatever erased one had named them."""
+    for chunk in _chunks(sorted(set(digests))):
+        session.execute(update(Upload).where(Upload.sha256.in_(chunk), Upload.is_erased).values(is_erased=False))
 
 
 def settled(session: Session, digests: Iterable[bytes]) -> frozenset[bytes]:
@@ -126,15 +156,19 @@ def settled(session: Session, digests: Iterable[bytes]) -> frozenset[bytes]:
 
 def every_whole(session: Session) -> Iterator[bytes]:
     """Yield all media that devices sent completely."""
-    query = select(Upload.sha256).where(Upload.completed_at.is_not(None)).order_by(Upload.sha256)
+    query = select(Upload.sha256).where(Upload.completed_at.is_not(None), ~Upload.is_erased).order_by(Upload.sha256)
     yield from session.scalars(query.execution_options(yield_per=1000))
 
 
 def unnamed_blobs(session: Session, digests: Sequence[bytes]) -> frozenset[bytes]:
-    """Return which of these blobs nobody names: no envelope, no interview's manifest, and no device that sent them."""
+    """Return which of these blobs nobody names: no envelope, no interview's manifest, and no device that sent them.
+
+    Who sends what only erased interviews named does not name it.
+    """
     named: set[bytes | None] = set()
-    for column in (Envelope.blob_sha256, Attachment.blob_sha256, ManifestMedium.blob_sha256, Upload.sha256):
+    for column in (Envelope.blob_sha256, Attachment.blob_sha256, ManifestMedium.blob_sha256):
         named.update(session.scalars(select(column).where(column.in_(digests))))
+    named.update(session.scalars(select(Upload.sha256).where(Upload.sha256.in_(digests), ~Upload.is_erased)))
     return frozenset(digests).difference(digest for digest in named if digest is not None)
 
 

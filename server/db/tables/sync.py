@@ -23,6 +23,8 @@ class Upload(Base):
         carrier: the device that began it.
         is_settled: the interviews that name it say that it is here, and for the fold it is; false until the worker has
             looked. It stays so when its blob is lost and sent again.
+        is_erased: only what is erased named it. The row is a tombstone without length and carrier: who sends the medium
+            again has it swept. Not so any more once a living interview names it.
     """
 
     __tablename__ = "upload"
@@ -34,6 +36,7 @@ class Upload(Base):
     begun_at: Mapped[datetime] = mapped_column(Instant)
     completed_at: Mapped[datetime | None] = mapped_column(Instant)
     is_settled: Mapped[bool] = mapped_column(default=False, server_default=false())
+    is_erased: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     __table_args__ = (
         partial_index("ix_upload_unsettled", "completed_at", where="completed_at IS NOT NULL AND NOT is_settled"),

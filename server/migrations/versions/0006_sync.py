@@ -75,6 +75,7 @@ def _add_uploads() -> None:
         sa.Column("begun_at", Instant(), nullable=False),
         sa.Column("completed_at", Instant(), nullable=True),
         sa.Column("is_settled", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("is_erased", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.PrimaryKeyConstraint("sha256", name=op.f("pk_upload")),
     )
     op.create_index(op.f("ix_upload_carrier"), "upload", ["carrier"], unique=False)

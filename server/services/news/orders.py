@@ -17,6 +17,8 @@ INSTANCES: Final = 500
 def own_orders(asked: Asked) -> Iterator[Entry]:
     """Yield the revocation of the device itself, and the order to wipe it."""
     carrier = asked.carrier
+    if ORDER not in asked.kinds:
+        return
     found = devices.orders(asked.session, carrier.device_id)
     entries: list[Entry] = []
     if found.revoked_at is not None and found.revoked_position is not None:
@@ -29,6 +31,8 @@ def own_orders(asked: Asked) -> Iterator[Entry]:
 
 def erasures(asked: Asked) -> Iterator[Entry]:
     """Yield what was erased of the device's project: instances of one place in the feed, some hundreds at a time."""
+    if ORDER not in asked.kinds:
+        return
     after, found = asked.after, 0
     while found <= asked.limit:  # one more than fit, so that a cut answer is seen to be cut
         instance_ids = pull.erased(asked.session, project_id=asked.carrier.project_id, after=after, limit=INSTANCES)

@@ -55,6 +55,7 @@ def test_an_office_comes_back_from_its_backup(shell: Shell, tmp_path: Path) -> N
     new = shell.at(tmp_path / "new")
     said = new.succeeds("restore", str(tmp_path / "place" / "one"))
     assert "offer again" in said
+    assert f"ERASED AFTER {json.loads(made.stdout)['made_at']} ARE BACK" in said
     assert new.json("user", "list") == shell.json("user", "list")
     context = opened(new)
     with context.database.read() as session:

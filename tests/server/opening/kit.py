@@ -223,12 +223,19 @@ class Tablet:
             )
         )
 
-    def draft(self, answers: Answers | bytes, *, number: int | None = None, media: Sequence[Medium] = ()) -> bytes:
+    def draft(
+        self,
+        answers: Answers | bytes,
+        *,
+        number: int | None = None,
+        media: Sequence[Medium] = (),
+        parents: Iterable[int] = (),
+    ) -> bytes:
         """Seal one unfinished interview."""
         xml = answers if isinstance(answers, bytes) else answers.xml()
         named = answers.number if isinstance(answers, Answers) and number is None else number or 0
         version = form_hash(answers.form_id, answers.version) if isinstance(answers, Answers) else form_hash()
-        header, content_key = self._header(Kind.DRAFT, "survey", raw_id(named), (), version)
+        header, content_key = self._header(Kind.DRAFT, "survey", raw_id(named), parents, version)
         return self._sent(
             layout.seal_draft(
                 header=header,
