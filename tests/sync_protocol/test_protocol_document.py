@@ -6,7 +6,17 @@ from pathlib import Path
 import marshmallow
 import pytest
 
-from sync_protocol import abbreviation, assignments, constants, file_receipts, handover, messages, orders, parcel, schemas
+from sync_protocol import (
+    abbreviation,
+    assignments,
+    constants,
+    file_receipts,
+    handover,
+    messages,
+    orders,
+    parcel,
+    schemas,
+)
 from sync_protocol.envelope import BACK, FRONT
 from sync_protocol.exchange import HAVE_LIMIT, OFFER_LIMIT
 from sync_protocol.messages import PROBLEMS, ReceiptCode
