@@ -1,4 +1,4 @@
-"""Media that come in parts: a file for each, by the SHA-256 of its whole ciphertext, until all of it is there.
+"""Media that come in parts: a file for each and each device, by the SHA-256 of the whole, until all of it is there.
 
 What `Partial.append` has taken is on disk when it returns. Whoever works on a medium holds its lock, across threads and
 processes, for as long as files are written and never while a tablet is waited for. Only ciphertext ever comes here.
@@ -35,10 +35,7 @@ class Partial:
 
     def idle_seconds(self) -> float:
         """Return for how long nothing has come; for ever when there is no file."""
-        try:
-            return time.time() - self._path.stat().st_mtime
-        except FileNotFoundError:
-            return float("inf")
+        return _idle_seconds(self._path)
 
     def append(self, offset: int, sealed: bytes) -> None:
         """Cut the file to `offset` bytes, and put these behind them on disk.
@@ -56,6 +53,12 @@ class Partial:
                 os.close(handle)
             if is_new:
                 sync_to_disk(self._path.parent)
+
+    def drop_others(self) -> None:
+        """Remove what other devices have sent of this medium."""
+        for path in self._path.parent.glob(f"{self._sha256.hex()}.*"):
+            if path != self._path:
+                path.unlink(missing_ok=True)
 
     def is_whole(self) -> bool:
         """Say whether the file is the medium that its name says."""
@@ -87,8 +90,8 @@ class Partials:
         self._blobs = blobs
 
     @contextlib.contextmanager
-    def hold(self, sha256: bytes) -> Iterator[Partial]:
-        """Hold a medium: nobody else works on it meanwhile.
+    def hold(self, sha256: bytes, carrier: str) -> Iterator[Partial]:
+        """Hold a medium: nobody else works on it meanwhile; what is given is the file of a device.
 
         The lock is on a file of its own, one for all media that begin with the same byte: the medium's file may be
         renamed or removed under who waits for it.
@@ -102,18 +105,30 @@ class Partials:
             handle = os.open(locks / f"{sha256[0]:02x}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            yield Partial(self._directory / sha256.hex(), sha256, self._blobs)
+            yield Partial(self._path(sha256, carrier), sha256, self._blobs)
         finally:
             os.close(handle)
 
-    def size(self, sha256: bytes) -> int:
-        """Return how many bytes of a medium are here, on disk or about to be; 0 for none."""
-        return _size(self._directory / sha256.hex())
+    def size(self, sha256: bytes, carrier: str) -> int:
+        """Return how many bytes of a medium a device has brought, on disk or about to be; 0 for none."""
+        return _size(self._path(sha256, carrier))
 
-    def names(self) -> Iterator[bytes]:
-        """Yield the media of which something is here."""
-        for path in self._directory.glob("[0-9a-f]" * 64):
-            yield bytes.fromhex(path.name)
+    def remove_idle(self, seconds: float) -> None:
+        """Remove files to which nothing has come for so long."""
+        for path in self._directory.glob(f"{'[0-9a-f]' * 64}.*"):
+            with self.hold(bytes.fromhex(path.stem), ""):
+                if _idle_seconds(path) > seconds:
+                    path.unlink(missing_ok=True)
+
+    def _path(self, sha256: bytes, carrier: str) -> Path:
+        return self._directory / f"{sha256.hex()}.{hashlib.sha256(carrier.encode()).hexdigest()[:16]}"
+
+
+def _idle_seconds(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
 
 
 def _size(path: Path) -> int:

@@ -6,7 +6,8 @@ record whose content is the SHA-256 of everything before it. All integers are bi
 
 Nothing in it is trusted: envelopes are signed, media are named by their hash. It is made to be read when it was torn or
 altered: a record that does not hold is passed over, and the reading goes on at the next marker. So that nobody takes a
-part for the whole, the reader says what it lost.
+part for the whole, the reader says what it lost. What it reads twice it compares twice: a stick that wears out, or one
+that was made to, does not read the same each time.
 """
 
 import hashlib
@@ -15,20 +16,14 @@ import json
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import IntEnum
-from typing import Any, BinaryIO, Final, Self
+from typing import BinaryIO, Final
 
 from sync_protocol.constants import ENVELOPE_BYTES, HASH_BYTES, MEDIUM_BYTES
-from sync_protocol.documents import (
-    DocumentSigner,
-    canonical_json,
-    decode_bytes,
-    encode_bytes,
-    read_document,
-    sign_document,
-)
+from sync_protocol.documents import canonical_json
 from sync_protocol.errors import LocalError, RemoteError
-from sync_protocol.messages import ReceiptCode
+from sync_protocol.signatures import KEY_ID
 
 MAGIC: Final = b"PSPL"
 VERSION: Final = 1
@@ -39,7 +34,11 @@ CHECK_BYTES: Final = 8
 HEAD_BYTES: Final = HEAD.size + CHECK_BYTES
 CHUNK_BYTES: Final = 1 << 18
 LABEL_BYTES: Final = 4 << 10
-LABEL_RECEIPTS: Final = "passerelle/1 receipts"
+ALTERED: Final = "altered"
+"""Code of the error when a record does not read as it did before."""
+HASHED_TIMES: Final = 4
+"""How often the bytes of a file are hashed at most in looking for records that do not hold, all in all."""
+HIGHEST_COUNT: Final = 1 << 48
 SUFFIX: Final = ".passerelle"
 """Of the name of such a file."""
 
@@ -140,12 +139,31 @@ class Record:
     _start: int = field(repr=False)
 
     def read(self) -> bytes:
-        """Return its content: of an envelope, at most 1 MiB."""
+        """Return its content: of an envelope, at most 1 MiB.
+
+        Raises:
+            RemoteError: ``altered``, see `chunks`.
+        """
         return b"".join(self.chunks())
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield its content, a few hundred kilobytes at a time."""
-        return _chunks(self._file, self._start, self.length_bytes)
+        """Yield its content, a few hundred kilobytes at a time, and compare it again with its hash.
+
+        Raises:
+            RemoteError: ``altered``, after the last of it: it is not what it was when it was found. Keep nothing of it.
+        """
+        found, length = hashlib.sha256(), 0
+        for chunk in _chunks(self._file, self._start, self.length_bytes):
+            found.update(chunk)
+            length += len(chunk)
+            yield chunk
+        if (found.digest(), length) != (self.sha256, self.length_bytes):
+            raise RemoteError(ALTERED, "the file does not read the same each time")
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Offset and length of the whole record in its file."""
+        return self._start - HEAD_BYTES, HEAD_BYTES + self.length_bytes
 
 
 @dataclass(slots=True)
@@ -166,6 +184,14 @@ class Reading:
     media: int = 0
     unknown: int = 0
     lost: list[tuple[int, int]] = field(default_factory=list)
+
+    def lose(self, record: Record) -> None:
+        """Note that a record that was found could not be read again."""
+        self.lost.append(record.place)
+        if record.kind is RecordKind.ENVELOPE:
+            self.envelopes -= 1
+        else:
+            self.media -= 1
 
     @property
     def missing_envelopes(self) -> int | None:
@@ -192,21 +218,22 @@ def read_parcel(file: BinaryIO, reading: Reading | None = None) -> Iterator[Reco
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     front = file.read(len(FRONT))
-    _check_front(front, file, size)
+    search = _Search(file, size)
+    _check_front(front, search)
     position, was_lost, ended = len(FRONT), None, False
     if front != FRONT:
         was_lost = 0
     while position < size:
-        found = _record(file, position, size)
+        found, following = search.at(position)
         if found is None:
             was_lost = position if was_lost is None else was_lost
-            position = _next_marker(file, position + 1, size)
+            position = following
             continue
         if was_lost is not None:
             reading.lost.append((was_lost, position - was_lost))
             was_lost = None
         kind, sha256, length = found
-        start, position = position + HEAD_BYTES, position + HEAD_BYTES + length
+        start, position = position + HEAD_BYTES, following
         if kind == RecordKind.END:
             ended = not reading.lost and position == size and _ends(file, start)
         elif kind in (RecordKind.ENVELOPE, RecordKind.MEDIUM):
@@ -221,33 +248,57 @@ def read_parcel(file: BinaryIO, reading: Reading | None = None) -> Iterator[Reco
     reading.is_whole = ended and not reading.lost
 
 
-def _check_front(front: bytes, file: BinaryIO, size: int) -> None:
+def _check_front(front: bytes, search: "_Search") -> None:
     """Refuse what is no parcel: a damaged front is forgiven where a record follows somewhere."""
     if front[:5] == FRONT[:5]:
         return
-    if front[:4] == MAGIC and _record(file, len(FRONT), size) is not None:
+    if front[:4] == MAGIC and search.at(len(FRONT))[0] is not None:
         raise RemoteError("unknown-version", f"this side reads version {VERSION} of parcels")
-    position = _next_marker(file, 0, size)
-    while position < size and _record(file, position, size) is None:
-        position = _next_marker(file, position + 1, size)
-    if position >= size:
-        raise RemoteError("malformed", "not a parcel of sealed interviews")
+    found, position = search.at(0)
+    while found is None:
+        if position >= search.size:
+            raise RemoteError("malformed", "not a parcel of sealed interviews")
+        found, position = search.at(position)
 
 
-def _record(file: BinaryIO, position: int, size: int) -> tuple[int, bytes, int] | None:
-    """Return kind, hash and length of a record that holds at a place, None where none does."""
-    file.seek(position)
-    head = file.read(HEAD_BYTES)
-    if len(head) < HEAD_BYTES or hashlib.sha256(head[: HEAD.size]).digest()[:CHECK_BYTES] != head[HEAD.size :]:
-        return None
-    marker, kind, length, sha256 = HEAD.unpack(head[: HEAD.size])
-    longest = LONGEST.get(kind, MEDIUM_BYTES)
-    if marker != MARKER or length > longest or position + HEAD_BYTES + length > size:
-        return None
-    found = hashlib.sha256()
-    for chunk in _chunks(file, position + HEAD_BYTES, length):
-        found.update(chunk)
-    return (kind, sha256, length) if found.digest() == sha256 else None
+class _Search:
+    """Looks for records that hold, in a time that grows with the file and not with what stands in it.
+
+    The content of a head that does not hold may hide others, so the search goes on within it. Whoever writes heads on
+    purpose that all claim the same long content would have it hashed again for each: once `HASHED_TIMES` the file was
+    hashed in vain, all that such a head claims is passed over with it. No damage comes near that.
+    """
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self.size = size
+        self._file = file
+        self._left = HASHED_TIMES * size
+
+    def at(self, position: int) -> tuple[tuple[int, bytes, int] | None, int]:
+        """Return kind, hash and length of the record that holds at a place, None for none, and where to go on."""
+        head = self._head(position)
+        if head is None:
+            return None, _next_marker(self._file, position + 1, self.size)
+        _, sha256, length = head
+        end = position + HEAD_BYTES + length
+        found = hashlib.sha256()
+        for chunk in _chunks(self._file, position + HEAD_BYTES, length):
+            found.update(chunk)
+        if found.digest() == sha256:
+            return head, end
+        self._left -= length
+        return None, end if self._left < 0 else _next_marker(self._file, position + 1, self.size)
+
+    def _head(self, position: int) -> tuple[int, bytes, int] | None:
+        self._file.seek(position)
+        head = self._file.read(HEAD_BYTES)
+        if len(head) < HEAD_BYTES or hashlib.sha256(head[: HEAD.size]).digest()[:CHECK_BYTES] != head[HEAD.size :]:
+            return None
+        marker, kind, length, sha256 = HEAD.unpack(head[: HEAD.size])
+        longest = LONGEST.get(kind, MEDIUM_BYTES)
+        if marker != MARKER or length > longest or position + HEAD_BYTES + length > self.size:
+            return None
+        return kind, sha256, length
 
 
 def _next_marker(file: BinaryIO, position: int, size: int) -> int:
@@ -290,70 +341,18 @@ def _count(reading: Reading, kind: RecordKind) -> None:
 
 
 def _label(content: bytes) -> Label | None:
+    """Return a label, None for what is not one: nobody has signed it, and it is shown to people and looked up."""
     try:
         members = json.loads(content)
-        return Label(
-            device_id=str(members["device_id"]),
-            written_at=str(members["written_at"]),
-            envelopes=int(members["envelopes"]),
-            media=int(members["media"]),
+        label = Label(
+            device_id=members["device_id"],
+            written_at=members["written_at"],
+            envelopes=members["envelopes"],
+            media=members["media"],
         )
+        datetime.fromisoformat(label.written_at)
+        is_sound = KEY_ID.fullmatch(label.device_id) is not None and label.written_at.isascii()
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileReceipts:
-    """What became of a parcel, for the device that wrote it: a document that a receipt key of the keyring has signed.
-
-    Attributes:
-        server_id: of the office.
-        issued_at: ISO 8601, UTC.
-        receipts: (envelope id, code, sequence) of each envelope; the sequence is None for codes that did not store it.
-        media: SHA-256 of the sealed media that are whole on the server.
-    """
-
-    server_id: str
-    issued_at: str
-    receipts: tuple[tuple[bytes, ReceiptCode, int | None], ...]
-    media: tuple[bytes, ...] = ()
-
-    def sign(self, receipt_key: DocumentSigner) -> bytes:
-        """Return the signed document; to be made after the commit."""
-        payload: dict[str, Any] = {
-            "server_id": self.server_id,
-            "issued_at": self.issued_at,
-            "receipts": [[encode_bytes(one), int(code), sequence] for one, code, sequence in self.receipts],
-            "media": [encode_bytes(sha256) for sha256 in self.media],
-        }
-        return sign_document(payload, receipt_key, LABEL_RECEIPTS)
-
-    @classmethod
-    def read(cls, document: bytes, receipt_keys: Iterable[bytes]) -> Self:
-        """Check receipts against the receipt keys of the keyring and read them.
-
-        Raises:
-            LocalError: ``malformed`` or ``signature-invalid``.
-        """
-        payload = read_document(document, receipt_keys, LABEL_RECEIPTS)
-        try:
-            read = cls(
-                server_id=str(payload["server_id"]),
-                issued_at=str(payload["issued_at"]),
-                receipts=tuple(
-                    (decode_bytes(one), ReceiptCode(code), sequence) for one, code, sequence in payload["receipts"]
-                ),
-                media=tuple(decode_bytes(sha256) for sha256 in payload["media"]),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise LocalError("malformed", "a member of the receipts is missing or not what it should be") from None
-        read._check()
-        return read
-
-    def _check(self) -> None:
-        hashes = (*(one for one, _, _ in self.receipts), *self.media)
-        numbers = (sequence for _, _, sequence in self.receipts)
-        if any(len(one) != HASH_BYTES for one in hashes) or any(
-            number is not None and (type(number) is not int or number < 0) for number in numbers
-        ):
-            raise LocalError("malformed", "a receipt names no envelope, or no sequence")
+    counts = (label.envelopes, label.media)
+    return label if is_sound and all(type(one) is int and 0 <= one < HIGHEST_COUNT for one in counts) else None

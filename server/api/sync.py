@@ -218,7 +218,7 @@ def _read_back(
             keystore=context.keystore,
             blobs=context.blobs,
         )
-        media = receive_medium.offsets(session, asked.media, context.media) if asked.media else ()
+        media = receive_medium.offsets(session, asked.media, context.media, carrier=asked.device_id)
     return receipts, pulled, media
 
 

@@ -49,10 +49,10 @@ def part(digest: str) -> Response:
 @blueprint.route("/<digest>", methods=["HEAD"])
 @own_auth
 def standing(digest: str) -> Response:
-    """Say how much of a medium is here. Unsigned, so advice only; the answer of an exchange says the same, signed."""
+    """Say how much of a medium is here for a device. Unsigned, so advice; the answer of an exchange says it signed."""
     sha256 = _named(digest)
-    verify_signature(b"")
-    known = receive_medium.standing(current().media, sha256)
+    carrier = verify_signature(b"")
+    known = receive_medium.standing(current().media, sha256, carrier=carrier)
     if known is None:
         return _described(Response(), 0, None, is_whole=False)
     return _described(Response(), known.received_bytes, known.length_bytes, is_whole=known.is_whole)

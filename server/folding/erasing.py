@@ -247,7 +247,7 @@ def _take(
     erasures.empty_decisions(session, erasures.decisions_about(session, wanted))
     edits = {*fallen, *_loose(session, frozenset(wanted))}
     named = _named_by(session, {*edits, *erasures.unfolded(session, wanted)}, keystore)
-    gone = erasures.remove_projections(session, wanted, now=now, media=named)
+    gone = erasures.remove_projections(session, wanted, media=named)
     loose = erasures.empty_by_sequence(session, edits)
     files: list[str] = []
     for part_id in part_ids:
@@ -338,7 +338,7 @@ def clear(swept: Swept, *, database: Database, microdata: Microdata, blobs: Blob
             blobs.remove(digest)
         partials = Partials(blobs)
         for digest in sorted(swept.blobs):
-            with partials.hold(digest) as part:  # behind a tablet that is sending it just now
-                part.drop()
+            with partials.hold(digest, "") as part:  # behind a tablet that is sending it just now
+                part.drop_others()
                 blobs.remove(digest)
     truncate_log(database)

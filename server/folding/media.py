@@ -145,7 +145,6 @@ def put_manifest_media(
         for envelope_id, instance_id, medium, received_at in named
     ]
     queries.add_manifest_media(session, rows)
-    uploads.lift_tombstones(session, (row.blob_sha256 for row in rows))
 
 
 def settle_uploads(session: Session, digests: Collection[bytes], *, keystore: KeyStore) -> None:

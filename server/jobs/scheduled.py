@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from server import logs, metrics, migrations
 from server.backups.manifest import BackupError
 from server.context import Context
-from server.db.queries import schedule, uploads
+from server.db.queries import schedule
 from server.db.queries.schedule import DueJob
 from server.errors import Problem
 from server.folding import after_update
@@ -94,20 +94,13 @@ def _remove_orphans(context: Context, _due: DueJob, now: datetime) -> Write:
 def _sweep_blobs(context: Context, _due: DueJob, now: datetime) -> Write:
     """Remove blobs that have been here for a day and that nobody names: their submissions were never answered.
 
-    Parts of media wait longer for their rest. What devices sent completely is named by its upload, for ever; but what
-    only erased interviews named goes again, whoever sends it.
+    Parts of media wait longer for their rest, and what devices sent completely for the interview that names it.
     """
     receive_medium.sweep(context.media, now=now)
     context.blobs.remove_unfinished()
     old = context.blobs.old()
     while some := list(islice(old, BLOBS_AT_ONCE)):
-        with context.database.read() as session:
-            strays = uploads.unnamed_blobs(session, some)
-        for digest in strays:
-            context.blobs.remove(digest)
-        if strays:
-            with context.database.transaction() as session:
-                uploads.empty_tombstones(session, strays)
+        receive_medium.remove_strays(context.media, some)
     return lambda _: None
 
 

@@ -39,8 +39,8 @@ from sync_protocol.documents import DeviceCertificate, decode_bytes, document_ha
 from sync_protocol.enrolment import server_id
 from sync_protocol.epoch import Epoch
 from sync_protocol.errors import EnvelopeError, ProtocolError
+from sync_protocol.file_receipts import FileReceipts
 from sync_protocol.keyring import Keyring
-from sync_protocol.parcel import FileReceipts
 
 LABEL_DOOR_TAG: Final = b"passerelle/1 door tag\x00"
 LABEL_HOUSEHOLD_TAG: Final = b"passerelle/1 household tag\x00"

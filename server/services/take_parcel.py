@@ -21,8 +21,10 @@ from server.db.queries.opening import AFTER_REVOCATION
 from server.db.queries.uploads import StoredUpload
 from server.db.tables.envelopes import QUARANTINED
 from server.folding import receiving
+from sync_protocol.errors import RemoteError
+from sync_protocol.file_receipts import FileReceipts
 from sync_protocol.messages import ReceiptCode
-from sync_protocol.parcel import FileReceipts, Reading, Record, RecordKind, read_parcel
+from sync_protocol.parcel import Reading, Record, RecordKind, read_parcel
 
 FILE: Final = "file"
 """Carrier of what came in a file that no enrolled device has put its name on."""
@@ -96,7 +98,7 @@ def take(
     batch: list[bytes] = []
     for record in read_parcel(file, intake.reading):
         if record.kind is RecordKind.ENVELOPE:
-            batch.append(record.read())
+            _add(batch, record, intake)
         if len(batch) == BATCH or sum(map(len, batch)) >= BATCH_BYTES or record.kind is RecordKind.MEDIUM:
             _keep_envelopes(database, batch, intake, now=now)
             batch = []
@@ -140,13 +142,10 @@ def _keep_envelopes(database: Database, bodies: Sequence[bytes], intake: Intake,
 
 
 def _keep_medium(database: Database, blobs: Blobs, record: Record, intake: Intake, *, now: datetime) -> None:
-    if blobs.has(record.sha256):
-        intake.known_media += 1
-    else:
-        with blobs.incoming() as incoming:
-            for chunk in record.chunks():
-                incoming.write(chunk)
-            incoming.keep(record.sha256)
+    is_known = blobs.has(record.sha256)
+    if not is_known and not _copy(blobs, record, intake):
+        return
+    intake.known_media += is_known
     with database.transaction() as session:
         carrier, _ = _carrier(session, intake)
         upload = StoredUpload(
@@ -157,6 +156,27 @@ def _keep_medium(database: Database, blobs: Blobs, record: Record, intake: Intak
         )
         uploads.put(session, upload, carrier=carrier, brought=0, now=now)
     intake.media.append(record.sha256)
+
+
+def _add(batch: list[bytes], record: Record, intake: Intake) -> None:
+    """Put an envelope into a batch, unless it does not read as it did."""
+    try:
+        batch.append(record.read())
+    except RemoteError:
+        intake.reading.lose(record)
+
+
+def _copy(blobs: Blobs, record: Record, intake: Intake) -> bool:
+    """Let a medium become a blob; one that does not read as it did is lost, and nothing of it stays."""
+    with blobs.incoming() as incoming:
+        try:
+            for chunk in record.chunks():
+                incoming.write(chunk)
+        except RemoteError:
+            intake.reading.lose(record)
+            return False
+        incoming.keep(record.sha256)
+    return True
 
 
 def _carrier(session: Session, intake: Intake) -> tuple[str, bool]:

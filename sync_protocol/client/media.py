@@ -4,6 +4,7 @@ A medium is one file, named by the SHA-256 of its ciphertext. Its key is in the 
 and nowhere else: a medium that no interview or draft names any more cannot be read by anybody.
 """
 
+import hashlib
 import os
 import secrets
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,7 @@ from typing import BinaryIO, Final
 from sync_protocol.client.database import DeviceDatabase
 from sync_protocol.client.vault import Randomness
 from sync_protocol.constants import MEDIUM_BYTES
-from sync_protocol.errors import LocalError
+from sync_protocol.errors import LocalError, RemoteError
 from sync_protocol.keyring import Keyring
 from sync_protocol.media import MediumSealer
 from sync_protocol.messages import MediumOffer
@@ -78,16 +79,17 @@ class DeviceMedia:
         )
 
     def carry(self, sha256: bytes, length_bytes: int, chunks: Iterable[bytes]) -> None:
-        """Take a sealed medium of another device, to deliver it; its bytes have been compared with their hash.
+        """Take a sealed medium of another device, to deliver it.
 
         Raises:
+            RemoteError: ``altered`` when its bytes are not what its hash says; nothing of it is kept.
             OSError: when it cannot be written.
         """
         self._folder.mkdir(mode=0o700, exist_ok=True)
         unfinished = self._folder / f"{secrets.token_hex(8)}{UNFINISHED}"
         try:
             with os.fdopen(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
-                stream.writelines(chunks)
+                _copy(chunks, stream, sha256, length_bytes)
                 stream.flush()
                 os.fsync(stream.fileno())
             unfinished.replace(self._path(sha256))
@@ -226,6 +228,17 @@ def _seal(stream: BinaryIO, sealer: MediumSealer, target: Path) -> None:
             raise LocalError("too-large", f"a sealed medium has at most {MEDIUM_BYTES} bytes")
         sealed.flush()
         os.fsync(sealed.fileno())
+
+
+def _copy(chunks: Iterable[bytes], stream: BinaryIO, sha256: bytes, length_bytes: int) -> None:
+    """Write a ciphertext and compare what was written with its hash and length."""
+    found, length = hashlib.sha256(), 0
+    for chunk in chunks:
+        found.update(chunk)
+        length += len(chunk)
+        stream.write(chunk)
+    if (found.digest(), length) != (sha256, length_bytes):
+        raise RemoteError("altered", "the sealed medium is not what its hash says")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -15,17 +15,10 @@ from sync_protocol.client.store import DeviceStore
 from sync_protocol.constants import MAGIC
 from sync_protocol.deletion import Backup
 from sync_protocol.envelope import KIND_OFFSET, envelope_id
+from sync_protocol.errors import RemoteError
+from sync_protocol.file_receipts import FileReceipts
 from sync_protocol.messages import ReceiptCode
-from sync_protocol.parcel import (
-    FileReceipts,
-    Label,
-    Reading,
-    Record,
-    RecordKind,
-    SealedMedium,
-    read_parcel,
-    write_parcel,
-)
+from sync_protocol.parcel import Label, Reading, Record, RecordKind, SealedMedium, read_parcel, write_parcel
 from sync_protocol.transitions import Fate, FateEvent, MediumEvent, MediumFate
 
 CHUNK_BYTES: Final = 1 << 18
@@ -99,7 +92,10 @@ class Parcels:
         reading = Reading()
         counts = {"envelopes": 0, "media": 0, "known": 0, "refused": 0}
         for record in read_parcel(file, reading):
-            counts[self._take(record)] += 1
+            try:
+                counts[self._take(record)] += 1
+            except RemoteError:
+                reading.lose(record)
         label = reading.label
         return Carried(device_id=None if label is None else label.device_id, is_whole=reading.is_whole, **counts)
 

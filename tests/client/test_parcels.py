@@ -1,5 +1,6 @@
 """Delivery by file: what a tablet writes, what another carries, what the office's receipts do and do not do."""
 
+import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,9 @@ import pytest
 from sync_protocol.client.device import Device
 from sync_protocol.deletion import Backup
 from sync_protocol.envelope import envelope_id
+from sync_protocol.errors import RemoteError
+from sync_protocol.file_receipts import FileReceipts
 from sync_protocol.messages import ReceiptCode
-from sync_protocol.parcel import FileReceipts
 from sync_protocol.transitions import Fate
 from tests.client.model_transport import FORM, ModelTransport, interview_xml, seal, uuid_of
 from tests.client.test_device import code_of, headers, opened
@@ -50,6 +52,14 @@ def receipts(server: ModelServer, device: Device, *, media: tuple[bytes, ...] = 
     return FileReceipts(server_id="office", issued_at=NOW.isoformat(), receipts=entries, media=media).sign(
         private_key(key)
     )
+
+
+def test_a_medium_that_is_not_what_its_hash_says_is_not_carried(device: Device) -> None:
+    for chunks in ([b"abd"], [b"ab"], []):
+        with pytest.raises(RemoteError, match="altered"):
+            device.media.carry(hashlib.sha256(b"abc").digest(), 3, chunks)
+    assert device.media.waiting_media() == ()
+    assert [path.name for path in (device._database.directory / "media").iterdir()] == []
 
 
 def test_another_tablet_delivers_what_a_dead_one_sealed(

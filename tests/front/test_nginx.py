@@ -139,7 +139,7 @@ def configured(folder: Path, *, front: int, plain: int, server: int) -> Path:
         ("/etc/ssl/survey.example.key", str(secret)),
         ("server_name survey.example;", "server_name localhost;"),
         ("/var/log/nginx/passerelle.log", str(folder / "front.log")),
-        ("/dev/shm/passerelle;", f"{folder}/bodies;"),
+        ("/run/passerelle;", f"{folder}/bodies;"),
     ):
         assert old in site, old
         site = site.replace(old, new)
@@ -283,6 +283,49 @@ def test_the_log_of_a_served_exchange_is_a_line_of_json(front: Front) -> None:
 def test_what_is_for_this_machine_alone_is_not_given_out(front: Front) -> None:
     assert front.request("GET", "/metrics").status_code == 404
     assert front.request("GET", "/ready").status_code in (200, 503)
+
+
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [
+        ("/", 1),
+        ("/api/v1/users", 1),
+        ("/key/abc/formList", 1),
+        ("/key/abc/submission/x", 1),
+        ("/sync/v1/exchange", 5),
+        ("/api/v1/forms/visit/versions", 80),
+        ("/forms", 80),
+        ("/key/abc/submission", 1100),
+        ("/v1/key/abc/projects/7/submission", 1100),
+        ("/projects/7/submission", 1100),
+        ("/submission", 1100),
+    ],
+)
+def test_only_where_collect_submits_a_body_may_be_large(front: Front, path: str, most: int) -> None:
+    def refused(length: int) -> bool:
+        with front.connect() as line:
+            line.sendall(head_of(path, length, {"Expect": "100-continue"}))
+            answer = line.recv(64)
+        return b" 413 " in answer
+
+    assert not refused(most << 20)
+    assert refused((most << 20) + 1)
+
+
+def test_what_is_collected_of_uploads_is_for_nginx_alone(front: Front) -> None:
+    assert (front.folder / "bodies").stat().st_mode & 0o777 == 0o700
+
+
+def test_one_address_has_so_many_uploads_under_way_and_others_go_on(front: Front) -> None:
+    lines = [front.connect() for _ in range(102)]
+    try:
+        for line in lines:
+            line.sendall(head_of("/key/abc/submission", 1 << 20, {}))
+        assert lines[-1].recv(64).startswith(b"HTTP/1.1 429 ")
+        assert answers(front)
+    finally:
+        for line in lines:
+            line.close()
 
 
 def test_a_line_of_60_kilobytes_reaches_the_server(front: Front) -> None:

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync_protocol import parcel
+from sync_protocol.documents import sign_document
 from sync_protocol.errors import LocalError, RemoteError
+from sync_protocol.file_receipts import LABEL_RECEIPTS, FileReceipts
 from sync_protocol.messages import ReceiptCode
-from sync_protocol.parcel import FileReceipts, Label, Reading, RecordKind, SealedMedium, read_parcel, write_parcel
+from sync_protocol.parcel import Label, Reading, RecordKind, SealedMedium, read_parcel, write_parcel
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
@@ -143,6 +145,74 @@ def test_a_record_of_a_later_kind_is_passed_over(monkeypatch: pytest.MonkeyPatch
     assert read(b"????????" + file.getvalue()[8:])[0] == [b"envelope"]
 
 
+@pytest.mark.parametrize(
+    "members",
+    [
+        '{"device_id":"d","written_at":"2026-11-24","envelopes":Infinity,"media":0}',
+        '{"device_id":"d","written_at":"2026-11-24","envelopes":true,"media":0}',
+        '{"device_id":"d","written_at":"2026-11-24","envelopes":-1,"media":0}',
+        '{"device_id":"d","written_at":"2026-11-24","envelopes":1,"media":1e999}',
+        '{"device_id":"\\ud800","written_at":"2026-11-24","envelopes":0,"media":0}',
+        '{"device_id":"d\\u0000","written_at":"2026-11-24","envelopes":0,"media":0}',
+        '{"device_id":"\\u001b[2J","written_at":"2026-11-24","envelopes":0,"media":0}',
+        '{"device_id":1,"written_at":"2026-11-24","envelopes":0,"media":0}',
+        '{"device_id":"d","written_at":"\\u001b[2J","envelopes":0,"media":0}',
+        '{"device_id":"d","written_at":7,"envelopes":0,"media":0}',
+        "[]",
+    ],
+)
+def test_a_label_that_is_none_is_no_label(members: str) -> None:
+    file = io.BytesIO()
+    writer = parcel._Writer(file)
+    writer.write(parcel.FRONT)
+    writer.record(RecordKind.LABEL, members.encode())
+    writer.record(RecordKind.ENVELOPE, b"envelope")
+    envelopes, _, reading = read(file.getvalue())
+    assert (envelopes, reading.label) == ([b"envelope"], None)
+
+
+class Counted(io.BytesIO):
+    """A file that counts what is read of it."""
+
+    count = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(size)
+        self.count += len(content)
+        return content
+
+
+@pytest.mark.parametrize("front", [parcel.FRONT, b"????????"])
+def test_heads_that_claim_the_same_long_content_cost_no_more_than_a_few_readings(front: bytes) -> None:
+    """400 heads of 57 bytes before 256 KiB that each of them claims: hashed for each it would be 100 MiB."""
+    heads = parcel._head(RecordKind.MEDIUM, 1 << 18, bytes(32)) * 400
+    file = Counted(front + heads + bytes(1 << 18) + WHOLE[len(parcel.FRONT) :])
+    found = [record.read() for record in read_parcel(file)]
+    assert found[-2:] == MEDIA
+    assert file.count < 16 * len(file.getvalue()) + 400 * parcel.CHUNK_BYTES
+
+
+@pytest.mark.parametrize("after", [b"B" * len(MEDIA[0]), b""])
+def test_a_stick_that_reads_otherwise_the_second_time_is_found_out(after: bytes) -> None:
+    file = io.BytesIO(WHOLE)
+    reading = Reading()
+    taken = []
+    for record in read_parcel(file, reading):
+        if record.sha256 == hashlib.sha256(MEDIA[0]).digest():
+            start = WHOLE.index(MEDIA[0])
+            file.seek(start)
+            file.write(after)
+            if not after:
+                file.truncate(start + 5)
+            with pytest.raises(RemoteError, match="altered"):
+                record.read()
+            reading.lose(record)
+        else:
+            taken.append(record.read())
+    assert taken[: len(ENVELOPES)] == ENVELOPES
+    assert (reading.is_whole, reading.envelopes, reading.missing_media) == (False, 6, 2 if not after else 1)
+
+
 def test_a_record_longer_than_its_kind_may_be_is_passed_over() -> None:
     file = io.BytesIO()
     writer = parcel._Writer(file)
@@ -181,4 +251,4 @@ def test_receipts_come_back_and_are_believed_of_a_receipt_key_only() -> None:
 def test_receipts_of_another_shape_are_malformed(change: dict[str, Any]) -> None:
     payload = {"server_id": "a", "issued_at": "now", "receipts": [], "media": []} | change
     with pytest.raises(LocalError, match="malformed"):
-        FileReceipts.read(parcel.sign_document(payload, KEY, parcel.LABEL_RECEIPTS), [PUBLIC])
+        FileReceipts.read(sign_document(payload, KEY, LABEL_RECEIPTS), [PUBLIC])

@@ -6,7 +6,17 @@ from pathlib import Path
 import marshmallow
 import pytest
 
-from sync_protocol import abbreviation, assignments, constants, handover, messages, orders, parcel, schemas
+from sync_protocol import (
+    abbreviation,
+    assignments,
+    constants,
+    file_receipts,
+    handover,
+    messages,
+    orders,
+    parcel,
+    schemas,
+)
 from sync_protocol.envelope import BACK, FRONT
 from sync_protocol.exchange import HAVE_LIMIT, OFFER_LIMIT
 from sync_protocol.messages import PROBLEMS, ReceiptCode
@@ -57,7 +67,7 @@ def test_every_receipt_code_is_listed() -> None:
             for label in (constants.LABEL_HANDOVER, constants.LABEL_ENTITIES, assignments.INFO_LABEL)
         ),
         orders.LABEL_WIPE,
-        parcel.LABEL_RECEIPTS,
+        file_receipts.LABEL_RECEIPTS,
         parcel.MAGIC.decode(),
         parcel.MARKER.hex(),
     ],
@@ -144,7 +154,7 @@ def test_members_of_what_is_sealed_and_signed_are_named() -> None:
     for members in (
         handover.Handover.__slots__,
         parcel.Label.__slots__,
-        parcel.FileReceipts.__slots__,
+        file_receipts.FileReceipts.__slots__,
         orders.WipeOrder.__slots__,
     ):
         assert {one for one in members if one != "instance_xml" and not re.search(rf"\b{one}\b", DOCUMENT)} == set()

@@ -15,10 +15,11 @@ from sync_protocol.constants import EXCHANGE_BYTES
 from sync_protocol.documents import document_hash, key_id, read_document
 from sync_protocol.entity_rows import open_rows
 from sync_protocol.errors import ProtocolError
+from sync_protocol.file_receipts import FileReceipts
 from sync_protocol.handover import Address, open_handover, verify_handover
 from sync_protocol.media import open_medium
 from sync_protocol.orders import WipeOrder
-from sync_protocol.parcel import FileReceipts, Reading, RecordKind, read_parcel
+from sync_protocol.parcel import Reading, RecordKind, read_parcel
 from tests.vectors import make_sync_vectors
 
 FOLDER = Path(__file__).parents[1] / "vectors"

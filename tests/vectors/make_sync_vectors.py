@@ -20,6 +20,7 @@ from sync_protocol.assignments import Household, seal_assignments
 from sync_protocol.constants import LABEL_MEDIUM, SUITE_X25519, SUITE_X_WING
 from sync_protocol.documents import document_hash, key_id
 from sync_protocol.entity_rows import EntityRow, seal_rows
+from sync_protocol.file_receipts import LABEL_RECEIPTS, FileReceipts
 from sync_protocol.handover import Address, Handover, seal_handover
 from sync_protocol.media import MediumSealer
 from sync_protocol.messages import (
@@ -43,7 +44,7 @@ from sync_protocol.messages import (
     WipePull,
 )
 from sync_protocol.orders import LABEL_WIPE, WipeOrder
-from sync_protocol.parcel import LABEL_RECEIPTS, FileReceipts, Label, SealedMedium, write_parcel
+from sync_protocol.parcel import Label, SealedMedium, write_parcel
 from sync_protocol.plaintext import Medium
 from tests.sync_protocol.sealed import FORM, SEED, header, sealed
 

@@ -12,6 +12,7 @@ from server.db.insert import insert_new, upsert
 from server.db.queries.scoped import visible_envelopes
 from server.db.scope import EVERYTHING, Scope
 from server.db.tables import Attachment, Envelope, Interview, ManifestMedium, Revision, Upload, WantedMedium
+from server.db.tables.interviews import IS_MISSING
 
 T = TypeVar("T")
 CHUNK: Final = 400
@@ -176,7 +177,7 @@ def missing_by_interview(session: Session) -> Mapping[bytes, int]:
         select(Interview.interview_id, func.count())
         .join(Revision, Revision.revision_id == Interview.current_revision_id)
         .join(WantedMedium, WantedMedium.instance_id == Revision.instance_id)
-        .where(~WantedMedium.is_here)
+        .where(IS_MISSING)
         .group_by(Interview.interview_id)
     )
     return {interview_id: count for interview_id, count in session.execute(query)}

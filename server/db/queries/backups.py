@@ -105,7 +105,7 @@ def named_blobs(session: Session) -> frozenset[bytes]:
     if "attachment" in tables:
         queries.append(select(Attachment.blob_sha256))
     if "upload" in tables:
-        queries.append(select(Upload.sha256).where(Upload.completed_at.is_not(None), ~Upload.is_erased))
+        queries.append(select(Upload.sha256).where(Upload.completed_at.is_not(None)))
     return frozenset(digest for query in queries for digest in session.scalars(query) if digest is not None)
 
 
@@ -137,7 +137,7 @@ def _naming(table: type[Attachment] | type[ManifestMedium], blobs: Sequence[byte
 
 def begin_uploads_again(session: Session) -> None:
     """Forget media that had come in part: their parts are in no backup."""
-    session.execute(delete(Upload).where(Upload.completed_at.is_(None), ~Upload.is_erased))
+    session.execute(delete(Upload).where(Upload.completed_at.is_(None)))
 
 
 def free_leases(session: Session) -> None:

@@ -91,7 +91,7 @@ class Gone:
         entities: list and entity id of those that they changed.
         tags: household tags that they had.
         neighbours: instanceIDs that are connected with them and stay.
-        blobs: sealed media that nothing names any more; of those of tablets tombstones are left.
+        blobs: sealed media that nothing names any more.
     """
 
     entities: frozenset[tuple[int, bytes]]
@@ -257,15 +257,12 @@ def unfolded(session: Session, instance_ids: Iterable[bytes]) -> tuple[int, ...]
     return tuple(number for one in conditions for number in session.scalars(query.where(one)))
 
 
-def remove_projections(
-    session: Session, instance_ids: Iterable[bytes], *, now: datetime, media: Collection[bytes] = ()
-) -> Gone:
+def remove_projections(session: Session, instance_ids: Iterable[bytes], *, media: Collection[bytes] = ()) -> Gone:
     """Delete all that was made of these instances; their microdata rows are the caller's.
 
     Args:
         session: of the fold, which holds its lock.
         instance_ids: (16,) each.
-        now: goes into the tombstones of media.
         media: hashes of what their unfolded envelopes name beside.
     """
     found = sorted(set(instance_ids))
@@ -291,7 +288,7 @@ def remove_projections(
             session.execute(delete(table).where(table.instance_id.in_(chunk)))
     brought |= empty(session, _are_of(found))
     gone = _unnamed(session, sent)
-    uploads.leave_tombstones(session, gone, now=now)
+    uploads.drop(session, gone)
     return Gone(entities, tags, neighbours, gone | _unnamed(session, brought))
 
 

@@ -26,7 +26,7 @@ from server.db.scope import Scope
 from server.db.tables import AppUser, Device, Envelope, Form, FormVersion, Interview, InterviewCheck, Revision
 from server.db.tables import WantedMedium as Wanted
 from server.db.tables.envelopes import ERASED, OPENED, QUARANTINED, UNOPENED
-from server.db.tables.interviews import UNSETTLED
+from server.db.tables.interviews import IS_MISSING, UNSETTLED
 from sync_protocol.constants import Kind
 from sync_protocol.envelope import NO_HASH
 
@@ -49,7 +49,6 @@ _IS_UNOPENED: Final = and_(
 )
 _NUMBER: Final = Envelope.sequence + 0
 """Of a day, by the index of days: the least of a plain column would be looked for along all numbers."""
-_IS_MISSING: Final[ColumnElement[bool]] = literal_column("(NOT wanted_medium.is_here)")
 _IS_SET_ASIDE: Final = and_(_IS_SHOWN, Envelope.state == QUARANTINED, Envelope.reason.is_distinct_from(WIPED))
 """What was wiped is of the past: nobody can do anything with it."""
 _IS_QUARANTINED: Final = and_(_IS_UNOPENED, Envelope.state == literal_column(f"'{QUARANTINED}'"), _IS_SET_ASIDE)
@@ -335,7 +334,7 @@ def _of_state(state: str) -> Conditions:
         return (_IS_QUARANTINED,)
     if state == MEDIA:
         incomplete = select(Revision.envelope_sequence).join(Wanted, Wanted.instance_id == Revision.instance_id)
-        return (Envelope.sequence.in_(incomplete.where(_IS_MISSING)),)
+        return (Envelope.sequence.in_(incomplete.where(IS_MISSING)),)
     current = select(Revision.envelope_sequence).join(Interview, Interview.current_revision_id == Revision.revision_id)
     if state == CONFLICT:
         return (Envelope.sequence.in_(current.where(_IS_UNSETTLED, _has_conflict())),)

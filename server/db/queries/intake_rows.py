@@ -30,6 +30,7 @@ from server.db.tables import (
     WantedMedium,
 )
 from server.db.tables.envelopes import ERASED, OPENED
+from server.db.tables.interviews import IS_MISSING
 from sync_protocol.constants import Kind
 
 
@@ -188,9 +189,7 @@ def media_counts(session: Session, instance_ids: Collection[bytes]) -> Mapping[b
         .join(Upload, Upload.sha256 == ManifestMedium.blob_sha256)
         .where(ManifestMedium.instance_id.in_(wanted), Upload.is_settled)
     )
-    missing = select(WantedMedium.instance_id, func.count()).where(
-        WantedMedium.instance_id.in_(wanted), ~WantedMedium.is_here
-    )
+    missing = select(WantedMedium.instance_id, func.count()).where(WantedMedium.instance_id.in_(wanted), IS_MISSING)
     unopened = select(Envelope.instance_id, func.count()).where(
         Envelope.state != literal_column(f"'{OPENED}'"),
         Envelope.state != ERASED,

@@ -6,7 +6,17 @@ Answers are never here in clear: `sealed` columns are AES-GCM under the projecti
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, false
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+    false,
+    literal_column,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.db.tables.base import Base, Instant, Sequence, partial_index
@@ -147,6 +157,10 @@ class WantedMedium(Base):
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
     __table_args__ = (partial_index("ix_wanted_medium_missing", "instance_id", where="NOT is_here"),)
+
+
+IS_MISSING: Final[ColumnElement[bool]] = literal_column("(NOT wanted_medium.is_here)")
+"""For queries: SQLite uses the index of what is missing only where its condition stands word for word."""
 
 
 class OdkKey(Base):

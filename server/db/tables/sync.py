@@ -16,15 +16,16 @@ from server.db.tables.base import Base, Instant, Sequence, partial_index
 class Upload(Base):
     """A sealed medium that a device sends in parts; whole when `completed_at` is set. Never removed while it is named.
 
+    Each device that sends it has parts of its own, so that none can spoil those of another; of the one that is done
+    first the medium is whole for all, and the others are forgotten.
+
     Attributes:
         sha256: of the whole ciphertext.
-        length_bytes: as the device says that sent the last part.
+        length_bytes: as the device says.
         received_bytes: how much of it is on disk.
-        carrier: the device that began it.
+        carrier: the device that sends it, or did.
         is_settled: the interviews that name it say that it is here, and for the fold it is; false until the worker has
             looked. It stays so when its blob is lost and sent again.
-        is_erased: only what is erased named it. The row is a tombstone without length and carrier: who sends the medium
-            again has it swept. Not so any more once a living interview names it.
     """
 
     __tablename__ = "upload"
@@ -32,11 +33,10 @@ class Upload(Base):
     sha256: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
     length_bytes: Mapped[int] = mapped_column(BigInteger)
     received_bytes: Mapped[int] = mapped_column(BigInteger)
-    carrier: Mapped[str] = mapped_column(String(64), index=True)
+    carrier: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
     begun_at: Mapped[datetime] = mapped_column(Instant)
     completed_at: Mapped[datetime | None] = mapped_column(Instant)
     is_settled: Mapped[bool] = mapped_column(default=False, server_default=false())
-    is_erased: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     __table_args__ = (
         partial_index("ix_upload_unsettled", "completed_at", where="completed_at IS NOT NULL AND NOT is_settled"),

@@ -75,8 +75,7 @@ def _add_uploads() -> None:
         sa.Column("begun_at", Instant(), nullable=False),
         sa.Column("completed_at", Instant(), nullable=True),
         sa.Column("is_settled", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("is_erased", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_upload")),
+        sa.PrimaryKeyConstraint("sha256", "carrier", name=op.f("pk_upload")),
     )
     op.create_index(op.f("ix_upload_carrier"), "upload", ["carrier"], unique=False)
     _add_partial_index("ix_upload_unsettled", "completed_at", where="completed_at IS NOT NULL AND NOT is_settled")

@@ -11,7 +11,7 @@ from server.app import create_app
 from server.backups.manifest import BackupError
 from server.context import Context
 from server.db.engine import DatabaseUnusable
-from server.db.queries import audit, backups, feed, uploads
+from server.db.queries import audit, backups, feed
 from server.db.tables import Backup, Schedule, Upload
 from sync_protocol.client.device import Device
 from sync_protocol.messages import ReceiptCode
@@ -170,11 +170,10 @@ def test_what_was_under_way_when_the_backup_was_made_begins_again(
     make(office, tmp_path / "early")
     with office.database.transaction() as session:
         session.add(Upload(**upload, completed_at=None))
-        uploads.leave_tombstones(session, [b"e" * 32], now=NOW)
         session.add(Schedule(name="estimates", due_at=NOW, every_seconds=60, **lease))
     restored = restore(make(office, tmp_path / "late").folder)
     with restored.database.read() as session:
-        assert session.query(Upload.sha256, Upload.is_erased).all() == [(b"e" * 32, True)]
+        assert session.query(Upload.sha256).all() == []
         assert session.query(Schedule.lease_holder).all() == [(None,)]
         assert [row.place for row in session.query(Backup)] == [str(tmp_path / "late")]
         assert [entry.action for entry in audit.latest(session, 1)] == ["restore"]

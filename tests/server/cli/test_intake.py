@@ -2,7 +2,8 @@ import json
 from pathlib import Path
 
 from server.keystore import KeyStore
-from sync_protocol.parcel import FileReceipts, Label, write_parcel
+from sync_protocol.file_receipts import FileReceipts
+from sync_protocol.parcel import Label, write_parcel
 from tests.office import envelope
 from tests.server.cli.conftest import Shell, one_line
 
@@ -34,6 +35,16 @@ def test_a_damaged_file_is_taken_as_far_as_it_holds_and_the_command_says_so(shel
     (told,) = json.loads(result.stdout)
     assert (told["envelopes"], told["missing_envelopes"], told["is_complete"]) == (1, 1, False)
     assert b"receipts" in (tmp_path / "receipts.json").read_bytes()
+
+
+def test_a_file_that_fails_does_not_stand_in_the_way_of_those_after_it(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "0\x1b[2J").write_bytes(b"not a parcel")
+    whole = parcel(tmp_path / "1", envelope(1))
+    result = shell.run("intake", str(tmp_path / "0\x1b[2J"), str(whole))
+    assert result.exit_code == 1
+    assert "0\ufffd[2J: not a parcel" in one_line(result)
+    assert "1 envelopes (1 stored)" in result.stdout
+    assert "\x1b" not in result.stdout
 
 
 def test_another_file_is_refused_with_a_line(shell: Shell, tmp_path: Path) -> None:

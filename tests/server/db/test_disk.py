@@ -35,7 +35,7 @@ def store(number):
         insert = text(f"INSERT INTO keyring VALUES ({number}, x'00')")
         database.submit(lambda session: session.execute(insert))
     else:
-        with partials.hold(bytes(32)) as file:
+        with partials.hold(bytes(32), "") as file:
             file.append(file.size, b"x" * 1000)
 def say(word):
     os.write(1, word.encode())
@@ -80,15 +80,15 @@ def test_a_failed_fsync_ends_the_process(migrated_file: Path, tmp_path: Path, wh
 
 
 def test_a_full_disk_is_said_and_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    partials = Partials(Blobs(tmp_path))
-    with partials.hold(bytes(HASH_BYTES)) as file:
+    partials = Partials(tmp_path, Blobs(tmp_path))
+    with partials.hold(bytes(HASH_BYTES), "") as file:
         file.append(0, b"before")
 
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with partials.hold(bytes(HASH_BYTES)) as file:
+    with partials.hold(bytes(HASH_BYTES), "") as file:
         with pytest.raises(StorageFull):
             file.append(6, b"after")
         assert file.size == 6

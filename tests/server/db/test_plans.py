@@ -9,8 +9,10 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from server.db.engine import Database
-from server.db.queries import attachments, checks, handovers, holders, opening, uploads
+from server.db.queries import attachments, checks, handovers, holders, intake, intake_rows, opening, uploads
+from server.db.queries.intake import Wish
 from server.db.queries.pull import ENTITIES, Place
+from server.db.scope import EVERYTHING
 from tests.office import NOW
 
 PLACE = Place(7, ENTITIES, b"k" * 24)
@@ -30,6 +32,16 @@ def _statements(database: Database) -> Iterator[list[tuple[str, Any]]]:
     event.remove(database.engine, "before_cursor_execute", note)
 
 
+def _plans(database: Database, query: Query) -> list[str]:
+    with database.transaction() as session, _statements(database) as statements:
+        query(session)
+        return [
+            line[3]
+            for statement, parameters in list(statements)
+            for line in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -43,6 +55,8 @@ def _statements(database: Database) -> Iterator[list[tuple[str, Any]]]:
         lambda session: checks.count_pending(session, bytes(32)),
         lambda session: uploads.unsettled(session, limit=500),
         lambda session: uploads.stale(session, before=NOW),
+        lambda session: uploads.find(session.connection(), bytes(32), carrier="d"),
+        lambda session: uploads.settled(session, [bytes(32)]),
         lambda session: attachments.attachments_of(session, [bytes(16)]),
         lambda session: handovers.returned_since(session, project_id=1, enumerator="1", after=PLACE, limit=9),
         lambda session: holders.held_since(session, 1, own=bytes(32), former=[b"f" * 32], after=PLACE, limit=9),
@@ -50,13 +64,20 @@ def _statements(database: Database) -> Iterator[list[tuple[str, Any]]]:
     ids=lambda query: getattr(query, "__name__", "query"),
 )
 def test_what_is_to_be_done_is_found_by_an_index(sqlite_database: Database, query: Query) -> None:
-    with sqlite_database.transaction() as session, _statements(sqlite_database) as statements:
-        query(session)
-        plans = [
-            line[3]
-            for statement, parameters in list(statements)
-            for line in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-        ]
+    plans = _plans(sqlite_database, query)
     assert plans
     scans = [line for line in plans if line.startswith("SCAN") and "USING" not in line]
     assert not scans
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        attachments.missing_by_interview,
+        lambda session: intake_rows.media_counts(session, [bytes(16)]),
+        lambda session: intake.page(session, EVERYTHING, Wish(state=intake.MEDIA), limit=9),
+    ],
+    ids=["all", "some", "page"],
+)
+def test_media_that_are_missing_are_found_by_the_index_of_those(sqlite_database: Database, query: Query) -> None:
+    assert any("ix_wanted_medium_missing" in line for line in _plans(sqlite_database, query))

@@ -11,16 +11,20 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select, update
 
 from server.clock import utc_now
 from server.config import Quota
 from server.context import Context
+from server.db.queries import uploads
+from server.db.tables import Envelope, ManifestMedium, Upload
 from server.jobs import scheduled
+from server.services import receive_medium
 from server.services.receive_medium import KEPT
 from sync_protocol.constants import MEDIUM_BYTES, PART_BYTES
 from sync_protocol.messages import MediumOffer, MediumOffset
 from sync_protocol.signatures import Place
-from tests.office import PartReply, Tablet, revoke
+from tests.office import PartReply, Tablet, envelope, revoke
 
 MEDIUM = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(MEDIUM).digest()
@@ -42,6 +46,11 @@ def blob(context: Context, sha256: bytes = SHA256) -> bytes:
     return b"".join(context.blobs.chunks(sha256))
 
 
+def partial_of(context: Context, sha256: bytes, tablet: Tablet) -> Path:
+    with context.media.partials.hold(sha256, tablet.device_id) as file:
+        return file._path
+
+
 def test_a_medium_comes_in_parts_and_is_whole_at_the_last(tablet: Tablet, context: Context) -> None:
     assert offered(tablet) == (MediumOffset(0, 0),)
     first = tablet.part(SHA256, MEDIUM[:4000], Place(0, LENGTH), headers={"Upload-Complete": "?0"})
@@ -53,7 +62,7 @@ def test_a_medium_comes_in_parts_and_is_whole_at_the_last(tablet: Tablet, contex
     assert (last.status, last.answer.offset, last.answer.complete) == (201, LENGTH, True)  # type: ignore[union-attr]
     assert blob(context) == MEDIUM
     assert offered(tablet) == (MediumOffset(0, LENGTH),)
-    assert list(context.media.partials.names()) == []
+    assert list((context.config.blobs_dir / "partial").glob("*.*")) == []
 
 
 def test_head_says_how_much_is_here(sqlite_tablet: Tablet) -> None:
@@ -199,7 +208,7 @@ def test_whatever_is_sent_what_is_acknowledged_is_on_disk(
     context = sqlite_tablet.context
     medium = os.urandom(100)
     sha256 = hashlib.sha256(medium).digest()
-    path = context.config.blobs_dir / "partial" / sha256.hex()
+    path = partial_of(context, sha256, sqlite_tablet)
     acknowledged = here = 0
     for apart, size, how in steps:
         on_disk = path.stat().st_size if path.exists() else 0
@@ -244,7 +253,9 @@ def test_a_medium_whose_row_or_file_is_lost_is_never_said_to_be_here(tablet: Tab
     assert offered(tablet) == (MediumOffset(0, LENGTH),)
 
 
-def test_the_sweep_leaves_what_devices_sent_completely(sqlite_tablet: Tablet, sqlite_context: Context) -> None:
+def test_the_sweep_takes_what_nobody_names_when_nobody_can_name_it_any_more(
+    sqlite_tablet: Tablet, sqlite_context: Context
+) -> None:
     context = sqlite_context
     sqlite_tablet.upload(MEDIUM)
     started, recent = hashlib.sha256(b"a").digest(), hashlib.sha256(b"b").digest()
@@ -252,15 +263,35 @@ def test_the_sweep_leaves_what_devices_sent_completely(sqlite_tablet: Tablet, sq
         sqlite_tablet.part(sha256, b"x", Place(0, 100))
     folder = context.config.blobs_dir
     long_ago = (utc_now() - KEPT - timedelta(days=1)).timestamp()
-    for path in (*folder.glob("??/*"), folder / "partial" / started.hex()):
+    for path in (*folder.glob("??/*"), partial_of(context, started, sqlite_tablet)):
         os.utime(path, (long_ago, long_ago))
+    sqlite_tablet.exchange(envelope(1))
     _sweep(context, KEPT + timedelta(days=1))
-    assert blob(context) == MEDIUM
+    assert blob(context) == MEDIUM, "an interview that is not opened may name it"
     assert offered(sqlite_tablet, MediumOffer(started, 100), MediumOffer(recent, 100)) == (
         MediumOffset(0, 0),
         MediumOffset(1, 1),
     )
-    assert not (folder / "partial" / started.hex()).exists()
+    assert not partial_of(context, started, sqlite_tablet).exists()
+    with context.database.transaction() as session:
+        session.execute(update(Envelope).values(state="opened"))
+    _sweep(context, KEPT - timedelta(days=1))
+    assert blob(context) == MEDIUM
+    _sweep(context, KEPT + timedelta(days=1))
+    assert not context.blobs.has(SHA256)
+    assert offered(sqlite_tablet) == (MediumOffset(0, 0),)
+    assert sqlite_tablet.upload(MEDIUM).status == 201
+
+
+def test_the_sweep_leaves_what_an_interview_names(sqlite_tablet: Tablet, sqlite_context: Context) -> None:
+    sqlite_tablet.upload(MEDIUM)
+    row = {"envelope_id": bytes(32), "name_tag": bytes(32), "instance_id": bytes(16), "sealed": b""}
+    with sqlite_context.database.transaction() as session:
+        session.add(ManifestMedium(**row, blob_sha256=SHA256, length_bytes=LENGTH, received_at=utc_now()))
+    for path in sqlite_context.config.blobs_dir.glob("??/*"):
+        os.utime(path, (0, 0))
+    _sweep(sqlite_context, KEPT + timedelta(days=1))
+    assert blob(sqlite_context) == MEDIUM
 
 
 def _sweep(context: Context, later: timedelta) -> None:
@@ -269,16 +300,67 @@ def _sweep(context: Context, later: timedelta) -> None:
 
 
 def test_a_device_brings_no_more_media_in_a_day_than_its_quota(tablet: Tablet, context: Context) -> None:
-    media = replace(context.media, quota_bytes=5000)
-    context.media = media
-    tablet.part(SHA256, MEDIUM[:4000], Place(0, LENGTH))
-    refused = tablet.part(SHA256, MEDIUM[4000:6000], Place(4000, LENGTH))
-    assert slug(refused)[:2] == (429, "rate-limited")
+    context.media = replace(context.media, quota_bytes=8192)
+    tablet.part(SHA256, MEDIUM[:5000], Place(0, LENGTH))
+    refused = tablet.part(SHA256, MEDIUM[5000:6000], Place(5000, LENGTH))
+    assert slug(refused)[:2] == (429, "rate-limited"), "a part counts as a block of the disk, however short it is"
     assert refused.problem is not None
     assert 0 < (refused.problem.retry_after_seconds or 0) <= 3600
     assert refused.headers["Retry-After"] == str(refused.problem.retry_after_seconds)
-    assert tablet.part(SHA256, MEDIUM[4000:5000], Place(4000, LENGTH)).offset == 5000
+    context.media = replace(context.media, quota_bytes=5000 + 4096)
+    assert tablet.part(SHA256, MEDIUM[5000:6000], Place(5000, LENGTH)).offset == 6000
     assert Quota().media_bytes > 1 << 30
+
+
+def test_a_revoked_device_brings_less(
+    sqlite_tablet: Tablet, sqlite_context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receive_medium, "REVOKED_QUOTA_BYTES", 5000)
+    assert sqlite_tablet.part(SHA256, MEDIUM[:5000], Place(0, LENGTH)).status == 200
+    assert sqlite_tablet.part(SHA256, MEDIUM[5000:6000], Place(5000, LENGTH)).status == 200
+    revoke(sqlite_context, sqlite_tablet.device_id)
+    assert slug(sqlite_tablet.part(SHA256, MEDIUM[6000:7000], Place(6000, LENGTH)))[:2] == (429, "rate-limited")
+
+
+def test_no_device_spoils_what_another_sends(
+    tablet: Tablet, another_tablet: Callable[..., Tablet], context: Context
+) -> None:
+    other = another_tablet()
+    assert tablet.part(SHA256, MEDIUM[:9000], Place(0, LENGTH)).offset == 9000
+    assert (other.head(SHA256)["Upload-Offset"], offered(other)) == ("0", (MediumOffset(0, 0),))
+    assert other.part(SHA256, b"x", Place(0, LENGTH + 1)).offset == 1
+    assert slug(other.part(SHA256, bytes(LENGTH - 9000), Place(9000, LENGTH))) == (409, "offset-mismatch", 0)
+    assert slug(other.part(SHA256, bytes(LENGTH), Place(0, LENGTH))) == (400, "digest-mismatch", 0)
+    assert other.part(SHA256, bytes(50), Place(0, LENGTH)).offset == 50
+    assert (tablet.head(SHA256)["Upload-Offset"], offered(tablet)) == ("9000", (MediumOffset(0, 9000),))
+    assert tablet.part(SHA256, MEDIUM[9000:], Place(9000, LENGTH)).status == 201
+    assert blob(context) == MEDIUM
+    assert list((context.config.blobs_dir / "partial").glob("*.*")) == []
+    assert (other.head(SHA256)["Upload-Complete"], offered(other)) == ("?1", (MediumOffset(0, LENGTH),))
+    with context.database.read() as session:
+        assert [(one.carrier, one.received_bytes) for one in session.scalars(select(Upload))] == [
+            (tablet.device_id, LENGTH)
+        ]
+
+
+def test_whoever_sends_a_lost_blob_again_it_stays_settled(
+    tablet: Tablet, another_tablet: Callable[..., Tablet], context: Context
+) -> None:
+    tablet.upload(MEDIUM)
+    with context.database.transaction() as session:
+        uploads.set_settled(session, [SHA256])
+    context.blobs.remove(SHA256)
+    other = another_tablet()
+    other.part(SHA256, MEDIUM[:100], Place(0, LENGTH))
+    tablet.part(SHA256, MEDIUM[:200], Place(0, LENGTH))
+    assert (offered(other), offered(tablet)) == ((MediumOffset(0, 100),), (MediumOffset(0, 200),))
+    with context.database.read() as session:
+        assert uploads.settled(session, [SHA256]) == {SHA256}
+    assert other.part(SHA256, MEDIUM[100:], Place(100, LENGTH)).status == 201
+    with context.database.read() as session:
+        assert uploads.settled(session, [SHA256]) == {SHA256}
+        assert session.query(Upload).count() == 1
+    assert blob(context) == MEDIUM
 
 
 def test_a_full_disk_acknowledges_nothing(
@@ -287,7 +369,7 @@ def test_a_full_disk_acknowledges_nothing(
     import errno
 
     sqlite_tablet.part(SHA256, MEDIUM[:1000], Place(0, LENGTH))
-    path: Path = sqlite_context.config.blobs_dir / "partial" / SHA256.hex()
+    path: Path = partial_of(sqlite_context, SHA256, sqlite_tablet)
     real = os.pwrite
 
     def half(handle: int, content: bytes, at: int) -> int:

@@ -13,8 +13,9 @@ from server.errors import StorageFull
 from server.services import take_parcel
 from server.services.take_parcel import Intake
 from sync_protocol.errors import RemoteError
+from sync_protocol.file_receipts import FileReceipts
 from sync_protocol.messages import ReceiptCode
-from sync_protocol.parcel import FileReceipts, Label, SealedMedium, write_parcel
+from sync_protocol.parcel import Label, SealedMedium, write_parcel
 from tests.office import NOW, revoke
 from tests.server.opening.kit import Answers, Tablet, open_all, publish, raw_id
 
@@ -90,6 +91,43 @@ def test_of_a_damaged_file_the_rest_is_taken_and_receipted(context: Context, tab
     read = FileReceipts.read(document, context.keystore.keyring.receipt_keys)
     assert read.receipts == tuple(intake.receipts)
     assert read.media == tuple(intake.media)
+
+
+class Flaky(io.BytesIO):
+    """A stick that reads a stretch otherwise after it has read it once."""
+
+    def __init__(self, content: bytes, worn: bytes) -> None:
+        super().__init__(content)
+        self._worn = content.index(worn), len(worn)
+        self._was_read = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        start, length = self._worn
+        is_worn = self.tell() == start
+        content = super().read(size)
+        if is_worn and len(content) == length:
+            if self._was_read:
+                return bytes(len(content))
+            self._was_read = True
+        return content
+
+
+def test_what_a_stick_reads_otherwise_the_second_time_is_not_kept(context: Context, tablet: Tablet) -> None:
+    bodies = [tablet.epoch(), tablet.seal(Answers(number=1))]
+    content = written(tablet, *bodies, media=(b"another photo", MEDIUM))
+    sha256 = hashlib.sha256(MEDIUM).digest()
+    for worn in (MEDIUM, bodies[1]):
+        intake = Intake()
+        file = Flaky(content, worn)
+        take_parcel.take(context.database, file, intake, blobs=context.blobs, now=NOW, user="m")
+        assert not intake.is_complete
+        if worn == MEDIUM:
+            assert (intake.members()["missing_media"], len(intake.media)) == (1, 1)
+            assert not context.blobs.has(sha256)
+        else:
+            assert intake.receipts == [(hashlib.sha256(bodies[0]).digest(), ReceiptCode.DUPLICATE, 1)]
+    assert taken(context, content).is_complete
+    assert b"".join(context.blobs.chunks(sha256)) == MEDIUM
 
 
 def test_a_late_copy_of_what_was_erased_is_answered_so_and_not_kept(context: Context, tablet: Tablet) -> None:
