@@ -57,7 +57,7 @@ def test_any_bytes_end_as_a_body_or_as_a_refusal(garbage: bytes) -> None:
 
 @given(
     control=st.builds(
-        lambda seed, length, repeats: (Random(seed).randbytes(length) * repeats),
+        lambda seed, length, repeats: Random(seed).randbytes(length) * repeats,
         st.integers(0, 9),
         st.sampled_from([1, 50, CONTROL_BYTES, CONTROL_BYTES + 1]),
         st.sampled_from([1, 40, 20_000]),
@@ -69,9 +69,9 @@ def test_any_bytes_end_as_a_body_or_as_a_refusal(garbage: bytes) -> None:
 @settings(max_examples=60, deadline=None)
 def test_a_body_that_would_be_refused_is_not_made(control: bytes, lengths: list[int], frame_bytes: int) -> None:
     frames = [bytes(length) for length in lengths]
-    with mock.patch.multiple("sync_protocol.frames", CONTROL_BYTES=1 << 30, INFLATE_RATIO=1 << 30):
-        with mock.patch.multiple("sync_protocol.frames", EXCHANGE_BYTES=1 << 30, EXCHANGE_ENVELOPES=1 << 30):
-            body = encode_body(control, frames, frame_bytes=1 << 30)
+    limits = dict.fromkeys(("CONTROL_BYTES", "INFLATE_RATIO", "EXCHANGE_BYTES", "EXCHANGE_ENVELOPES"), 1 << 30)
+    with mock.patch.multiple("sync_protocol.frames", **limits):
+        body = encode_body(control, frames, frame_bytes=1 << 30)
     try:
         assert encode_body(control, frames, frame_bytes=frame_bytes) == body
     except LocalError:

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from server.db.engine import Database
-from server.db.queries import attachments, checks, handovers, holders, opening, uploads
+from server.db.queries import attachments, checks, erasures, handovers, holders, opening, uploads, watch
 from server.db.queries.pull import ENTITIES, Place
 from tests.office import NOW
 
@@ -35,6 +35,7 @@ def _statements(database: Database) -> Iterator[list[tuple[str, Any]]]:
     [
         lambda session: opening.openable(session, limit=500, is_locked=False),
         opening.quarantined,
+        lambda session: list(erasures.loose_bodies(session)),
         opening.last_decision,
         lambda session: opening.retry_unknown_forms(session, form_id="visit", version="1"),
         opening.retry_odk_keys,
@@ -60,3 +61,15 @@ def test_what_is_to_be_done_is_found_by_an_index(sqlite_database: Database, quer
     assert plans
     scans = [line for line in plans if line.startswith("SCAN") and "USING" not in line]
     assert not scans
+
+
+def test_the_bytes_of_media_are_counted_by_an_index(sqlite_database: Database) -> None:
+    with sqlite_database.transaction() as session, _statements(sqlite_database) as statements:
+        watch.figures(session, now=NOW)
+        plans = [
+            line[3]
+            for statement, parameters in list(statements)
+            if "FROM upload" in statement and "attachment" in statement
+            for line in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+    assert any("attachment" in line and line.startswith("SEARCH") for line in plans)
