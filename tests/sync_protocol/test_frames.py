@@ -71,7 +71,7 @@ def test_any_bytes_end_as_a_body_or_as_a_refusal(garbage: bytes) -> None:
 def test_a_body_that_would_be_refused_is_not_made(control: bytes, lengths: list[int], frame_bytes: int) -> None:
     frames = [bytes(length) for length in lengths]
     limits = dict.fromkeys(("CONTROL_BYTES", "INFLATE_RATIO", "EXCHANGE_BYTES", "EXCHANGE_ENVELOPES"), 1 << 30)
-    with mock.patch.multiple("sync_protocol.frames", **limits):
+    with mock.patch.dict(encode_body.__globals__, limits):
         body = encode_body(control, frames, frame_bytes=1 << 30)
     try:
         assert encode_body(control, frames, frame_bytes=frame_bytes) == body
