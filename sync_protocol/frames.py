@@ -19,7 +19,7 @@ from sync_protocol.constants import (
     EXCHANGE_ENVELOPES,
     INFLATE_RATIO,
 )
-from sync_protocol.errors import RemoteError
+from sync_protocol.errors import LocalError, RemoteError
 
 LENGTH = struct.Struct(">I")
 SHORTENED = 1 << 31
@@ -35,16 +35,29 @@ class Body:
     frames: tuple[bytes, ...]
 
 
-def encode_body(control: bytes, frames: Sequence[bytes], *, shortens: bool = False) -> bytes:
-    """Put control JSON and frames into one body; `shortens`: the frames are envelopes."""
+def encode_body(
+    control: bytes, frames: Sequence[bytes], *, frame_bytes: int = ENVELOPE_BYTES, shortens: bool = False
+) -> bytes:
+    """Put control JSON and frames into one body; `shortens`: the frames are envelopes.
+
+    Raises:
+        LocalError: ``too-large`` for what `decode_body` refuses with the same `frame_bytes`.
+    """
     deflated = deflate(control)
+    if len(control) > min(CONTROL_BYTES, INFLATE_RATIO * len(deflated)):
+        raise LocalError("too-large", f"a control of {len(control)} bytes, deflated to {len(deflated)}")
+    if len(frames) > EXCHANGE_ENVELOPES or any(len(frame) > frame_bytes for frame in frames):
+        raise LocalError("too-large", f"{len(frames)} frames, the longest of {max(map(len, frames))} bytes")
     parts = [LENGTH.pack(len(deflated)), deflated]
     before: bytes | None = None
     for frame in frames:
         short = abbreviation.shorten(frame, before) if shortens and before is not None else None
         parts += (LENGTH.pack(len(frame)), frame) if short is None else (LENGTH.pack(SHORTENED | len(short)), short)
         before = frame
-    return b"".join(parts)
+    body = b"".join(parts)
+    if len(body) > EXCHANGE_BYTES:
+        raise LocalError("too-large", f"the body has {len(body)} bytes, at most {EXCHANGE_BYTES} may be sent")
+    return body
 
 
 def encoded_frame_bytes(frame_length: int) -> int:

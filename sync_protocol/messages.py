@@ -11,7 +11,7 @@ from enum import IntEnum, StrEnum
 from typing import Any, Final, Literal
 
 from sync_protocol import frames, schemas
-from sync_protocol.constants import EXCHANGE_BYTES, VERSION
+from sync_protocol.constants import EXCHANGE_BYTES, EXCHANGE_ENVELOPES, VERSION
 from sync_protocol.documents import encode_bytes
 from sync_protocol.errors import RemoteError
 
@@ -440,9 +440,15 @@ def decode_enrol_answer(body: bytes) -> EnrolAnswer:
 
 
 def encode_request(request: ExchangeRequest) -> bytes:
-    """Encode the body of `POST /sync/v1/exchange`: control, then one frame an envelope."""
+    """Encode the body of `POST /sync/v1/exchange`: control, then one frame an envelope.
+
+    An envelope that is too large goes all the same: the server's word sets it aside, and it delays no other.
+
+    Raises:
+        LocalError: ``too-large`` when it fits into no exchange.
+    """
     control = schemas.write_object(_told(schemas.EXCHANGE_REQUEST.dump(request)))
-    return frames.encode_body(control, request.envelopes, shortens=True)
+    return frames.encode_body(control, request.envelopes, frame_bytes=EXCHANGE_BYTES, shortens=True)
 
 
 def _told(members: dict[str, Any]) -> dict[str, Any]:
@@ -465,7 +471,11 @@ def decode_request(body: bytes) -> ExchangeRequest:
 
 
 def encode_answer(answer: ExchangeAnswer) -> bytes:
-    """Encode an exchange's answer; each pulled item that has bytes names its frame."""
+    """Encode an exchange's answer; each pulled item that has bytes names its frame.
+
+    Raises:
+        LocalError: ``too-large`` when no device would decode it.
+    """
     carried: list[bytes] = []
     pull: list[dict[str, Any]] = []
     for item in answer.pull:
@@ -476,7 +486,14 @@ def encode_answer(answer: ExchangeAnswer) -> bytes:
             members["frame"] = len(carried)
             carried.append(frames.deflate(payload) if kind in _FRAME_IS_DEFLATED else payload)
         pull.append(members)
-    return frames.encode_body(schemas.write_object({**schemas.EXCHANGE_ANSWER.dump(answer), "pull": pull}), carried)
+    control = schemas.write_object({**schemas.EXCHANGE_ANSWER.dump(answer), "pull": pull})
+    return frames.encode_body(control, carried, frame_bytes=EXCHANGE_BYTES)
+
+
+def control_bytes(item: PullItem) -> int:
+    """Return what a pulled item takes of an answer's control at most, before it is deflated."""
+    kind, schema, _ = _PULL_KINDS[type(item)]
+    return len(schemas.write_object({"kind": kind, "frame": EXCHANGE_ENVELOPES, **schema.dump(item)})) + len(",")
 
 
 def decode_answer(body: bytes) -> ExchangeAnswer:

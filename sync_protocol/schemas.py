@@ -257,7 +257,7 @@ class FormVersionSchema(Message):
     title = Text(required=True, validate=Length(max=1000))
     hash = Bytes(exactly=32, required=True)
     state = Text(load_default="published", validate=OneOf(["published", "withdrawn"]))
-    files = Many(fields.Nested(FormFileSchema), at_most=1_000, load_default=())
+    files = Many(fields.Nested(FormFileSchema), at_most=1_001, load_default=())
     dictionary = Bytes(exactly=32, allow_none=True, load_default=None)
 
 

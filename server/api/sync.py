@@ -3,7 +3,9 @@
 The answer to a POST is signed after the commit.
 """
 
+import logging
 import time
+from dataclasses import replace
 from typing import Final
 
 from flask import Blueprint, Response, request
@@ -32,6 +34,7 @@ from sync_protocol.constants import (
     VERSION,
 )
 from sync_protocol.enrolment import verify_proof
+from sync_protocol.errors import LocalError
 from sync_protocol.messages import (
     MEDIA_TYPE_EXCHANGE,
     MEDIA_TYPE_JSON,
@@ -44,6 +47,7 @@ from sync_protocol.messages import (
     ReceiptCode,
 )
 
+LOG: Final = logging.getLogger(__name__)
 ENROL_BYTES: Final = 64 << 10
 QUOTA_SECONDS: Final = 900
 """How long a device waits that has brought more in a day than its quota."""
@@ -108,7 +112,7 @@ def exchange() -> Response:
     if any(receipt.code is ReceiptCode.QUOTA for receipt in received.receipts):
         backoff = max(backoff, QUOTA_SECONDS)
     answer = _answer(context, asked, received, backoff_seconds=backoff)
-    return Response(messages.encode_answer(answer), mimetype=MEDIA_TYPE_EXCHANGE)
+    return Response(_encoded(answer, since=asked.since), mimetype=MEDIA_TYPE_EXCHANGE)
 
 
 @blueprint.get("/blobs/<digest>")
@@ -202,6 +206,15 @@ def _answer(context: Context, asked: ExchangeRequest, received: Received, *, bac
     )
 
 
+def _encoded(answer: ExchangeAnswer, *, since: str | None) -> bytes:
+    """Encode an answer; news that fit in no longer beside very many receipts come with the next one."""
+    try:
+        return messages.encode_answer(answer)
+    except LocalError as error:
+        LOG.warning("an answer without its news: %s", error)
+        return messages.encode_answer(replace(answer, pull=(), cursor=since, more=True))
+
+
 def _read_back(
     context: Context, asked: ExchangeRequest, received: Received
 ) -> tuple[tuple[Receipt, ...], Pulled, tuple[MediumOffset, ...]]:
@@ -211,6 +224,7 @@ def _read_back(
         return (), Pulled((), asked.since, more=False), ()
     with context.database.read() as session:
         receipts = receive_exchange.recall(session, asked.have, first_index=len(asked.envelopes))
+        media = receive_medium.offsets(session, asked.media, context.media, carrier=asked.device_id)
         pulled = news.pull_news(
             session,
             carrier=received.carrier,
@@ -218,7 +232,6 @@ def _read_back(
             keystore=context.keystore,
             blobs=context.blobs,
         )
-        media = receive_medium.offsets(session, asked.media, context.media, carrier=asked.device_id)
     return receipts, pulled, media
 
 

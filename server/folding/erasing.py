@@ -253,15 +253,9 @@ def _take(
     for part_id in part_ids:
         part = erasures.part_rows(session, part_id)
         written = microdata.blank_rows(part)
-        erasures.set_part(
-            session,
-            part_id,
-            analysis_path=written.analysis_path,
-            identifiers_path=written.identifiers_path,
-            analysis_sha256=written.analysis_sha256,
-            identifiers_sha256=written.identifiers_sha256,
-        )
-        files += [part.analysis_path, part.identifiers_path]
+        for store, (path, digest) in written.items():
+            erasures.set_part(session, part_id, **{f"{store}_path": path, f"{store}_sha256": digest})
+            files.append(getattr(part, f"{store}_path"))
     schedule.make_due(session, name=schedule.SCORES, now=now)
     mates = interviews.interviews_by_tag(session, gone.tags)
     current = [row.current_revision_id for row in mates if row.current_revision_id is not None]

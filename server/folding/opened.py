@@ -52,7 +52,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedInterview:
-    """An interview that was opened and read."""
+    """An interview that was opened and read; `maker` is the device of its certificate, whoever carried it."""
 
     envelope: StoredEnvelope
     revision: Revision
@@ -60,6 +60,7 @@ class OpenedInterview:
     answers: OpenedAnswers
     summary: Summary
     source: str
+    maker: str
     device_time: str
     wanted: tuple[Wanted, ...] = ()
     media: tuple[Medium, ...] = ()

@@ -295,6 +295,7 @@ class Opener:
             answers=answers,
             summary=Summary.of(answers.analysis, findings),
             source=(read.manifest.app_user if read.is_from_door else None) or read.certificate.device_id,
+            maker=read.certificate.device_id,
             device_time=read.manifest.device_time,
             entities=entities,
             wanted=_wanted(read),

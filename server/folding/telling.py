@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy.orm import Session
 
@@ -17,6 +18,9 @@ from server.folding.fold import Filed, Refolded, refold
 from server.folding.holds import Held
 from server.folding.opener import OpenedDraft, Unopened
 from server.keystore import DOOR_ID, OFFICE_ID, KeyStore
+
+FILE: Final = "file"
+"""Carrier of what came in a parcel that names no device."""
 
 
 def refold_all(session: Session, *, keystore: KeyStore, now: datetime) -> None:
@@ -37,7 +41,9 @@ def tell_devices(
 
     All at one position of the feed, taken when everything else is written.
     """
-    told = [*_verdicts(session, filed, unopened, refolded), *map(_verdict_of_draft, drafted)]
+    told = _verdicts(session, filed, unopened, refolded)
+    for one in drafted:
+        told += _verdicts_of(one.envelope, one.certificate.device_id, one.header.instance_id, None)
     kept = drafts.newest(session, drafted)
     position = feed.position_once(session)
     verdict_queries.tell(session, told, position=position)
@@ -52,13 +58,14 @@ def _verdicts(
 ) -> list[NewVerdict]:
     held, names = refolded.held, refolded.names
     told = [
-        _verdict(
+        verdict
+        for item in filed
+        for verdict in _verdicts_of(
             item.opened.envelope,
+            item.opened.maker,
             item.opened.revision.instance_id,
             held.get(names[item.opened.revision.instance_id]),
         )
-        for item in filed
-        if _is_device(item.opened.envelope)
     ]
     told += [
         NewVerdict(
@@ -69,7 +76,7 @@ def _verdicts(
             reason=item.reason,
         )
         for item in unopened
-        if item.state == QUARANTINED and item.envelope.instance_id is not None and _is_device(item.envelope)
+        if item.state == QUARANTINED and item.envelope.instance_id is not None and _is_device(item.envelope.carrier)
     ]
     changed = held.keys() - {names[item.opened.revision.instance_id] for item in filed}
     told += [
@@ -80,19 +87,20 @@ def _verdicts(
     return told
 
 
-def _verdict_of_draft(drafted: OpenedDraft) -> NewVerdict:
-    return _verdict(drafted.envelope, drafted.header.instance_id, None)
+def _is_device(name: str) -> bool:
+    return name not in (DOOR_ID, OFFICE_ID, FILE)
 
 
-def _is_device(stored: StoredEnvelope) -> bool:
-    return stored.carrier not in (DOOR_ID, OFFICE_ID)
-
-
-def _verdict(stored: StoredEnvelope, instance_id: bytes, held: Held | None) -> NewVerdict:
+def _verdicts_of(stored: StoredEnvelope, maker: str, instance_id: bytes, held: Held | None) -> list[NewVerdict]:
+    """Tell who made it, for there it may be deleted by this word; and who carried it, if that is another."""
     state, reason = _standing_of(held)
-    return NewVerdict(
-        device_id=stored.carrier, envelope_id=stored.envelope_id, instance_id=instance_id, state=state, reason=reason
-    )
+    return [
+        NewVerdict(
+            device_id=device_id, envelope_id=stored.envelope_id, instance_id=instance_id, state=state, reason=reason
+        )
+        for device_id in sorted({maker, stored.carrier})
+        if _is_device(device_id)
+    ]
 
 
 def _standing_of(held: Held | None) -> tuple[str, str | None]:

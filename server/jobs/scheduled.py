@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from server import logs, metrics, migrations
 from server.backups.manifest import BackupError
 from server.context import Context
-from server.db.queries import schedule
+from server.db.queries import devices, schedule
 from server.db.queries.schedule import DueJob
 from server.errors import Problem
 from server.folding import after_update
@@ -156,12 +156,18 @@ def new_holder() -> str:
 
 
 def prepare(context: Context, *, now: datetime, jobs: tuple[ScheduledJob, ...] = JOBS) -> None:
-    """Put every job on the schedule that is not there yet; the first time comes after one interval, of a backup now."""
+    """Put every job on the schedule that is not there yet; the first time comes after one interval, of a backup now.
+
+    The keyring in force is kept too: a rotation writes its files before the database, and may have been cut between.
+    """
+    context.refresh_keys()
     has_place = context.config.backup_dir is not None
     with context.database.transaction() as session:
         for job in filter(attrgetter("every"), jobs):
             wait = timedelta(0) if job.name == schedule.BACKUP and has_place else job.every
             schedule.add(session, name=job.name, first_due_at=now + wait, every=job.every)
+        keyring = context.keystore.keyring
+        devices.keep_keyring(session, serial=keyring.serial, document=context.keystore.keyring_document)
 
 
 def run_due(

@@ -9,6 +9,7 @@ batching can change what an estimator gets. Decrypted columns exist in memory on
 
 import hashlib
 import io
+import logging
 import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,6 +39,7 @@ from server.microdata.schema import EMPTY, table_of
 from server.microdata.standing import Standing
 
 T = TypeVar("T")
+LOG: Final = logging.getLogger(__name__)
 STORES: Final[tuple[Store, Store]] = ("analysis", "identifiers")
 
 
@@ -245,10 +247,12 @@ class Microdata:
                 return pa.table({EMPTY: pa.nulls(file.metadata.num_rows)})
             return _without_placeholder(file.read(columns=wanted, use_threads=False))
 
-    def blank_rows(self, part: PartRows) -> WrittenPart:
-        """Write a part anew in which every row that no revision names is empty, in both stores; the numbers stay.
+    def blank_rows(self, part: PartRows) -> Mapping[Store, tuple[str, bytes]]:
+        """Write a part anew in which every row that no revision names is empty; the numbers stay.
 
-        On disk when this returns; the former files are the caller's to remove once the new ones are named.
+        Return path and SHA-256 of the file of each store. On disk when this returns; the former files are the caller's
+        to remove once the new ones are named. A file that is lost or damaged has nothing to blank and is left out:
+        one trouble must not keep all that came from being opened. `verify` tells of it, `rebuild` makes it anew.
 
         Raises:
             KeyStoreLocked: without the vault.
@@ -260,10 +264,15 @@ class Microdata:
         former: dict[Store, str] = {"analysis": part.analysis_path, "identifiers": part.identifiers_path}
         for store in STORES:
             path = folder / f"{name}.{store}.parquet"
-            table = self._read_file(former[store], store, None).take(kept)
+            try:
+                table = self._read_file(former[store], store, None).take(kept)
+            except (OSError, pa.ArrowException) as error:
+                LOG.error("microdata file %s is not blanked: %s", former[store], type(error).__name__)  # noqa: TRY400
+                continue
             written[store] = (str(path.relative_to(self._folder)), self._write(table, path, store))
-        sync_to_disk(folder)
-        return _written(written, part.rows)
+        if written:
+            sync_to_disk(folder)
+        return written
 
     def _write(self, table: pa.Table, path: Path, store: Store) -> bytes:
         """Encrypt into memory, then write and fsync; return the SHA-256 of the file."""

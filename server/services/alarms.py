@@ -32,6 +32,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "disk": "Only {megabytes} MB are free on the disk of the data ({percent} %): free space.",
         "job": "The job {job} has failed {number} times in a row: see the log of the worker.",
         "overdue": "The job {job} has been due for {hours} h: is the worker running?",
+        "lost-media": "{number} media were lost on this server: put their files back, or let tablets send them again.",
         "silent": "{number} tablets in use were not heard of for a week.",
         "keyring": "{number} tablets have newer keys than this server: after a restore, run passerelle key rotate all.",
     },
@@ -44,6 +45,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "job": "La tâche {job} a échoué {number} fois de suite : voyez le journal de l'ouvrier.",
         "overdue": "La tâche {job} est due depuis {hours} h : l'ouvrier tourne-t-il ?",
         "keyring": "{number} tablettes ont des clés plus récentes que ce serveur : lancez passerelle key rotate all.",
+        "lost-media": "{number} médias se sont perdus sur ce serveur : remettez-les, ou faites-les renvoyer.",
         "silent": "{number} tablettes en service n'ont pas donné de nouvelles depuis une semaine.",
     },
 }
@@ -136,6 +138,8 @@ def look(session: Session, *, config: Config, now: datetime) -> Status:
     ]
     if found.ahead:
         alarms.append(Alarm("keyring", {"number": found.ahead}))
+    if found.lost_media:
+        alarms.append(Alarm("lost-media", {"number": found.lost_media}))
     if found.silent:
         alarms.append(Alarm("silent", {"number": len(found.silent)}))
     return Status(

@@ -31,7 +31,7 @@ from server.backups.manifest import (
 from server.backups.snapshot import Snapshot
 from server.config import Config
 from server.db.engine import Database
-from server.db.queries import audit, backups, feed, parts
+from server.db.queries import audit, backups, feed, parts, uploads
 from server.keystore.files import KEY_FILE
 
 NAME: Final = "%Y%m%dT%H%M%SZ"
@@ -161,7 +161,11 @@ def make(
 
 
 def record(session: Session, made: MadeBackup, *, user: str) -> None:
-    """Say that a backup is there: tablets hear of it from now on. Only for one that `make` has read back."""
+    """Say that a backup is there: tablets hear of it from now on. Only for one that `make` has read back.
+
+    Media that neither the office nor the backup before has are lost: tablets that offer them are asked for them again.
+    """
+    uploads.set_lost(session, _media(made.missing))
     if made.sequence is None:
         return
     backups.add(session, made_at=made.made_at, sequence=made.sequence, place=str(made.folder))
@@ -313,11 +317,15 @@ def _erased_meanwhile(database: Database, missing: Sequence[str]) -> set[str]:
 
 def _sequence(database: Database, names: _Names, missing: Sequence[str]) -> int:
     """Return up to which envelope all is surely in the backup, media too."""
-    lost = [bytes.fromhex("".join(path.split("/")[1:])) for path in missing if path.startswith("blobs/")]
     with database.read() as session:
-        first_lost = backups.first_that_names(session, lost)
+        first_lost = backups.first_that_names(session, _media(missing))
     ends = [number - 1 for number in (names.first_to_come, first_lost) if number is not None]
     return max(0, min([names.complete, *ends]))
+
+
+def _media(paths: Sequence[str]) -> list[bytes]:
+    """Return the SHA-256 of each medium among some paths."""
+    return [bytes.fromhex("".join(path.split("/")[1:])) for path in paths if path.startswith("blobs/")]
 
 
 def _read_back(target: Path, manifest: Manifest, config: Config, written: _Written, say: Say) -> None:

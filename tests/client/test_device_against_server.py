@@ -30,7 +30,7 @@ from sync_protocol.client.transport import Fault, FaultyTransport, HttpTransport
 from sync_protocol.enrolment import EnrolmentLink
 from sync_protocol.envelope import envelope_id
 from sync_protocol.errors import LocalError, RemoteError
-from sync_protocol.frames import encode_body
+from sync_protocol.frames import LENGTH, deflate, encode_body
 from tests.client.model_transport import instance_id, no_wait
 
 NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
@@ -240,6 +240,12 @@ def test_an_unknown_device_is_told_so_under_signature(office: Office, device: De
     )
 
 
+def _body(control: bytes) -> bytes:
+    """A body that no honest side makes: its control may be anything."""
+    deflated = deflate(control)
+    return LENGTH.pack(len(deflated)) + deflated
+
+
 class TestHostileRequests:
     """Signed by an enrolled device, and still refused; nothing of them is stored."""
 
@@ -256,10 +262,11 @@ class TestHostileRequests:
         assert self.refusal(office, device, b"garbage") == (400, "malformed")
 
     def test_a_bomb_is_too_large(self, office: Office, device: Device) -> None:
-        assert self.refusal(office, device, encode_body(bytes(10_000_000), [])) == (413, "too-large")
+        assert self.refusal(office, device, _body(bytes(10_000_000))) == (413, "too-large")
 
     def test_an_envelope_over_a_mebibyte_is_too_large(self, office: Office, device: Device) -> None:
-        assert self.refusal(office, device, encode_body(b"{}", [bytes(2**20 + 1)])) == (413, "too-large")
+        long = encode_body(b"{}", [bytes(2**20 + 1)], frame_bytes=2**21)
+        assert self.refusal(office, device, long) == (413, "too-large")
 
     def test_another_version_is_unsupported(self, office: Office, device: Device) -> None:
         assert self.refusal(office, device, encode_body(b'{"version":9}', [])) == (400, "version-unsupported")

@@ -218,7 +218,7 @@ def rewritten(body: bytes, skew: int) -> bytes:
     else:
         for name in ("capabilities", "backlog", "receiving_key", "media", "keyring_serial"):
             control.pop(name, None)
-    return frames.encode_body(json.dumps(control).encode(), parts.frames)
+    return frames.encode_body(json.dumps(control).encode(), parts.frames, frame_bytes=messages.EXCHANGE_BYTES)
 
 
 def later_answer(body: bytes) -> bytes:
@@ -227,7 +227,8 @@ def later_answer(body: bytes) -> bytes:
     control = json.loads(parts.control)
     control["tea_time"] = "16:00"
     control["pull"] = [{"kind": "weather", "frame": len(parts.frames), "sky": "blue"}, *control.get("pull", ())]
-    return frames.encode_body(json.dumps(control).encode(), (*parts.frames, b"a frame that nobody knows"))
+    carried = (*parts.frames, b"a frame that nobody knows")
+    return frames.encode_body(json.dumps(control).encode(), carried, frame_bytes=messages.EXCHANGE_BYTES)
 
 
 def flipped(body: bytes, place: int, bit: int) -> bytes:

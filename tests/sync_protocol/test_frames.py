@@ -3,13 +3,15 @@
 import contextlib
 import struct
 import zlib
+from random import Random
+from unittest import mock
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sync_protocol.constants import CONTROL_BYTES, ENVELOPE_BYTES, EXCHANGE_BYTES, EXCHANGE_ENVELOPES
-from sync_protocol.errors import RemoteError
+from sync_protocol.errors import LocalError, RemoteError
 from sync_protocol.frames import decode_body, encode_body, encoded_frame_bytes
 
 
@@ -53,6 +55,32 @@ def test_any_bytes_end_as_a_body_or_as_a_refusal(garbage: bytes) -> None:
         assert isinstance(decode_body(garbage).control, bytes)
 
 
+@given(
+    control=st.builds(
+        lambda seed, length, repeats: Random(seed).randbytes(length) * repeats,
+        st.integers(0, 9),
+        st.sampled_from([1, 50]),
+        st.sampled_from([1, 40, 1500, 20_000]),
+    )
+    | st.sampled_from([CONTROL_BYTES, CONTROL_BYTES + 1]).map(Random(1).randbytes),
+    lengths=st.lists(st.sampled_from([0, 9, 1000, ENVELOPE_BYTES, ENVELOPE_BYTES + 1]), max_size=5)
+    | st.sampled_from([[1] * EXCHANGE_ENVELOPES, [1] * (EXCHANGE_ENVELOPES + 1)]),
+    frame_bytes=st.sampled_from([ENVELOPE_BYTES, EXCHANGE_BYTES]),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_body_that_would_be_refused_is_not_made(control: bytes, lengths: list[int], frame_bytes: int) -> None:
+    frames = [bytes(length) for length in lengths]
+    limits = dict.fromkeys(("CONTROL_BYTES", "INFLATE_RATIO", "EXCHANGE_BYTES", "EXCHANGE_ENVELOPES"), 1 << 30)
+    with mock.patch.dict(encode_body.__globals__, limits):
+        body = encode_body(control, frames, frame_bytes=1 << 30)
+    try:
+        assert encode_body(control, frames, frame_bytes=frame_bytes) == body
+    except LocalError:
+        assert refusal(body, frame_bytes=frame_bytes) == "too-large"
+    else:
+        assert decode_body(body, frame_bytes=frame_bytes).control == control
+
+
 def test_the_size_of_a_frame_counts_its_length() -> None:
     assert len(encode_body(b"{}", [b"x" * 70])) - len(encode_body(b"{}", [])) == encoded_frame_bytes(70)
 
@@ -90,17 +118,19 @@ def test_a_length_beyond_the_body_is_malformed() -> None:
 
 
 def test_an_envelope_over_a_mebibyte_is_too_large() -> None:
-    assert refusal(encode_body(b"{}", [bytes(ENVELOPE_BYTES + 1)])) == "too-large"
+    long = encode_body(b"{}", [bytes(ENVELOPE_BYTES + 1)], frame_bytes=EXCHANGE_BYTES)
+    assert refusal(long) == "too-large"
     assert len(decode_body(encode_body(b"{}", [bytes(ENVELOPE_BYTES)])).frames) == 1
 
 
 def test_a_pulled_frame_may_be_longer_than_an_envelope() -> None:
-    body = encode_body(b"{}", [bytes(ENVELOPE_BYTES + 1)])
+    body = encode_body(b"{}", [bytes(ENVELOPE_BYTES + 1)], frame_bytes=EXCHANGE_BYTES)
     assert len(decode_body(body, frame_bytes=EXCHANGE_BYTES).frames[0]) == ENVELOPE_BYTES + 1
 
 
 def test_more_than_five_hundred_envelopes_are_too_large() -> None:
-    assert refusal(encode_body(b"{}", [b"x"] * (EXCHANGE_ENVELOPES + 1))) == "too-large"
+    whole = encode_body(b"{}", [b"x"] * EXCHANGE_ENVELOPES)
+    assert refusal(whole + part(b"x")) == "too-large"
     assert len(decode_body(encode_body(b"{}", [b"x"] * EXCHANGE_ENVELOPES)).frames) == EXCHANGE_ENVELOPES
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, delete, func, insert, inspect, select
 from sqlalchemy.orm import Session
 
 from server.db.tables import Attachment, Backup, Device, Envelope, ManifestMedium, Schedule, Upload
-from server.db.tables.envelopes import IS_UNOPENED
+from server.db.tables.envelopes import ERASED, IS_UNOPENED
 from sync_protocol.constants import Kind
 
 GRACE: Final = timedelta(days=30)
@@ -110,7 +110,10 @@ def named_blobs(session: Session) -> frozenset[bytes]:
 
 
 def first_that_names(session: Session, blobs: Iterable[bytes]) -> int | None:
-    """Return the number of the first envelope that names one of some media; 0 where a medium's is not known."""
+    """Return the number of the first envelope that names one of some media, or may name it; None when none does.
+
+    What no opened envelope names may be of one that is not opened. When there is none of these, nobody waits for it.
+    """
     numbers: list[int] = []
     wanted = sorted(blobs)
     for start in range(0, len(wanted), AT_ONCE):
@@ -126,8 +129,15 @@ def first_that_names(session: Session, blobs: Iterable[bytes]) -> int | None:
             numbers.append(number)
             known.add(digest)
         if not known.issuperset(chunk):
-            return 0
+            numbers += _unopened(session)
     return min(numbers, default=None)
+
+
+def _unopened(session: Session) -> list[int]:
+    query = select(func.min(Envelope.sequence)).where(
+        IS_UNOPENED, Envelope.kind.in_((int(Kind.INTERVIEW), int(Kind.DRAFT))), Envelope.state != ERASED
+    )
+    return [number for number in session.scalars(query) if number is not None]
 
 
 def _naming(table: type[Attachment] | type[ManifestMedium], blobs: Sequence[bytes]) -> Select[int, bytes]:

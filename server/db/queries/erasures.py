@@ -38,7 +38,7 @@ from server.db.tables import (
     Verdict,
     WantedMedium,
 )
-from server.db.tables.envelopes import ERASED, OPENED
+from server.db.tables.envelopes import ERASED, IS_DRAFT, IS_UNOPENED, OPENED
 from sync_protocol.constants import Kind
 
 T = TypeVar("T")
@@ -170,14 +170,12 @@ def children_of(session: Session, instance_ids: Iterable[bytes]) -> frozenset[tu
 
 def loose_bodies(session: Session) -> Iterator[tuple[int, bytes, bytes]]:
     """Yield number, instanceID and body of what stands in no graph: drafts, and interviews that are not opened."""
-    is_loose = or_(
-        Envelope.kind == int(Kind.DRAFT),
-        and_(Envelope.kind == int(Kind.INTERVIEW), text("state != 'opened'")),
-    )
-    query = select(Envelope.sequence, Envelope.instance_id, Envelope.body).where(is_loose, Envelope.state != ERASED)
-    for row in session.execute(query.execution_options(yield_per=500)):
-        if row.instance_id is not None:
-            yield row.sequence, row.instance_id, row.body
+    query = select(Envelope.sequence, Envelope.instance_id, Envelope.body).where(Envelope.state != ERASED)
+    unopened = (Envelope.kind == int(Kind.INTERVIEW), IS_UNOPENED)
+    for conditions in ((IS_DRAFT,), unopened):  # one after the other: each by its own index
+        for row in session.execute(query.where(*conditions).execution_options(yield_per=500)):
+            if row.instance_id is not None:
+                yield row.sequence, row.instance_id, row.body
 
 
 def project_of(session: Session, instance_id: bytes, fallback: int) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection, Row, and_, bindparam, case, delete, exists, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import upsert
@@ -160,6 +160,22 @@ def drop(session: Session, digests: Iterable[bytes]) -> None:
     """Forget media whatever has come of them: what named them is erased."""
     for chunk in _chunks(sorted(set(digests))):
         session.execute(delete(Upload).where(Upload.sha256.in_(chunk)))
+
+
+def set_lost(session: Session, digests: Iterable[bytes]) -> None:
+    """Write that these media are here no longer, so that whoever offers one is asked for it from its beginning.
+
+    For the fold they stay here: what interviews say must not change with a disk.
+    """
+    for chunk in _chunks(sorted(set(digests))):
+        session.execute(update(Upload).where(Upload.sha256.in_(chunk)).values(completed_at=None, received_bytes=0))
+
+
+def count_lost(session: Session) -> int:
+    """Return how many media that interviews name were here once, and are lost."""
+    named = select(ManifestMedium).where(ManifestMedium.blob_sha256 == Upload.sha256).exists()
+    lost = select(func.count()).select_from(Upload).where(Upload.completed_at.is_(None), Upload.is_settled, named)
+    return session.scalar(lost) or 0
 
 
 def settled(session: Session, digests: Iterable[bytes]) -> frozenset[bytes]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from server.db.queries import backups
+from server.db.queries import backups, uploads
 from server.db.queries.backups import LastBackup
 from server.db.tables import Attachment, Device, Envelope, KeyringDocument, Schedule, Upload
 from server.db.tables.envelopes import IS_UNOPENED, OPENED, RECEIVED
@@ -33,6 +33,7 @@ class Figures:
         first_received_at: when the first envelope ever came.
         oldest_unopened_at: when the first of those came that nobody has tried to open yet.
         media_bytes: of sealed media that are here whole.
+        lost_media: that were here once, are named by interviews and are in no backup.
         devices: enrolled and not revoked; `devices_seen` since midnight UTC.
         ahead: those of them that have a newer keyring than any that was made here.
         silent: those of them that were seen in the last two months, and not in the last week.
@@ -42,6 +43,7 @@ class Figures:
     first_received_at: datetime | None
     oldest_unopened_at: datetime | None
     media_bytes: int
+    lost_media: int
     devices: int
     devices_seen: int
     silent: tuple[str, ...]
@@ -65,6 +67,7 @@ def figures(session: Session, *, now: datetime) -> Figures:
             session, select(func.min(Envelope.sequence)).where(IS_UNOPENED, Envelope.state == RECEIVED)
         ),
         media_bytes=_media_bytes(session),
+        lost_media=uploads.count_lost(session),
         devices=len(devices),
         devices_seen=sum(seen is not None and seen >= midnight for _, seen in devices),
         silent=tuple(sorted(name for name, seen in devices if seen and now - FORGOTTEN < seen < now - SILENT)),

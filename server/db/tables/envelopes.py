@@ -77,6 +77,8 @@ class Envelope(Base):
         partial_index(
             "ix_envelope_opened_instance", "instance_id", where="state = 'opened' AND instance_id IS NOT NULL"
         ),
+        # Drafts, few beside interviews: an erasure looks whether one of them edits what is erased.
+        partial_index("ix_envelope_draft", "sequence", where="kind = 3"),
         # What arrived, newest first: by whom it came, by its form, by its day.
         partial_index(
             "ix_envelope_of_app_user", "app_user_id", "sequence", where="kind = 2 AND app_user_id IS NOT NULL"
@@ -92,5 +94,6 @@ class Envelope(Base):
 
 IS_UNOPENED = Envelope.state != literal_column(f"'{OPENED}'")
 """For queries of what is still to be done: SQLite uses their index only where its condition stands word for word."""
+IS_DRAFT = Envelope.kind == literal_column(str(int(Kind.DRAFT)))
 IS_DECISION = Envelope.kind == literal_column(str(int(Kind.DECISION)))
 """As above: for the office's chain."""

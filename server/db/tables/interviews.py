@@ -119,7 +119,7 @@ class Attachment(Base):
     envelope_id: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
     instance_id: Mapped[bytes] = mapped_column(LargeBinary(16), index=True)
     name_tag: Mapped[bytes] = mapped_column(LargeBinary(32))
-    blob_sha256: Mapped[bytes] = mapped_column(LargeBinary(32))
+    blob_sha256: Mapped[bytes] = mapped_column(LargeBinary(32), index=True)
     length_bytes: Mapped[int] = mapped_column(BigInteger)
     received_at: Mapped[datetime] = mapped_column(Instant)
     sealed: Mapped[bytes] = mapped_column(LargeBinary)

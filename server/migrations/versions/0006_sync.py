@@ -29,6 +29,16 @@ def upgrade() -> None:
         sqlite_where=is_opened,
         postgresql_where=is_opened,
     )
+    is_draft = sa.text("kind = 3")
+    op.create_index(
+        "ix_envelope_draft",
+        "envelope",
+        ["sequence"],
+        unique=False,
+        sqlite_where=is_draft,
+        postgresql_where=is_draft,
+    )
+    op.create_index(op.f("ix_attachment_blob_sha256"), "attachment", ["blob_sha256"], unique=False)
 
 
 def _add_column(table: str, name: str, kind: sa.types.TypeEngine[Any], *, default: str | None = None) -> None:

@@ -44,7 +44,10 @@ def _item(asked: Asked, given: GivenBack) -> ReturnedPull | None:
         handover = handing.returned_interview(
             asked.session, given.interview_id, given.decision_id, keystore=keystore, blobs=asked.blobs
         )
-    except (EnvelopeError, Waits):
+    except Waits as waits:  # for a key or a file that may come back: `settled` would take the interview away for good
+        LOG.warning("interview %s waits before it is given back: %s", given.interview_id.hex(), waits.state)
+        return None
+    except EnvelopeError:
         LOG.error("interview %s cannot be read back for its enumerator", given.interview_id.hex())  # noqa: TRY400
         return _settled(given)
     address = Address("returned", carrier.device_id, given.instance_id, given.form_version_hash)

@@ -17,12 +17,12 @@ from server.app import create_app
 from server.backups import snapshot
 from server.backups.manifest import BackupError, Manifest, verify
 from server.context import Context
-from server.db.queries import backups
+from server.db.queries import backups, uploads
 from server.db.queries.envelopes import NewEnvelope
 from server.db.queries.envelopes import store as store_envelopes
 from server.db.tables import Device, Envelope, ManifestMedium, Upload
 from server.jobs import scheduled
-from server.services import back_up
+from server.services import alarms, back_up
 from tests.office import NOW, Tablet, envelope, stored
 from tests.server.backups.conftest import make, sqlite_only
 from tests.server.opening import kit
@@ -167,7 +167,28 @@ def test_media_that_an_opened_interview_wants_hold_the_figure_back(office: Conte
     assert keep_blob(office, b"photo") == medium
     assert make(office, tmp_path / "come").sequence == 2
     office.blobs.remove(medium)
-    assert make(office, tmp_path / "elsewhere" / "lost").sequence == 1
+    lost = make(office, tmp_path / "elsewhere" / "lost")
+    assert (lost.sequence, list(lost.missing)) == (1, [path_of(medium)])
+    with office.database.transaction() as session:
+        assert uploads.count_lost(session) == 0
+        session.execute(update(Upload).values(is_settled=True))
+        assert uploads.count_lost(session) == 1
+        assert "lost-media" in {one.code for one in alarms.look(session, config=office.config, now=NOW).alarms}
+    assert (after := make(office, tmp_path / "after")).sequence == 1
+    assert after.missing == ()
+    assert make(office, tmp_path / "late", now=NOW + timedelta(days=31)).sequence == 2
+
+
+@sqlite_only
+def test_a_lost_medium_that_nothing_names_holds_nothing_back(office: Context, tmp_path: Path) -> None:
+    lost = keep_blob(office, b"of nobody")
+    office.blobs.remove(lost)
+    tablet = kit.Tablet(office.keystore).enrol(office)
+    kit.publish(office)
+    kit.deliver(office, [tablet.epoch(), tablet.seal(kit.Answers(number=1))])
+    assert make(office, tmp_path / "unopened").sequence == 1
+    assert kit.open_all(office).opened == 2
+    assert make(office, tmp_path / "opened").sequence == 2
 
 
 @sqlite_only
@@ -192,7 +213,7 @@ def test_what_the_office_has_lost_is_taken_from_the_backup_before(office: Contex
     assert (list(first.missing), first.sequence) == ([path_of(lost)], 0)
     office.blobs.remove(kept)
     second = make(office, tmp_path / "place" / "2", now=NOW + timedelta(days=1))
-    assert list(second.missing) == [path_of(lost)]
+    assert list(second.missing) == []  # whoever offers it is asked for it
     assert (second.folder / path_of(kept)).read_bytes() == b"kept once"
 
 

@@ -9,7 +9,18 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from server.db.engine import Database
-from server.db.queries import attachments, checks, handovers, holders, intake, intake_rows, opening, uploads
+from server.db.queries import (
+    attachments,
+    checks,
+    erasures,
+    handovers,
+    holders,
+    intake,
+    intake_rows,
+    opening,
+    uploads,
+    watch,
+)
 from server.db.queries.intake import Wish
 from server.db.queries.pull import ENTITIES, Place
 from server.db.scope import EVERYTHING
@@ -47,6 +58,7 @@ def _plans(database: Database, query: Query) -> list[str]:
     [
         lambda session: opening.openable(session, limit=500, is_locked=False),
         opening.quarantined,
+        lambda session: list(erasures.loose_bodies(session)),
         opening.last_decision,
         lambda session: opening.retry_unknown_forms(session, form_id="visit", version="1"),
         opening.retry_odk_keys,
@@ -81,3 +93,15 @@ def test_what_is_to_be_done_is_found_by_an_index(sqlite_database: Database, quer
 )
 def test_media_that_are_missing_are_found_by_the_index_of_those(sqlite_database: Database, query: Query) -> None:
     assert any("ix_wanted_medium_missing" in line for line in _plans(sqlite_database, query))
+
+
+def test_the_bytes_of_media_are_counted_by_an_index(sqlite_database: Database) -> None:
+    with sqlite_database.transaction() as session, _statements(sqlite_database) as statements:
+        watch.figures(session, now=NOW)
+        plans = [
+            line[3]
+            for statement, parameters in list(statements)
+            if "FROM upload" in statement and "attachment" in statement
+            for line in session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+    assert any("attachment" in line and line.startswith("SEARCH") for line in plans)

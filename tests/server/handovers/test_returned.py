@@ -11,6 +11,7 @@ from server.db.queries import interviews
 from server.db.tables import Envelope, ReturnedInterview
 from server.errors import BadRequest
 from server.folding import handing
+from server.folding.waiting import Waits
 from server.keystore import KeyStore, odk
 from server.microdata import Microdata
 from server.services import odk_keys, rebuild, review_interview, settle_hold, verify_store
@@ -91,6 +92,22 @@ def test_a_returned_interview_reaches_its_enumerators_device_with_note_answers_a
     )
     assert puller.returned() == []
     sound(office)
+
+
+def test_what_cannot_be_read_just_now_waits_and_is_not_settled(
+    small_office: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def waits(*_: object, **__: object) -> None:
+        raise Waits("waiting-for-odk-key")
+
+    send(small_office, Answers(number=1))
+    puller = Puller(small_office)
+    puller.pull()
+    review(small_office)
+    with monkeypatch.context() as patch:
+        patch.setattr(handing, "returned_interview", waits)
+        assert puller.pull() == []
+    assert [item.state for item in puller.returned()] == ["returned"]
 
 
 def test_nobody_else_gets_it_or_can_open_it(small_office: Context) -> None:

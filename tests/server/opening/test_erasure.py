@@ -404,3 +404,25 @@ def test_who_erases_sees_all_of_it_and_agrees_to_what_was_proposed(context: Cont
 def test_the_console_and_the_account_of_one_person_erase_nothing() -> None:
     decision = erasing.erase_decision([raw_id(1)], interview_id=raw_id(1), project_id=1, proposed_by="console:amina")
     assert erasing.listed_instances({**decision, "user": "Amina"}) == ()
+
+
+@pytest.mark.parametrize("trouble", ["lost", "damaged"])
+def test_a_microdata_file_that_cannot_be_read_keeps_nothing_from_being_opened(
+    sqlite_context: Context, trouble: str
+) -> None:
+    publish(sqlite_context)
+    tablet = Tablet(sqlite_context.keystore).enrol(sqlite_context)
+    deliver(sqlite_context, [tablet.epoch(), tablet.seal(Answers(number=1)), tablet.seal(Answers(number=3))])
+    open_all(sqlite_context)
+    (identifiers,) = sqlite_context.config.microdata_dir.rglob("*.identifiers.parquet")
+    for path in sqlite_context.config.microdata_dir.rglob("*.analysis.parquet"):
+        path.unlink() if trouble == "lost" else path.write_bytes(b"PAR1" + bytes(90))
+    proposal_id = propose(sqlite_context, 1)
+    with sqlite_context.database.transaction() as session:
+        proposals.agree(session, keystore=sqlite_context.keystore, proposal_id=proposal_id, user="sami", now=NOW)
+    deliver(sqlite_context, [tablet.seal(Answers(number=7))])
+    open_all(sqlite_context)
+    assert not identifiers.exists()
+    with sqlite_context.database.read() as session:
+        states = session.scalars(select(Envelope.state).where(Envelope.kind == 2).order_by(Envelope.sequence)).all()
+    assert states == [ERASED, OPENED, OPENED]

@@ -455,7 +455,17 @@ def test_what_a_revoked_device_sealed_is_set_aside_whoever_carries_it_until_a_pe
     assert len(rows(context)) == 2
 
 
-def test_the_carrier_is_told_what_became_of_its_envelopes(context: Context, tablet: Tablet) -> None:
+def test_the_maker_is_told_of_what_came_in_a_file(sqlite_context: Context) -> None:
+    publish(sqlite_context)
+    tablet = Tablet(sqlite_context.keystore).enrol(sqlite_context)
+    deliver(sqlite_context, [tablet.epoch(), tablet.seal(Answers(number=1))], carrier="file")
+    open_all(sqlite_context)
+    with sqlite_context.database.read() as session:
+        told = session.execute(select(Verdict.device_id, Verdict.state)).all()
+    assert [tuple(row) for row in told] == [(tablet.device_id, "opened")]
+
+
+def test_maker_and_carrier_are_told_what_became_of_envelopes(context: Context, tablet: Tablet) -> None:
     bad = _flip(tablet.seal(Answers(number=2)), -1)
     deliver(context, [tablet.epoch(), tablet.seal(Answers(number=1)), bad], carrier="tablet-7")
     open_all(context)
@@ -463,6 +473,7 @@ def test_the_carrier_is_told_what_became_of_its_envelopes(context: Context, tabl
         told = session.execute(select(Verdict.device_id, Verdict.instance_id, Verdict.state, Verdict.reason)).all()
     assert {tuple(row) for row in told} == {
         ("tablet-7", raw_id(1), "opened", None),
+        (tablet.device_id, raw_id(1), "opened", None),
         ("tablet-7", raw_id(2), "quarantined", "signature-invalid"),
     }
 

@@ -23,7 +23,7 @@ from server import logs
 from server.api import readiness
 from server.app import create_app
 from server.context import Context
-from server.db.queries import backups, envelopes, schedule
+from server.db.queries import backups, devices, envelopes, schedule
 from server.db.queries.envelopes import NewEnvelope
 from server.db.tables import Device, Envelope, Schedule
 from server.jobs import scheduled
@@ -53,6 +53,15 @@ def put(context: Context, number: int, *, state: str = "received", at: datetime 
     with context.database.transaction() as session:
         found = [replace(NewEnvelope.read(envelope(number)), state=state)]
         envelopes.store(session, found, carrier="tablet", received_at=at)
+
+
+def test_a_keyring_that_a_rotation_did_not_come_to_keep_is_kept_at_the_next_start(sqlite_context: Context) -> None:
+    with sqlite_context.database.transaction() as session:
+        session.execute(text("DELETE FROM keyring"))
+    for _ in range(2):
+        scheduled.prepare(sqlite_context, now=NOW)
+    with sqlite_context.database.read() as session:
+        assert devices.keyrings(session) == [sqlite_context.keystore.keyring_document]
 
 
 def test_nothing_is_wrong_with_a_new_office(context: Context) -> None:
