@@ -138,6 +138,11 @@ class Sync:
         elif is_done:
             self._outcome, self._reason, self._retry_at = "synced", None, None
 
+    @property
+    def is_forgotten(self) -> bool:
+        """The office has answered that it does not know this device."""
+        return self._outcome == "stopped" and self._reason == "device-unknown"
+
     def progress(self) -> Progress:
         """Count what is safe, and estimate what is left."""
         counted = self._count_progress()
