@@ -103,8 +103,15 @@ def _sweep_blobs(context: Context, _due: DueJob, now: datetime) -> Write:
         with context.database.read() as session:
             strays = uploads.unnamed_blobs(session, some)
         for digest in strays:
-            context.blobs.remove(digest)
+            _remove_stray(context, digest)
     return lambda _: None
+
+
+def _remove_stray(context: Context, digest: bytes) -> None:
+    """Remove a blob unless a device has just sent its last part again: asked once more while nobody else may."""
+    with context.media.partials.hold(digest), context.database.read() as session:
+        if uploads.unnamed_blobs(session, [digest]):
+            context.blobs.remove(digest)
 
 
 def _back_up(context: Context, _due: DueJob, now: datetime) -> Write:

@@ -268,6 +268,7 @@ class Device(Listing):
         )
         self.parcels.ask_again()
         sealing = self.drafts.seal_for_sync(now=now)
+        self._reading().take_in()
         sync = Sync(
             identity=identity,
             store=self._store,
