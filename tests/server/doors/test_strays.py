@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections.abc import Sequence
-from types import SimpleNamespace
 
 import pytest
 from flask.testing import FlaskClient
@@ -27,16 +26,16 @@ def test_a_stray_stays_when_its_tablet_comes_back_before_it_is_removed(
         incoming.write(MEDIUM)
         incoming.keep(sha256)
     os.utime(sqlite_context.config.blobs_dir / sha256.hex()[:2] / sha256.hex()[2:], (0, 0))
-    looks = 0
+    looks, unnamed_blobs = 0, uploads.unnamed_blobs
 
     def look(session: Session, digests: Sequence[bytes]) -> Sequence[bytes]:
         nonlocal looks
-        found = uploads.unnamed_blobs(session, digests)
+        found = tuple(unnamed_blobs(session, digests))
         looks += 1
         if looks == 1 and comes_back:
             tablet.upload(MEDIUM)
-        return tuple(found)
+        return found
 
-    monkeypatch.setattr(scheduled, "uploads", SimpleNamespace(unnamed_blobs=look))
+    monkeypatch.setattr(uploads, "unnamed_blobs", look)
     scheduled._sweep_blobs(sqlite_context, None, NOW)  # type: ignore[arg-type]
     assert (looks, sqlite_context.blobs.has(sha256)) == (2, comes_back)
