@@ -204,7 +204,8 @@ class TestNews:
     def test_entities_that_do_not_open_are_kept_as_they_came(
         self, device: Device, server: ModelServer, transport: ModelTransport
     ) -> None:
-        server.feed = [EntitiesPull(list_name="villages", sealed=b"garbage", sealed_to="0" * 16)]
+        sealed_to = key_id(server.receiving_keys[device.device_id])
+        server.feed = [EntitiesPull(list_name="villages", sealed=b"garbage", sealed_to=sealed_to)]
         assert device.sync(transport, NOW).outcome == "synced"
         assert device._database.rows("SELECT count(*) FROM entity_delta") == [(1,)]
 
