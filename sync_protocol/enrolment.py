@@ -21,6 +21,7 @@ from sync_protocol.signatures import Signer
 KEY_BYTES = 32
 SERVER_ID_BYTES = 16
 PROOF_LABEL = b"passerelle/1 enrol\x00"
+AGAIN_LABEL = b"passerelle/1 enrol again\x00"
 SERVER_LABEL = b"passerelle/1 server\x00"
 SCHEMES = {"passerelle": "https", "passerelle+http": "http", "https": "https", "http": "http"}
 
@@ -73,8 +74,22 @@ def make_request(
 
     The proof names the root that the device pinned, so that it cannot be passed on to another office.
     """
-    message = _proof_message(token, root_key, signing_key, receiving_key)
+    message = _proof_message(PROOF_LABEL, token_hash(token), root_key, signing_key, receiving_key)
     return EnrolRequest(token=token, signing_key=signing_key, receiving_key=receiving_key, proof=signer.sign(message))
+
+
+def make_request_again(
+    *, certificate: bytes, root_key: bytes, signer: Signer, signing_key: bytes, receiving_key: bytes
+) -> EnrolRequest:
+    """Make the request of a device that the office has forgotten, e.g. because it was restored from a backup.
+
+    Args:
+        certificate: the document that the office gave to the device when it enrolled.
+        receiving_key: of the certificate, too.
+    """
+    digest = hashlib.sha256(certificate).digest()
+    proof = signer.sign(_proof_message(AGAIN_LABEL, digest, root_key, signing_key, receiving_key))
+    return EnrolRequest(certificate=certificate, signing_key=signing_key, receiving_key=receiving_key, proof=proof)
 
 
 def verify_proof(request: EnrolRequest, *, root_key: bytes) -> None:
@@ -83,7 +98,11 @@ def verify_proof(request: EnrolRequest, *, root_key: bytes) -> None:
     Raises:
         RemoteError: ``signature-invalid``.
     """
-    message = _proof_message(request.token, root_key, request.signing_key, request.receiving_key)
+    keys = (root_key, request.signing_key, request.receiving_key)
+    if request.certificate is None:
+        message = _proof_message(PROOF_LABEL, token_hash(request.token), *keys)
+    else:
+        message = _proof_message(AGAIN_LABEL, hashlib.sha256(request.certificate).digest(), *keys)
     try:
         Ed25519PublicKey.from_public_bytes(request.signing_key).verify(request.proof, message)
     except (InvalidSignature, ValueError):
@@ -95,9 +114,9 @@ def token_hash(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8")).digest()
 
 
-def _proof_message(token: str, root_key: bytes, signing_key: bytes, receiving_key: bytes) -> bytes:
-    """Join fixed-length parts, so that no two different requests have one message."""
-    return PROOF_LABEL + bytes.fromhex(server_id(root_key)) + token_hash(token) + signing_key + receiving_key
+def _proof_message(label: bytes, named: bytes, root_key: bytes, signing_key: bytes, receiving_key: bytes) -> bytes:
+    """Join fixed-length parts after the label, so that no two different requests have one message."""
+    return label + bytes.fromhex(server_id(root_key)) + named + signing_key + receiving_key
 
 
 def _invalid_link() -> LocalError:

@@ -108,12 +108,18 @@ class Hello:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrolRequest:
-    """A device asks to be known: its token, its two public keys, and the proof that it holds the signing key."""
+    """A device asks to be known: its two public keys, the proof that it holds the signing key, and one of two words.
 
-    token: str
+    Attributes:
+        token: of the office's code; empty when the device asks to be known again.
+        certificate: that the office has given it before, to be known again after a restore; else None.
+    """
+
+    token: str = ""
     signing_key: bytes
     receiving_key: bytes
     proof: bytes
+    certificate: bytes | None = None
     version: int = VERSION
 
 
@@ -413,7 +419,9 @@ def decode_hello(body: bytes) -> Hello:
 
 def encode_enrol_request(request: EnrolRequest) -> bytes:
     """Encode the body of `POST /sync/v1/enrol`."""
-    return schemas.write_object(schemas.ENROL_REQUEST.dump(request))
+    absent = "token" if request.certificate is not None else "certificate"
+    members = schemas.ENROL_REQUEST.dump(request)
+    return schemas.write_object({name: value for name, value in members.items() if name != absent})
 
 
 def decode_enrol_request(body: bytes) -> EnrolRequest:
@@ -422,7 +430,10 @@ def decode_enrol_request(body: bytes) -> EnrolRequest:
     Raises:
         RemoteError: ``malformed``, ``version-unsupported``, ``too-large``.
     """
-    return EnrolRequest(**schemas.load(schemas.ENROL_REQUEST, _versioned(body)))
+    asked = EnrolRequest(**schemas.load(schemas.ENROL_REQUEST, _versioned(body)))
+    if bool(asked.token) == (asked.certificate is not None):
+        raise RemoteError("malformed", "an enrolment names a token or a certificate, and not both")
+    return asked
 
 
 def encode_enrol_answer(answer: EnrolAnswer) -> bytes:

@@ -183,10 +183,11 @@ class EnrolRequestSchema(Message):
     """A device asks to be known."""
 
     version = _count(required=True)
-    token = Text(required=True, validate=TEXT)
+    token = Text(load_default="", validate=TEXT)
     signing_key = Bytes(exactly=32, required=True)
     receiving_key = Bytes(exactly=32, required=True)
     proof = Bytes(exactly=64, required=True)
+    certificate = Bytes(at_most=16_384, load_default=None)
 
 
 class EnrolAnswerSchema(Message):

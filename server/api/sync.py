@@ -85,7 +85,7 @@ def hello() -> Response:
 @blueprint.post("/enrol")
 @own_auth
 def enrol() -> Response:
-    """Let a device in by its single-use token."""
+    """Let a device in by its single-use token, or again by the certificate that this office gave it."""
     context = current()
     asked = messages.decode_enrol_request(read_body(at_most=ENROL_BYTES, media_type=MEDIA_TYPE_JSON))
     verify_proof(asked, root_key=context.keystore.root_key)
@@ -143,7 +143,8 @@ def _enrolled(context: Context, asked: messages.EnrolRequest) -> enrol_device.En
     with context.database.transaction() as session:
         attempt = limit_logins.begin_enrolment(session, address=request.remote_addr or "", key=key, now=now)
     with context.database.transaction() as session:
-        enrolled = enrol_device.enrol(session, asked, issuer=context.keystore, now=now)
+        let_in = enrol_device.enrol if asked.certificate is None else enrol_device.admit_again
+        enrolled = let_in(session, asked, issuer=context.keystore, now=now)
         limit_logins.succeed(session, attempt)
     return enrolled
 

@@ -307,7 +307,8 @@ class Opener:
         if known is None:
             document = self.material.certificates.get(digest) or self.keystore.own_certificate(digest)
             if document is None:
-                raise EnvelopeError("unknown-certificate", "no device of this office has this certificate")
+                message = "no device of this office has this certificate"
+                raise Ended(queries.UNKNOWN_CERTIFICATE, message, lacks=digest)
             known = self._certificates[digest] = DeviceCertificate.read(document, self.keystore.keyring.issuer_keys)
         return known
 

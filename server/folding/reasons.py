@@ -248,7 +248,13 @@ _CATALOGUE: Final[Mapping[str, _Text]] = {
         ("Its signature is not that of the device.", "Sa signature n’est pas celle de l’appareil."), _SUSPECT
     ),
     "unknown-certificate": _Text(
-        ("No device of this office sealed it.", "Aucun appareil de cet institut ne l’a scellé."), _SUSPECT
+        ("No device of this office sealed it.", "Aucun appareil de cet institut ne l’a scellé."),
+        (
+            "After a restore, let the tablet that sealed it sync: it makes itself known again, and this is opened by "
+            "itself. Else find out who sent it. It stays stored.",
+            "Après une restauration, faites synchroniser la tablette qui l’a scellé : elle se fait reconnaître, et il "
+            "est ouvert de lui-même. Sinon, cherchez qui l’a envoyé. Il reste conservé.",
+        ),
     ),
     "undecryptable": _Text(
         ("It was altered, or sealed under another key.", "Il a été altéré, ou scellé avec une autre clé."), _DAMAGED

@@ -7,13 +7,13 @@ one (a publication, a key, an attachment) takes the same lock.
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import attachments, form_media, odk_keys, opening
+from server.db.queries import attachments, devices, form_media, odk_keys, opening
 from server.db.tables.envelopes import QUARANTINED, WAITING_FOR_MEDIA, WAITING_FOR_ODK_KEY
 from sync_protocol.errors import EnvelopeError
 
 Lacks = tuple[str, str] | bytes | frozenset[bytes] | None
-"""form_id and version; the tag of a file name, the hash of a key or of a dictionary; another file than those of these
-envelopes."""
+"""form_id and version; the tag of a file name, the hash of a key, a dictionary or a certificate; another file than those
+of these envelopes."""
 
 
 class Waits(Exception):
@@ -43,7 +43,7 @@ def has_come(session: Session, *, instance_id: bytes | None, state: str, lacks: 
     if lacks is None:
         return False
     if state == QUARANTINED:
-        return form_media.has_dictionary(session, lacks)
+        return form_media.has_dictionary(session, lacks) or devices.certificate(session, lacks) is not None
     if state == WAITING_FOR_ODK_KEY:
         return odk_keys.has(session, lacks)
     return state == WAITING_FOR_MEDIA and attachments.has(session, instance_id or b"", lacks)

@@ -8,12 +8,13 @@ from typing import Final, Protocol
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import audit, devices, projects
+from server.db.queries import audit, devices, opening, projects
 from server.db.queries.devices import StoredDevice, StoredToken
 from server.db.tables.accounts import FIRST_PROJECT
 from server.errors import BadRequest, Conflict, NotFound, TokenInvalid
 from sync_protocol.documents import DeviceCertificate, document_hash, key_id
 from sync_protocol.enrolment import token_hash
+from sync_protocol.keyring import Keyring
 from sync_protocol.messages import EnrolRequest
 
 TOKEN_BYTES: Final = 24
@@ -22,7 +23,12 @@ DEVICE_ROLES: Final = ("enumerator", "supervisor")
 
 
 class Issuer(Protocol):
-    """What signs device certificates."""
+    """What signs device certificates, and the keyring that names its keys."""
+
+    @property
+    def keyring(self) -> Keyring:
+        """Return the newest keyring."""
+        ...
 
     def issue_certificate(self, certificate: DeviceCertificate) -> bytes:
         """Return the signed document."""
@@ -109,6 +115,43 @@ def enrol(session: Session, request: EnrolRequest, *, issuer: Issuer, now: datet
     devices.use_token(session, token_hash=digest, device_id=device_id, now=now)
     audit.write(session, at=now, actor=device_id, action="enrol-device", subject=token.enumerator, detail=token.role)
     return Enrolment(device_id, document)
+
+
+def admit_again(session: Session, request: EnrolRequest, *, issuer: Issuer, now: datetime) -> Enrolment:
+    """Make a device known again that this office has enrolled and forgot: it was restored from an older backup.
+
+    Its certificate is the office's own word. Of what the backup does not know, the project is guessed: that of the
+    enumerator's other devices and codes. What waits for the certificate is opened again.
+
+    Raises:
+        LocalError: ``signature-invalid``, ``malformed``: no issuer key of the keyring has signed the certificate.
+        TokenInvalid: it is revoked, or of other keys than the request.
+    """
+    document = request.certificate or b""
+    certificate = DeviceCertificate.read(document, issuer.keyring.issuer_keys)
+    keys = (certificate.signing_key, certificate.receiving_key)
+    if keys != (request.signing_key, request.receiving_key) or certificate.device_id != key_id(request.signing_key):
+        raise TokenInvalid("the certificate is of other keys than the request")
+    device = devices.device(session, certificate.device_id)
+    if document_hash(document) in issuer.keyring.revocations or (device is not None and device.revoked_at is not None):
+        raise TokenInvalid("this device has been revoked")
+    if certificate.role not in DEVICE_ROLES:
+        raise TokenInvalid(f"a certificate of a {certificate.role} is not a device's")
+    if device is not None:
+        kept = devices.certificate(session, device.certificate_hash)
+        return Enrolment(device.device_id, document if kept is None else kept)
+    project_id = devices.project_of_enumerator(session, certificate.enumerator)
+    _keep(session, certificate, document, project_id=project_id, now=now)
+    opening.retry_unknown_certificate(session, document_hash(document))
+    audit.write(
+        session,
+        at=now,
+        actor=certificate.device_id,
+        action="readmit-device",
+        subject=certificate.enumerator,
+        detail=certificate.role,
+    )
+    return Enrolment(certificate.device_id, document)
 
 
 def revoke(session: Session, *, device_id: str, user: str, now: datetime) -> None:

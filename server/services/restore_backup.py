@@ -24,6 +24,8 @@ from server.config import RESTORING_FILE, Config
 from server.db.engine import Database
 from server.db.queries import audit, backups, devices, feed
 
+OF_A_DISK: Final = "lost+found"
+"""What a file system puts at its top: a fresh disk that is mounted for the data is empty all the same."""
 ROOMS: Final = ("blobs", "microdata")
 
 
@@ -36,7 +38,7 @@ def check(folder: Path, *, config: Config, database: Database, progress: Callabl
     Raises:
         BackupError: the backup is damaged, is of the other kind of database, or there is something here already.
     """
-    if config.data_dir.exists() and any(config.data_dir.iterdir()):
+    if config.data_dir.exists() and any(path.name != OF_A_DISK for path in config.data_dir.iterdir()):
         raise BackupError(f"{config.data_dir} is not empty: nothing was restored. Give another --data FOLDER")
     manifest, damaged = verify(folder, progress)
     if damaged:

@@ -17,7 +17,7 @@ from sync_protocol.errors import LocalError
 
 FILE_NAME = "device.sqlite3"
 MINIMUM_SQLITE = (3, 51, 3)  # older ones can lose committed writes in WAL mode with two connections
-FORMAT = 1
+FORMAT = 2
 
 SCHEMA = """
 CREATE TABLE setting (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
@@ -59,7 +59,7 @@ CREATE TABLE entity (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE medium (
     sha256 BLOB PRIMARY KEY, length_bytes INTEGER NOT NULL, at_server INTEGER NOT NULL, fate TEXT NOT NULL,
-    followed_by INTEGER
+    followed_by INTEGER, is_unreadable INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE medium_use (
     instance_id BLOB NOT NULL, sha256 BLOB NOT NULL, PRIMARY KEY (instance_id, sha256)
@@ -108,9 +108,20 @@ class DeviceDatabase:
             self.connection.execute(f"PRAGMA {pragma}").fetchall()
         if is_new:
             self.connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={FORMAT}; COMMIT;")
-        elif self.rows("PRAGMA user_version") != [(FORMAT,)]:
-            self.close()
-            raise LocalError("device-format", f"{path} is of another version of this program")
+        else:
+            self._refuse_other_format(path)
+
+    def _refuse_other_format(self, path: Path) -> None:
+        ((found,),) = self.rows("PRAGMA user_version")
+        if found == FORMAT:
+            return
+        self.close()
+        remedy = (
+            "let the version that made it sync it, then enrol a new one"
+            if found < FORMAT
+            else "install the newer version of this program"
+        )
+        raise LocalError("device-format", f"{path} has format {found}, this program reads {FORMAT}: {remedy}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -34,7 +34,7 @@ from sync_protocol.client.report import ProgressCallback, SyncReport
 from sync_protocol.client.sealing import Interview, SealedInterview, Sealer
 from sync_protocol.client.store import DeviceStore
 from sync_protocol.client.syncing import Paces, Patience, Sync
-from sync_protocol.client.transport import HttpTransport, Transport
+from sync_protocol.client.transport import HttpTransport, Transport, TransportError
 from sync_protocol.client.vault import OpenVault, PinCost, PinSettings, Randomness, Vault, choose_pin, open_vault
 from sync_protocol.documents import DeviceCertificate
 from sync_protocol.enrolment import EnrolmentLink
@@ -268,6 +268,7 @@ class Device(Listing):
         )
         self.parcels.ask_again()
         sealing = self.drafts.seal_for_sync(now=now)
+        self._reading().take_in()
         sync = Sync(
             identity=identity,
             store=self._store,
@@ -279,6 +280,8 @@ class Device(Listing):
         patience = Patience(pauses=pauses, longest_seconds=LONGEST_PAUSE_SECONDS, wait=wait)
         try:
             sync.run(now, patience, on_progress)
+            if sync.is_forgotten and self._enrol_again(transport):
+                sync.run(now, patience, on_progress)
             self._reading().take_in()
             pruned = self.prune()
             report = replace(sync.report(pruned=pruned), sealed=len(sealing.sealed), unsealed=sealing.unsealed)
@@ -297,6 +300,26 @@ class Device(Listing):
         whole at the office and a backup covers it.
         """
         return self.parcels.prune(self._store.backup()) + self._store.erasing.prune(self._store.backup())
+
+    def _enrol_again(self, transport: Transport) -> bool:
+        """Show the office the certificate that it gave this device: it was restored from a backup from before that.
+
+        An office that is another than the one of the enrolment cannot have signed the certificate, and refuses it.
+        """
+        try:
+            enrolled = enrolling.enrol_again(
+                self._store.document("certificate"),
+                transport,
+                root_key=bytes(self._store.setting("root_key")),
+                signer=self._signer,
+                signing_key=self._signer.public_key().public_bytes_raw(),
+                receiving_key=bytes(self._store.setting("receiving_key")),
+            )
+        except (ProtocolError, TransportError):
+            return False
+        with self._database.transaction():
+            self._store.put_document("keyring", enrolled.keyring_document, serial=enrolled.keyring.serial)
+        return True
 
     def _read_handover(self, kind: HandoverKind, instance_id: bytes) -> Handover | None:
         return self._reading().handover(kind, instance_id)

@@ -206,7 +206,7 @@ class Drafts:
             finalised_at=None,
         )
         self._drafts.put(draft, content)
-        self._settings.media.discard(one for one in before.media if one not in content.media)
+        self._settings.media.discard(instance_id, (one for one in before.media if one not in content.media))
         return draft
 
     def finalise(self, instance_id: bytes, *, now: datetime) -> Draft:
@@ -247,7 +247,7 @@ class Drafts:
             content = self._drafts.content(instance_id)
             _following(self._drafts.get(instance_id), DraftEvent.DISCARDED)
             self._drafts.delete(instance_id)
-            self._settings.media.discard(content.media)
+            self._settings.media.discard(instance_id, content.media)
         self._truncate_log()
 
     def close_psu(self, psu: str, *, now: datetime) -> SealReport:

@@ -9,6 +9,7 @@ from sync_protocol.documents import DeviceCertificate
 from sync_protocol.enrolment import EnrolmentLink
 from sync_protocol.errors import ProtocolError, RemoteError
 from sync_protocol.keyring import Keyring
+from sync_protocol.messages import EnrolRequest
 from sync_protocol.signatures import Signer
 
 ACCEPTED: Final = (200, 201)
@@ -40,21 +41,49 @@ def enrol(
         signing_key=signing_key,
         receiving_key=receiving_key,
     )
+    return _ask(request, transport, root_key=link.root_key)
+
+
+def enrol_again(
+    certificate: bytes,
+    transport: Transport,
+    *,
+    root_key: bytes,
+    signer: Signer,
+    signing_key: bytes,
+    receiving_key: bytes,
+) -> Enrolled:
+    """Make an office know a device again that it had enrolled and forgot: it was restored from an older backup.
+
+    Raises:
+        TransportError, RemoteError: as `enrol`.
+    """
+    request = enrolment.make_request_again(
+        certificate=certificate,
+        root_key=root_key,
+        signer=signer,
+        signing_key=signing_key,
+        receiving_key=receiving_key,
+    )
+    return _ask(request, transport, root_key=root_key)
+
+
+def _ask(request: EnrolRequest, transport: Transport, *, root_key: bytes) -> Enrolled:
     body = messages.encode_enrol_request(request)
     answer = transport.send("POST", messages.PATH_ENROL, {"Content-Type": messages.MEDIA_TYPE_JSON}, body)
     if answer.status not in ACCEPTED:
         raise _refusal(answer)
-    enrolled = _read(answer, link, body)
+    enrolled = _read(answer, root_key, body)
     certificate = enrolled.certificate
-    if (certificate.signing_key, certificate.receiving_key) != (signing_key, receiving_key):
+    if (certificate.signing_key, certificate.receiving_key) != (request.signing_key, request.receiving_key):
         raise RemoteError("signature-invalid", "the certificate is for other keys than this device's")
     return enrolled
 
 
-def _read(answer: Answer, link: EnrolmentLink, request_body: bytes) -> Enrolled:
+def _read(answer: Answer, root_key: bytes, request_body: bytes) -> Enrolled:
     """Read an answer: the root vouches for the keyring, the keyring for the receipt key and for the certificate."""
     members = messages.decode_enrol_answer(answer.body)
-    keyring = Keyring.read(members.keyring, link.root_key)
+    keyring = Keyring.read(members.keyring, root_key)
     receipt_key = keyring.receipt_key(signatures.answer_key_id(answer.headers))
     if receipt_key is None:
         raise RemoteError("signature-invalid", "the answer is signed by a key that is not in the keyring")

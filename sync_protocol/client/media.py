@@ -4,9 +4,11 @@ A medium is one file, named by the SHA-256 of its ciphertext. Its key is in the 
 and nowhere else: a medium that no interview or draft names any more cannot be read by anybody.
 """
 
+import contextlib
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -26,6 +28,8 @@ FOLDER: Final = "media"
 UNFINISHED: Final = ".unfinished"
 KEY_BYTES: Final = 32
 CHUNK_BYTES: Final = 64 << 10
+UNNAMED_SECONDS: Final = 3600
+"""For how long a file of no row may be one that is just being added."""
 
 
 class DeviceMedia:
@@ -36,6 +40,7 @@ class DeviceMedia:
         self._database = database
         self._randomness = randomness
         self._folder = database.directory / FOLDER
+        self._compared: set[bytes] = set()
 
     def add(self, source: Path | BinaryIO, name: str, media_type: str) -> Medium:
         """Seal a picture or recording while reading it; on disk when this returns.
@@ -116,21 +121,31 @@ class DeviceMedia:
             )
             self.happen(sha256, MediumEvent.NAMED)
 
-    def discard(self, media: Iterable[Medium]) -> None:
-        """Forget media that no sealed interview names, e.g. of a draft that was thrown away; inside a transaction."""
+    def discard(self, instance_id: bytes, media: Iterable[Medium]) -> None:
+        """Forget media of a draft that was thrown away, or that have left it; inside the caller's transaction.
+
+        Those that went into a sealed copy of the draft go too, unless something else that is sealed names them.
+        """
         for medium in media:
-            self._database.execute(
-                "DELETE FROM medium WHERE sha256 = ? AND fate = ?",
-                *(bytes.fromhex(medium.sha256), MediumFate.UNNAMED.value),
-            )
+            sha256 = bytes.fromhex(medium.sha256)
+            if self._database.rows(
+                "SELECT 1 FROM medium WHERE sha256 = ? AND fate = ?", sha256, MediumFate.UNNAMED.value
+            ):
+                self.happen(sha256, MediumEvent.ERASED)
+            named = "DELETE FROM medium_use WHERE instance_id = ? AND sha256 = ?"
+            if self._database.execute(named, instance_id, sha256):
+                self._release(sha256)
 
     def offers(self, limit: int) -> tuple[MediumOffer, ...]:
         """Return media that wait, small ones first."""
         return tuple(MediumOffer(one.sha256, one.length_bytes) for one in self.waiting_media()[:limit])
 
     def waiting_media(self) -> tuple[SealedMedium, ...]:
-        """Return media that wait, small ones first."""
-        query = "SELECT sha256, length_bytes, at_server FROM medium WHERE fate = ? ORDER BY length_bytes, sha256"
+        """Return media that wait and can be read, small ones first."""
+        query = (
+            "SELECT sha256, length_bytes, at_server FROM medium WHERE fate = ? AND is_unreadable = 0"
+            " ORDER BY length_bytes, sha256"
+        )
         rows = self._database.rows(query, MediumFate.WAITING.value)
         return tuple(SealedMedium(bytes(sha256), length_bytes, offset) for sha256, length_bytes, offset in rows)
 
@@ -142,23 +157,48 @@ class DeviceMedia:
         return Keyring.read(bytes(rows[0][0]), bytes(rows[0][1]))
 
     def read_medium(self, sha256: bytes, *, offset: int, length: int) -> bytes:
-        """Return so many bytes of a ciphertext from an offset.
+        """Return so many bytes of a ciphertext from an offset; before the first of them all are compared with the hash.
 
         Raises:
-            LocalError: ``medium-missing`` when the file is gone or too short.
+            LocalError: ``medium-missing`` when the file is gone or altered: from now on the medium is unreadable.
         """
+        if sha256 not in self._compared and self._is_whole(sha256):
+            self._compared.add(sha256)
         try:
             with self._path(sha256).open("rb") as stream:
                 stream.seek(offset)
                 content = stream.read(length)
         except OSError:
             content = b""
-        if len(content) != length:
+        if len(content) != length or sha256 not in self._compared:
+            self._compared.discard(sha256)
+            with self._database.transaction():
+                self._mark(sha256, is_unreadable=True)
             raise LocalError("medium-missing", f"the sealed medium {sha256.hex()} is not whole on this device")
         return content
 
+    def look_over(self) -> None:
+        """See, before a synchronisation, which media that wait can be read; those that could not may be back."""
+        query = "SELECT sha256, length_bytes, is_unreadable FROM medium WHERE fate = ?"
+        found = {
+            bytes(sha256): (bool(was), not (self._is_whole(sha256) if was else self._size(sha256) == length_bytes))
+            for sha256, length_bytes, was in self._database.rows(query, MediumFate.WAITING.value)
+        }
+        changed = {sha256: is_now for sha256, (was, is_now) in found.items() if was != is_now}
+        if changed:
+            with self._database.transaction():
+                for sha256, is_now in changed.items():
+                    self._mark(sha256, is_unreadable=is_now)
+
+    def unreadable(self) -> tuple[str, ...]:
+        """Return the names (hexadecimal SHA-256) of media that wait and cannot be read."""
+        query = "SELECT sha256 FROM medium WHERE fate = ? AND is_unreadable = 1 ORDER BY sha256"
+        return tuple(bytes(row[0]).hex() for row in self._database.rows(query, MediumFate.WAITING.value))
+
     def medium_at(self, sha256: bytes, offset: int) -> None:
         """Keep how much of a medium the server has; in a transaction of its own."""
+        if offset == 0:
+            self._compared.discard(sha256)  # all of it went, and was not the medium: the file may have changed
         with self._database.transaction():
             self.at_server(sha256, offset)
 
@@ -192,8 +232,11 @@ class DeviceMedia:
             named = self._database.rows("SELECT sha256 FROM medium_use WHERE instance_id = ?", instance_id)
             self._database.execute("DELETE FROM medium_use WHERE instance_id = ?", instance_id)
             for (sha256,) in named:
-                if not self._database.rows("SELECT 1 FROM medium_use WHERE sha256 = ?", bytes(sha256)):
-                    self.happen(bytes(sha256), MediumEvent.ERASED)
+                self._release(bytes(sha256))
+
+    def _release(self, sha256: bytes) -> None:
+        if not self._database.rows("SELECT 1 FROM medium_use WHERE sha256 = ?", sha256):
+            self.happen(sha256, MediumEvent.ERASED)
 
     def happen(self, sha256: bytes, event: MediumEvent) -> None:
         """Let something happen to a medium; inside the caller's transaction."""
@@ -202,15 +245,39 @@ class DeviceMedia:
             self._database.execute("UPDATE medium SET fate = ? WHERE sha256 = ?", following.value, sha256)
 
     def sweep(self) -> int:
-        """Delete files that no row keeps, and half-written ones; return how many. After a transaction, never in one."""
+        """Delete files that are to go, and those of no row that are older than an hour; return how many.
+
+        After a transaction, never in one. A younger file may be one that is just being added.
+        """
         if not self._folder.is_dir():
             return 0
-        rows = self._database.rows("SELECT sha256 FROM medium WHERE fate <> ?", MediumFate.DELETED.value)
-        kept = {bytes(sha256).hex() for (sha256,) in rows}
-        gone = [path for path in self._folder.iterdir() if path.name not in kept]
-        for path in gone:
-            path.unlink(missing_ok=True)
-        return len(gone)
+        rows = self._database.rows("SELECT sha256, fate FROM medium")
+        fates = {bytes(sha256).hex(): fate for sha256, fate in rows}
+        oldest = time.time() - UNNAMED_SECONDS
+        gone = 0
+        for path in self._folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # what was being written has its name now
+                is_stray = path.name not in fates and path.stat().st_mtime < oldest
+                if is_stray or fates.get(path.name) == MediumFate.DELETED:
+                    path.unlink()
+                    gone += 1
+        return gone
+
+    def _mark(self, sha256: bytes, *, is_unreadable: bool) -> None:
+        self._database.execute("UPDATE medium SET is_unreadable = ? WHERE sha256 = ?", int(is_unreadable), sha256)
+
+    def _size(self, sha256: bytes) -> int | None:
+        try:
+            return self._path(sha256).stat().st_size
+        except OSError:
+            return None
+
+    def _is_whole(self, sha256: bytes) -> bool:
+        try:
+            with self._path(sha256).open("rb") as stream:
+                return hashlib.file_digest(stream, "sha256").digest() == sha256
+        except OSError:
+            return False
 
     def _path(self, sha256: bytes) -> Path:
         return self._folder / sha256.hex()

@@ -68,7 +68,8 @@ class Parcels:
             everything: write all envelopes and media that are here, whatever is known of them.
 
         Raises:
-            LocalError: ``medium-missing``, ``malformed``: the file is not whole then.
+            LocalError: ``medium-missing``, ``malformed``: the file is not whole then. The next try passes over a medium
+                that was found altered.
         """
         envelopes = self._envelopes(everything)
         media = self._media(everything)
@@ -150,7 +151,8 @@ class Parcels:
                 yield bytes(body)
 
     def _media(self, everything: bool) -> list[SealedMedium]:
-        query = "SELECT sha256, length_bytes, fate FROM medium ORDER BY length_bytes, sha256"
+        self._store.media.look_over()
+        query = "SELECT sha256, length_bytes, fate FROM medium WHERE is_unreadable = 0 ORDER BY length_bytes, sha256"
         kept = (MediumFate.WAITING, MediumFate.WHOLE, MediumFate.REFUSED) if everything else (MediumFate.WAITING,)
         return [
             SealedMedium(bytes(sha256), length_bytes, self._chunks(bytes(sha256), length_bytes))

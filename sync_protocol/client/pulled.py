@@ -31,6 +31,8 @@ from sync_protocol.messages import (
 
 REVOKED_AT: Final = "revoked_at"
 WIPE_ORDER: Final = "wipe_order"
+SEALED_TABLES: Final = ("assignment", "handover", "entity_delta")
+DELETE_GONE: Final = "DELETE FROM {table} WHERE sealed_to <> ? AND sealed_to NOT IN (SELECT key_id FROM receiving_key)"
 
 
 class Pulled:
@@ -106,7 +108,8 @@ class Reading:
     def take_in(self) -> None:
         """Seal again under the data key what is sealed to receiving keys, and let those go. Nothing while locked.
 
-        What does not open stays as it came.
+        What does not open stays as it came. What is sealed to a key that is gone will never open: a restored server may
+        know an older key than this device, and a locked device names no newer one. It goes, and all is pulled anew.
         """
         if isinstance(self._local, LockedVault):
             return
@@ -125,6 +128,8 @@ class Reading:
             for position, list_name, sealed, sealed_to in self._database.rows(query):
                 self._apply(position, list_name, bytes(sealed), sealed_to)
             self._keys.forget()
+            if sum(self._database.execute(DELETE_GONE.format(table=table), LOCAL) for table in SEALED_TABLES):
+                self._database.execute("DELETE FROM setting WHERE name = 'cursor'")
 
     def assignments(self) -> dict[str, tuple[Household, ...]]:
         """Return the drawn households of this device, by PSU.

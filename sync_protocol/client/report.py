@@ -20,6 +20,8 @@ MESSAGES: Final = {
         "media": "{media} photos to go",
         "media_one": "1 photo to go",
         "minutes": "{minutes} min",
+        "unreadable": "{count} photos or recordings cannot be read on this tablet ({names}): tell the office",
+        "unreadable_one": "1 photo or recording cannot be read on this tablet ({names}): tell the office",
     },
     "fr": {
         "progress": "{safe} entretiens sur {interviews} en sécurité",
@@ -34,9 +36,13 @@ MESSAGES: Final = {
         "media": "encore {media} photos",
         "media_one": "encore 1 photo",
         "minutes": "{minutes} min",
+        "unreadable": "{count} photos ou enregistrements ne se lisent plus sur cette tablette ({names}) : "
+        "prévenez le bureau",
+        "unreadable_one": "1 photo ou enregistrement ne se lit plus sur cette tablette ({names}) : prévenez le bureau",
     },
 }
 SECONDS: Final = 60
+NAME_DIGITS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,7 @@ class SyncReport:
         forms, assignments, verdicts, returned, drafts, entities, erasures: pulled items by kind; an assignment is a
             PSU, an item of entities is a piece of a list, one of erasures names several interviews.
         media: photos and recordings that became whole on the server; `media_waiting` are not.
+        unreadable: names (hexadecimal SHA-256) of those whose file is gone or altered: nothing waits for them.
         parts: of media sent or tried.
         files: of forms that became whole on the device.
         pruned: interviews and media that the deletion rule let go.
@@ -138,9 +145,10 @@ class SyncReport:
     progress: Progress
     sealed: int = 0
     unsealed: tuple[Unsealed, ...] = ()
+    unreadable: tuple[str, ...] = ()
 
     def warnings(self, language: str = "en") -> tuple[str, ...]:
-        """Say what could not be sealed, in words that an enumerator understands; nothing when all was."""
+        """Say what could not be sealed or read, in words that an enumerator understands; nothing when all was."""
         table = MESSAGES.get(language, MESSAGES["en"])
         said: list[str] = []
         finished = [one.reason for one in self.unsealed if one.is_finished]
@@ -152,4 +160,8 @@ class SyncReport:
             if reasons:
                 text = table[message if len(reasons) > 1 else f"{message}_one"]
                 said.append(text.format(count=len(reasons), reasons=", ".join(sorted(set(reasons)))))
+        if self.unreadable:
+            text = table["unreadable" if len(self.unreadable) > 1 else "unreadable_one"]
+            names = ", ".join(name[:NAME_DIGITS] for name in self.unreadable)
+            said.append(text.format(count=len(self.unreadable), names=names))
         return tuple(said)

@@ -132,11 +132,13 @@ class DeviceStore:
         )
 
     def is_all_receipted(self) -> bool:
-        """The server answers for all that is sealed here, refused envelopes and media too, and nothing is unsealed."""
+        """The server answers for all that is sealed here and can be sent, refused too, and nothing is unsealed."""
         ((envelopes,),) = self.database.rows(
             "SELECT count(*) FROM envelope WHERE fate IN ('waiting', 'sent', 'refused')"
         )
-        ((media,),) = self.database.rows("SELECT count(*) FROM medium WHERE fate IN ('waiting', 'refused')")
+        ((media,),) = self.database.rows(
+            "SELECT count(*) FROM medium WHERE fate = 'refused' OR fate = 'waiting' AND NOT is_unreadable"
+        )
         return int(envelopes) + int(media) + self.count_unsealed() == 0
 
     def backup(self) -> Backup:

@@ -110,7 +110,6 @@ class Sync:
         self._files = FormFiles(store.database)
         self._tally = Tally()
         self._uploads = UploadTally()
-        self._missing: set[bytes] = set()
         self._fetched = 0
         self._bytes_up = 0
         self._bytes_down = 0
@@ -129,14 +128,18 @@ class Sync:
             on_progress: called after each answer.
         """
         self._now = now
+        self._store.media.look_over()
         is_done = self._exchange(patience, on_progress)
         is_done = is_done and self._fetch(patience, on_progress, dictionaries=True)
         is_done = is_done and self._upload_all(patience, on_progress)
         is_done = is_done and self._fetch(patience, on_progress, dictionaries=False)
-        if is_done and self._missing:
-            self._outcome, self._reason, self._retry_at = "interrupted", "medium-missing", None
-        elif is_done:
+        if is_done:
             self._outcome, self._reason, self._retry_at = "synced", None, None
+
+    @property
+    def is_forgotten(self) -> bool:
+        """The office has answered that it does not know this device."""
+        return self._outcome == "stopped" and self._reason == "device-unknown"
 
     def progress(self) -> Progress:
         """Count what is safe, and estimate what is left."""
@@ -172,6 +175,7 @@ class Sync:
             erasures=_pulled(tally, ErasurePull),
             media=self._uploads.whole,
             media_waiting=backlog.media,
+            unreadable=self._store.media.unreadable(),
             parts=self._uploads.parts,
             files=self._fetched,
             pruned=pruned,
@@ -205,10 +209,11 @@ class Sync:
                 tally=self._uploads,
             )
             self._drive(upload, patience, on_progress, measure=partial(getattr, upload, "progress"))
-            self._missing |= upload.missing
             if not self._is_finished(upload, upload.state):
                 return False
-            is_ahead = bool(upload.unconfirmed) or self._uploads.whole + self._uploads.refused > before
+            is_ahead = (
+                bool(upload.unconfirmed or upload.missing) or self._uploads.whole + self._uploads.refused > before
+            )
             if not is_ahead or not self._store.media.offers(1):
                 return True
             if not self._exchange(patience, on_progress):

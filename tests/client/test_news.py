@@ -1,6 +1,7 @@
 """What a device does with everything that it can pull, and with what it must delete."""
 
 import io
+import os
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -38,7 +39,7 @@ from sync_protocol.messages import (
 from sync_protocol.orders import WipeOrder
 from sync_protocol.plaintext import Medium
 from sync_protocol.transitions import Fate
-from tests.client.model_transport import FORM, ModelTransport, instance_id, no_wait, seal
+from tests.client.model_transport import CHEAP, FORM, ModelTransport, instance_id, no_wait, seal
 from tests.sync_protocol.model_server import NOW, ModelServer, private_key
 
 PIN = "481516"
@@ -203,7 +204,8 @@ class TestNews:
     def test_entities_that_do_not_open_are_kept_as_they_came(
         self, device: Device, server: ModelServer, transport: ModelTransport
     ) -> None:
-        server.feed = [EntitiesPull(list_name="villages", sealed=b"garbage", sealed_to="0" * 16)]
+        sealed_to = key_id(server.receiving_keys[device.device_id])
+        server.feed = [EntitiesPull(list_name="villages", sealed=b"garbage", sealed_to=sealed_to)]
         assert device.sync(transport, NOW).outcome == "synced"
         assert device._database.rows("SELECT count(*) FROM entity_delta") == [(1,)]
 
@@ -321,7 +323,7 @@ class TestMedia:
     ) -> None:
         medium = photograph(device)
         with device._database.transaction():
-            device.media.discard([medium])
+            device.media.discard(instance_id(1), [medium])
         device.sync(transport, NOW)
         assert not list((tmp_path / "device" / "media").iterdir())
 
@@ -358,7 +360,57 @@ class TestMedia:
         for path in (tmp_path / "device" / "media").iterdir():
             path.unlink()
         report = device.sync(transport, NOW)
-        assert (report.stored, report.outcome, report.reason) == (2, "interrupted", "medium-missing")
+        assert (report.stored, report.outcome, len(report.unreadable)) == (2, "synced", 1)
+        assert f"({report.unreadable[0][:8]})" in report.warnings()[0]
+        device.wipe()
+        assert not (tmp_path / "device" / "media").exists()
+
+    def test_pictures_that_rotted_are_passed_over_and_sent_when_they_are_whole_again(
+        self, device: Device, server: ModelServer, transport: ModelTransport, tmp_path: Path
+    ) -> None:
+        seal(device, 1)
+        rotten = [device.media.add(io.BytesIO(bytes([number])), "a.jpg", "image/jpeg") for number in range(51)]
+        good = device.media.add(io.BytesIO(bytes(90_000)), "b.jpg", "image/jpeg")
+        name_by(device, 1, *rotten, good)
+        folder = tmp_path / "device" / "media"
+        former = {one.sha256: (folder / one.sha256).read_bytes() for one in rotten}
+        for name, content in former.items():
+            (folder / name).write_bytes(bytes([content[0] ^ 1]) + content[1:])
+        report = device.sync(transport, NOW)
+        assert (report.outcome, report.media, len(report.unreadable)) == ("synced", 1, 51)
+        assert report.parts < 5
+        (folder / rotten[0].sha256).write_bytes(former[rotten[0].sha256])
+        report = device.sync(transport, NOW)
+        assert (report.media, len(report.unreadable), len(server.media)) == (1, 50, 2)
+
+    def test_a_picture_that_is_just_being_added_is_not_swept(self, device: Device, tmp_path: Path) -> None:
+        photograph(device)
+        folder = tmp_path / "device" / "media"
+        young, old = folder / "a.unfinished", folder / "b.unfinished"
+        for path in (young, old):
+            path.write_bytes(b"half")
+        os.utime(old, (0, 0))
+        assert device.media.sweep() == 1
+        assert (young.exists(), old.exists(), len(list(folder.iterdir()))) == (True, False, 2)
+
+
+def test_what_is_sealed_to_a_key_that_is_gone_is_pulled_anew(
+    server: ModelServer, transport: ModelTransport, tmp_path: Path
+) -> None:
+    """A restored office knows a former key of the device, and the device syncs while it is locked."""
+    with Device.create(tmp_path / "locked", pin=PIN, pin_cost=CHEAP) as device:
+        device.enrol(server.link(), transport=transport)
+        former = server.receiving_keys[device.device_id]
+        for _ in range(3):
+            device.sync(transport, NOW)
+        server.receiving_keys[device.device_id] = former
+        server.feed = [assigned(server)]
+    with Device.open(tmp_path / "locked") as device:
+        assert device.sync(transport, NOW).assignments == 1
+    with Device.open(tmp_path / "locked", pin=PIN) as device:
+        assert device.sync(transport, NOW).assignments == 1
+        assert device.assignments() == {"P1": HOUSEHOLDS}
+        assert device.sync(transport, NOW).assignments == 0
 
 
 class TestDeletion:

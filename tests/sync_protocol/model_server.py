@@ -212,6 +212,8 @@ class ModelServer:
 
     def _enrol(self, request: messages.EnrolRequest) -> EnrolAnswer:
         enrolment.verify_proof(request, root_key=self.root_key)
+        if request.certificate is not None:
+            raise RemoteError("token-invalid", "this office remembers whom it has enrolled")
         if request.token not in self.tokens:
             raise RemoteError("token-invalid", "unknown token")
         used = self.tokens[request.token]

@@ -81,6 +81,24 @@ def test_the_enrolment_is_read_made_and_verified() -> None:
     assert made == request
 
 
+def test_the_enrolment_of_a_device_that_was_forgotten_is_made_and_verified() -> None:
+    expected = vector("enrolment_again")
+    request = messages.decode_enrol_request(json.dumps(expected["request"]).encode())
+    enrolment.verify_proof(request, root_key=bytes.fromhex(expected["root_key"]))
+    made = enrolment.make_request_again(
+        certificate=expected["certificate"].encode(),
+        root_key=bytes.fromhex(expected["root_key"]),
+        signer=Ed25519PrivateKey.from_private_bytes(bytes.fromhex(expected["seed"])),
+        signing_key=request.signing_key,
+        receiving_key=bytes.fromhex(expected["receiving_key"]),
+    )
+    assert made == request
+    both = {**expected["request"], "token": "a-token"}
+    for members in (both, {name: both[name] for name in both if name not in ("token", "certificate")}):
+        with pytest.raises(RemoteError, match="malformed"):
+            messages.decode_enrol_request(json.dumps(members).encode())
+
+
 def test_there_are_failing_vectors() -> None:
     assert len(FAILING) == 12
 

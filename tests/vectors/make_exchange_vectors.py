@@ -14,6 +14,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync_protocol import enrolment, messages, signatures
+from sync_protocol.documents import DeviceCertificate, key_id
 from sync_protocol.frames import decode_body
 from sync_protocol.messages import ExchangeAnswer, ExchangeRequest, FormVersionPull, Receipt, ReceiptCode
 
@@ -22,6 +23,16 @@ SEED = bytes(range(32))
 KEY = Ed25519PrivateKey.from_private_bytes(SEED)
 PUBLIC = KEY.public_key().public_bytes_raw()
 ROOT = bytes(range(64, 96))
+ISSUER = Ed25519PrivateKey.from_private_bytes(bytes(range(128, 160)))
+CERTIFICATE = DeviceCertificate(
+    device_id=key_id(PUBLIC),
+    signing_key=PUBLIC,
+    receiving_key=bytes(32),
+    role="enumerator",
+    enumerator="0001",
+    team="north",
+    issued_at="2026-03-01T08:30:00+00:00",
+).issue(ISSUER)
 NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
 
 
@@ -85,6 +96,16 @@ def vectors() -> dict[str, dict[str, Any]]:
         "receiving_key": bytes(32).hex(),
         "request": json.loads(messages.encode_enrol_request(proof)),
     }
+    again = enrolment.make_request_again(
+        certificate=CERTIFICATE, root_key=ROOT, signer=KEY, signing_key=PUBLIC, receiving_key=bytes(32)
+    )
+    enrol_again = {
+        "root_key": ROOT.hex(),
+        "seed": SEED.hex(),
+        "receiving_key": bytes(32).hex(),
+        "certificate": CERTIFICATE.decode(),
+        "request": json.loads(messages.encode_enrol_request(again)),
+    }
     return {
         "request_body": body_vector(request),
         "answer_body": body_vector(answer),
@@ -97,6 +118,7 @@ def vectors() -> dict[str, dict[str, Any]]:
             "headers": answer_headers,
         },
         "enrolment": enrol,
+        "enrolment_again": enrol_again,
         "fails_torn_length": {"body": part(deflate(b"{}")).hex() + "0000", "code": "malformed"},
         "fails_torn_frame": {"body": (part(deflate(b"{}")) + part(b"frame")[:-1]).hex(), "code": "malformed"},
         "fails_no_deflate": {"body": part(b"\xff\xff").hex(), "code": "malformed"},

@@ -193,6 +193,18 @@ def devices(session: Session, scope: Scope = EVERYTHING) -> list[StoredDevice]:
     return [_stored_device(found) for found in session.scalars(query)]
 
 
+def project_of_enumerator(session: Session, enumerator: str) -> int:
+    """Return the project of an enumerator's newest device, else of the newest code, else the first project."""
+    by_device = select(Device.project_id).where(Device.enumerator == enumerator).order_by(Device.enrolled_at.desc())
+    by_code = (
+        select(EnrolmentToken.project_id)
+        .where(EnrolmentToken.enumerator == enumerator)
+        .order_by(EnrolmentToken.created_at.desc())
+    )
+    found = (session.scalar(query.limit(1)) for query in (by_device, by_code))
+    return next((project_id for project_id in found if project_id is not None), FIRST_PROJECT)
+
+
 def revoke_device(session: Session, *, device_id: str, now: datetime) -> bool:
     """Revoke a device and let it find that in the feed; return whether it was in use until now."""
     revoked = update(Device).where(Device.device_id == device_id, Device.revoked_at.is_(None)).values(revoked_at=now)

@@ -37,6 +37,8 @@ UNKNOWN_FORM_VERSION: Final = "unknown-form-version"
 """At the OpenRosa door, where a submission names its form by words: it is looked up again whenever one is published."""
 UNKNOWN_DICTIONARY: Final = "unknown-dictionary"
 """Its form is here, and the dictionary that it was deflated with is not: a publication may bring it."""
+UNKNOWN_CERTIFICATE: Final = "unknown-certificate"
+"""After a restore its device may be unknown until it comes and shows its certificate."""
 RELEASED: Final = "released"
 """Kept with an envelope for ever: a person has let it in although its form is retired, or of another project."""
 RELEASED_LATE: Final = "released:after-revocation"
@@ -336,6 +338,14 @@ def retry_unknown_dictionaries(session: Session) -> None:
     lock_fold(session)
     is_held = and_(IS_UNOPENED, Envelope.state == QUARANTINED, Envelope.reason == UNKNOWN_DICTIONARY)
     session.execute(update(Envelope).where(is_held).values(state=RECEIVED, reason=None))
+
+
+def retry_unknown_certificate(session: Session, certificate_hash: bytes) -> None:
+    """Let what a device has sealed be opened again, for its certificate is known now."""
+    lock_fold(session)
+    is_held = and_(IS_UNOPENED, Envelope.state == QUARANTINED, Envelope.reason == UNKNOWN_CERTIFICATE)
+    is_its = Envelope.certificate_hash == certificate_hash
+    session.execute(update(Envelope).where(is_held, is_its).values(state=RECEIVED, reason=None))
 
 
 def retry_encrypted(session: Session, instance_ids: Iterable[bytes]) -> None:

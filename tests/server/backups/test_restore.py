@@ -153,6 +153,7 @@ def test_nothing_is_restored_over_something(office: Context, restore: Restore, t
     with pytest.raises(BackupError, match="not empty"):
         restore(made.folder)
     (tmp_path / "restored" / "letter").unlink()
+    (tmp_path / "restored" / "lost+found").mkdir()  # of a fresh disk
     restore(made.folder)
     shutil.rmtree(tmp_path / "restored") if not office.database.is_sqlite else (
         tmp_path / "restored" / "passerelle.db"
