@@ -96,6 +96,8 @@ class SyncReport:
         sent: envelopes sent, counting one that was sent twice twice.
         stored: receipts `stored`; `duplicates`, `erased`, `quarantined`, `too_large` likewise; `later` was not
             kept for want of room on the server and waits.
+        refused: ids of envelopes that are set aside because the server said of each that it is too large; they are
+            tried again on a later day.
         waiting: envelopes that no receipt covers yet.
         sealed: finalised interviews that were sealed at its beginning.
         unsealed: those that could not be, e.g. because the device was locked, and why.
@@ -138,6 +140,7 @@ class SyncReport:
     progress: Progress
     sealed: int = 0
     unsealed: tuple[Unsealed, ...] = ()
+    refused: tuple[bytes, ...] = ()
 
     def warnings(self, language: str = "en") -> tuple[str, ...]:
         """Say what could not be sealed, in words that an enumerator understands; nothing when all was."""

@@ -25,7 +25,6 @@ from sync_protocol.messages import (
     AssignmentsPull,
     DraftPull,
     EntitiesPull,
-    ErasurePull,
     FormFile,
     FormVersionPull,
     PullItem,
@@ -419,7 +418,7 @@ class TestDeletion:
         name_by(device, 3, shared)
         told: list[bytes] = []
         device._store.erasing.erasers.append(told.extend)
-        server.feed = [handed(server, "returned"), ErasurePull(instance_ids=(instance_id(1),))]
+        server.feed = [handed(server, "returned"), server.erasure(instance_id(1))]
         report = device.sync(transport, NOW)
         assert (report.outcome, report.erasures) == ("synced", 1)
         assert device.envelope_of(instance_id(1)) is None

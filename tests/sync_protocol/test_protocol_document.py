@@ -57,6 +57,7 @@ def test_every_receipt_code_is_listed() -> None:
             for label in (constants.LABEL_HANDOVER, constants.LABEL_ENTITIES, assignments.INFO_LABEL)
         ),
         orders.LABEL_WIPE,
+        orders.LABEL_ERASURE,
         parcel.LABEL_RECEIPTS,
         parcel.MAGIC.decode(),
         parcel.MARKER.hex(),
@@ -146,5 +147,6 @@ def test_members_of_what_is_sealed_and_signed_are_named() -> None:
         parcel.Label.__slots__,
         parcel.FileReceipts.__slots__,
         orders.WipeOrder.__slots__,
+        orders.ErasureOrder.__slots__,
     ):
         assert {one for one in members if one != "instance_xml" and not re.search(rf"\b{one}\b", DOCUMENT)} == set()

@@ -29,8 +29,6 @@ from sync_protocol.messages import ErasurePull, FormVersionPull, PullItem
 PULL_ITEMS: Final = 400
 """An answer holds at most 500 frames and 256 KiB of control; a verdict takes some 150 bytes of it."""
 PULL_BYTES: Final = 1 << 20
-ERASED_BYTES: Final = 250
-"""What an instanceID counts of them: it stands in the control, of which there is a quarter as much for all items."""
 SOURCES: Final[tuple[Source, ...]] = (
     form_versions,
     assignments,
@@ -101,5 +99,5 @@ def _carried_bytes(item: PullItem) -> int:
     if isinstance(item, FormVersionPull):
         return len(item.xform or b"")
     if isinstance(item, ErasurePull):
-        return ERASED_BYTES * len(item.instance_ids)
+        return len(item.document)
     return len(getattr(item, "sealed", None) or b"")
