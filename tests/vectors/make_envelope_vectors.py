@@ -123,8 +123,6 @@ def interviews() -> Iterator[Vector]:
     head = replace(sealed().header, dictionary_hash=document_hash(DICTIONARY), parents=(bytes(16), bytes(range(16))))
     preset = envelope.preset(head, DICTIONARY)
     body = _seal(head, key, plaintext.pack(manifest, XML, dictionary=preset, bucket_bytes=128))
-        head, key, plaintext.pack(manifest, XML, dictionary=envelope.preset(head, DICTIONARY), bucket_bytes=128)
-    )
     yield (
         "interview_dictionary_and_padding",
         _interview(body, key, manifest, XML) | {"dictionary": DICTIONARY.hex()},

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from server.context import Context
 from server.db.queries import devices, feed
-from sync_protocol import messages
+from sync_protocol import messages, signatures
 from sync_protocol.constants import EXCHANGE_BYTES
 from sync_protocol.envelope import envelope_id
 from sync_protocol.messages import ReceiptCode, Retry, RevocationPull
