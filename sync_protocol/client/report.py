@@ -17,6 +17,8 @@ MESSAGES: Final = {
         "unsealed_one": "1 finished interview could not be sealed ({reasons}); it is kept, tell the office",
         "drafts": "{count} changed drafts are only on this tablet ({reasons})",
         "drafts_one": "1 changed draft is only on this tablet ({reasons})",
+        "refused": "The office does not take {count} envelopes, they are too large ({reasons}): tell the office",
+        "refused_one": "The office does not take 1 envelope, it is too large ({reasons}): tell the office",
         "media": "{media} photos to go",
         "media_one": "1 photo to go",
         "minutes": "{minutes} min",
@@ -31,12 +33,15 @@ MESSAGES: Final = {
         "unsealed_one": "1 entretien finalisé n’a pas pu être scellé ({reasons}) ; il est gardé, prévenez le bureau",
         "drafts": "{count} brouillons modifiés ne sont que sur cette tablette ({reasons})",
         "drafts_one": "1 brouillon modifié n’est que sur cette tablette ({reasons})",
+        "refused": "Le bureau ne prend pas {count} enveloppes, trop grandes ({reasons}) : prévenez le bureau",
+        "refused_one": "Le bureau ne prend pas 1 enveloppe, trop grande ({reasons}) : prévenez le bureau",
         "media": "encore {media} photos",
         "media_one": "encore 1 photo",
         "minutes": "{minutes} min",
     },
 }
 SECONDS: Final = 60
+SHOWN: Final = 16  # hexadecimal digits of an envelope id that are enough for the office to know it by
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +95,8 @@ class SyncReport:
 
     Attributes:
         outcome: ``synced``: nothing is left to do; ``interrupted``: try again, at `retry_at` if it is given;
-            ``stopped``: the server refused for good, `reason` says why; ``wiped``: all was receipted, and the office
-            had ordered a wipe: nothing is left on the device.
+            ``stopped``: the server refused for good, `reason` says why; ``wiped``: nothing was left to send, and the
+            office had ordered a wipe: nothing is left on the device.
         exchanges: requests sent or tried.
         sent: envelopes sent, counting one that was sent twice twice.
         stored: receipts `stored`; `duplicates`, `erased`, `quarantined`, `too_large` likewise; `later` was not
@@ -143,7 +148,7 @@ class SyncReport:
     refused: tuple[bytes, ...] = ()
 
     def warnings(self, language: str = "en") -> tuple[str, ...]:
-        """Say what could not be sealed, in words that an enumerator understands; nothing when all was."""
+        """Say what could not be sealed and what is set aside, in words that an enumerator understands."""
         table = MESSAGES.get(language, MESSAGES["en"])
         said: list[str] = []
         finished = [one.reason for one in self.unsealed if one.is_finished]
@@ -151,6 +156,7 @@ class SyncReport:
             ("locked", [reason for reason in finished if reason == PIN_NEEDED]),
             ("unsealed", [reason for reason in finished if reason != PIN_NEEDED]),
             ("drafts", [one.reason for one in self.unsealed if not one.is_finished]),
+            ("refused", [one.hex()[:SHOWN] for one in self.refused]),
         ):
             if reasons:
                 text = table[message if len(reasons) > 1 else f"{message}_one"]

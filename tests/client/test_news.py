@@ -511,6 +511,7 @@ class TestWipe:
         server.feed = [self.order(device)]
         report = device.sync(transport, NOW, wait=no_wait)
         assert (report.outcome, report.refused) == ("wiped", (sealed.envelope_id,))
+        assert sealed.envelope_id.hex()[:16] in report.warnings("fr")[0]
 
     def test_unsealed_interviews_keep_the_device(
         self, device: Device, server: ModelServer, transport: ModelTransport
