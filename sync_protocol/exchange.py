@@ -294,13 +294,12 @@ class ExchangeClient:
         """Act on a refusal that verifies: nothing of the request was stored."""
         self._store.withdraw(offer.envelopes)
         self._keep_keyring(problem)
+        is_stuck = problem.retry is Retry.SMALLER and not self._shrinks(offer)
         if problem.retry is Retry.NEVER:
             self.reason = problem.slug
             self._fire(Event.REFUSED)
-        elif problem.retry is Retry.AFTER or self._corrections == CORRECTIONS_LIMIT:
+        elif is_stuck or problem.retry is Retry.AFTER or self._corrections == CORRECTIONS_LIMIT:
             self._pause(Event.REFUSED_LATER, problem.slug, now, problem.retry_after_seconds or 0)
-        elif problem.retry is Retry.SMALLER and not self._shrinks(offer):
-            self._pause(Event.REFUSED_LATER, problem.slug, now)
         else:
             self._correct(problem)
 
@@ -320,10 +319,9 @@ class ExchangeClient:
         self._fire(Event.CORRECTED)
 
     def _shrinks(self, offer: _Offer) -> bool:
-        """Halve the batch; return whether there is less to offer now.
+        """Halve the batch, or set aside what the device itself sees to be too large; return whether that was possible.
 
-        By the refusal of a whole request no envelope is set aside: what it says of one, only a receipt can say. One
-        that is over the limit of the protocol is, because the device sees that by itself, and it delays no other.
+        No refusal of a whole request sets anything aside: what it says of one envelope, only a receipt can say.
         """
         if len(offer.envelopes) > 1:
             self._batch = len(offer.envelopes) // 2
