@@ -330,9 +330,8 @@ class ExchangeClient:
             return False
         only = offer.envelopes[0]
         self._store.begin([only])
-        aside = {only: (FateEvent.TOO_LARGE, None)}
-        codes = {only: ReceiptCode.TOO_LARGE}
-        self._store.settle(Settlement(fates=aside, codes=codes, cursor=None, is_answer=False))
+        fates, codes = {only: (FateEvent.TOO_LARGE, None)}, {only: ReceiptCode.TOO_LARGE}
+        self._store.settle(Settlement(fates=fates, codes=codes, cursor=None, is_answer=False))
         self._count(codes)
         return True
 
