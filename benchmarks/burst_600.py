@@ -123,14 +123,10 @@ async def _send_photo(tablet: Tablet, reader: asyncio.StreamReader, writer: asyn
     offset, size = 0, FIRST_PART_BYTES
     while offset < len(photo):
         part = photo[offset : offset + size]
-        is_last = offset + len(part) == len(photo)
         headers = signatures.sign_request(
             "POST", path, part, device_id=tablet.device_id, key=tablet.signer, place=Place(offset, len(photo))
         )
-        headers |= {
-            "Content-Type": messages.MEDIA_TYPE_PART,
-            messages.HEADER_COMPLETE: messages.COMPLETE if is_last else messages.INCOMPLETE,
-        }
+        headers["Content-Type"] = messages.MEDIA_TYPE_PART
         status, told = await _request(tablet, reader, writer, path, headers, part)
         if status not in (200, 201):
             raise RuntimeError(f"part: {status} {told[:120]!r}")

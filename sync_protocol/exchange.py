@@ -15,13 +15,14 @@ from typing import Final
 
 from sync_protocol import answers, messages, signatures
 from sync_protocol.answers import Request, Response
-from sync_protocol.constants import CONTROL_BYTES, EXCHANGE_BYTES, EXCHANGE_ENVELOPES
+from sync_protocol.constants import CONTROL_BYTES, ENVELOPE_BYTES, EXCHANGE_BYTES, EXCHANGE_ENVELOPES
 from sync_protocol.errors import LocalError, ProtocolError, RemoteError
 from sync_protocol.handover import Address, verify_handover
 from sync_protocol.handover import Kind as HandoverKind
 from sync_protocol.messages import (
     PATH_EXCHANGE,
     DraftPull,
+    ErasurePull,
     ExchangeAnswer,
     ExchangeRequest,
     FormVersionPull,
@@ -36,7 +37,7 @@ from sync_protocol.messages import (
     RevocationPull,
     WipePull,
 )
-from sync_protocol.orders import WipeOrder
+from sync_protocol.orders import ErasureOrder, WipeOrder
 from sync_protocol.pace import Pace
 from sync_protocol.storage import ExchangeStore, Identity, Settlement
 from sync_protocol.transitions import TRANSITIONS, Event, FateEvent, State
@@ -225,9 +226,7 @@ class ExchangeClient:
         decision_keys = (newer[0] if newer else self._store.keyring()).decision_keys
         pull = tuple(item for item in answer.pull if self._is_believed(item, decision_keys))
         is_progress = bool(pull or newer or offer.have) or answer.cursor != self._store.cursor()
-        is_progress |= any(
-            event in (FateEvent.KEPT, FateEvent.ERASED, FateEvent.TOO_LARGE) for event, _ in fates.values()
-        )
+        is_progress |= any(event in (FateEvent.KEPT, FateEvent.TOO_LARGE) for event, _ in fates.values())
         settlement = Settlement(
             fates=fates,
             codes=codes,
@@ -269,6 +268,8 @@ class ExchangeClient:
                 verify_handover(item.sealed, address, decision_keys=decision_keys)
             if isinstance(item, RevocationPull):
                 return item.device_id == device_id
+            if isinstance(item, ErasurePull):
+                ErasureOrder.read(item.document, decision_keys)
             if isinstance(item, WipePull):
                 return WipeOrder.read(item.document, decision_keys).device_id == device_id
         except ProtocolError:
@@ -293,23 +294,22 @@ class ExchangeClient:
         """Act on a refusal that verifies: nothing of the request was stored."""
         self._store.withdraw(offer.envelopes)
         self._keep_keyring(problem)
+        is_stuck = problem.retry is Retry.SMALLER and not self._shrinks(offer)
         if problem.retry is Retry.NEVER:
             self.reason = problem.slug
             self._fire(Event.REFUSED)
-        elif problem.retry is Retry.AFTER or self._corrections == CORRECTIONS_LIMIT:
+        elif is_stuck or problem.retry is Retry.AFTER or self._corrections == CORRECTIONS_LIMIT:
             self._pause(Event.REFUSED_LATER, problem.slug, now, problem.retry_after_seconds or 0)
         else:
-            self._correct(problem, offer)
+            self._correct(problem)
 
     def _keep_keyring(self, problem: Problem) -> None:
         newer = answers.newer_keyring(self._store.keyring(), [problem.keyring] if problem.keyring else [])
         if newer is not None:
             self._store.settle(Settlement(fates={}, codes={}, cursor=None, keyring=newer[1], is_answer=False))
 
-    def _correct(self, problem: Problem, offer: _Offer) -> None:
-        if problem.retry is Retry.SMALLER:
-            self._shrink(offer)
-        else:
+    def _correct(self, problem: Problem) -> None:
+        if problem.retry is not Retry.SMALLER:
             self._corrections += 1
         if problem.next_counter is not None:
             self._store.adopt_counter(problem.next_counter)
@@ -318,19 +318,22 @@ class ExchangeClient:
         self.reason = problem.slug
         self._fire(Event.CORRECTED)
 
-    def _shrink(self, offer: _Offer) -> None:
-        """Halve the batch; a single envelope that is still too large is set aside, so that it delays no other."""
+    def _shrinks(self, offer: _Offer) -> bool:
+        """Halve the batch, or set aside what the device itself sees to be too large; return whether that was possible.
+
+        No refusal of a whole request sets anything aside: what it says of one envelope, only a receipt can say.
+        """
         if len(offer.envelopes) > 1:
             self._batch = len(offer.envelopes) // 2
-            return
-        self._corrections += 1
-        if offer.envelopes:
-            only = offer.envelopes[0]
-            self._store.begin([only])
-            aside = {only: (FateEvent.TOO_LARGE, None)}
-            codes = {only: ReceiptCode.TOO_LARGE}
-            self._store.settle(Settlement(fates=aside, codes=codes, cursor=None, is_answer=False))
-            self._count(codes)
+            return True
+        if offer.body_bytes <= ENVELOPE_BYTES:
+            return False
+        only = offer.envelopes[0]
+        self._store.begin([only])
+        fates, codes = {only: (FateEvent.TOO_LARGE, None)}, {only: ReceiptCode.TOO_LARGE}
+        self._store.settle(Settlement(fates=fates, codes=codes, cursor=None, is_answer=False))
+        self._count(codes)
+        return True
 
     def _count(self, codes: Mapping[bytes, ReceiptCode]) -> None:
         for code in codes.values():
@@ -387,8 +390,6 @@ def _handover_kind(item: ReturnedPull | DraftPull) -> HandoverKind:
 
 
 def _fate_event(code: ReceiptCode) -> FateEvent:
-    if code is ReceiptCode.ERASED:
-        return FateEvent.ERASED
     if code.is_kept:
         return FateEvent.KEPT
     return FateEvent.TOO_LARGE if code is ReceiptCode.TOO_LARGE else FateEvent.NOT_NOW

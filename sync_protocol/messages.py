@@ -320,9 +320,9 @@ class RevocationPull:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasurePull:
-    """Interviews whose people have withdrawn their consent: nothing of these instances stays on any device."""
+    """An order, signed by a decision key: nothing of the interviews that it names stays on any device."""
 
-    instance_ids: tuple[bytes, ...]
+    document: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -573,7 +573,7 @@ _PULL_KINDS: Final[dict[type, tuple[str, schemas.Message, str | None]]] = {
     DraftPull: ("draft", schemas.DRAFT, "sealed"),
     EntitiesPull: ("entities", schemas.ENTITIES, "sealed"),
     RevocationPull: ("revocation", schemas.REVOCATION, None),
-    ErasurePull: ("erasure", schemas.ERASURE, None),
+    ErasurePull: ("erasure", schemas.ERASURE, "document"),
     WipePull: ("wipe", schemas.WIPE, "document"),
 }
 _PULL_TYPES: Final = {kind: (made, schema, content) for made, (kind, schema, content) in _PULL_KINDS.items()}

@@ -315,9 +315,7 @@ class RevocationSchema(Message):
 
 
 class ErasureSchema(Message):
-    """Instances of which nothing may stay."""
-
-    instance_ids = Many(Bytes(exactly=16), at_most=5_000, required=True)
+    """An order to erase: all of it is in its frame."""
 
 
 class WipeSchema(Message):

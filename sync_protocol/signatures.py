@@ -121,6 +121,18 @@ def verify_request(
     return place
 
 
+def verify_claim(path: str, *, headers: Headers, public_key: bytes) -> bytes:
+    """Check the signature of a POST before its body is read.
+
+    Returns:
+        The SHA-256, (32,), that its body must have: who reads the body compares it.
+
+    Raises:
+        RemoteError: ``signature-invalid``.
+    """
+    return _verify_claim(path, None, headers, public_key)
+
+
 def verify_part(path: str, *, headers: Headers, public_key: bytes) -> tuple[Place, bytes]:
     """Check the signature of a part of a medium before its body is read.
 
@@ -131,10 +143,7 @@ def verify_part(path: str, *, headers: Headers, public_key: bytes) -> tuple[Plac
         RemoteError: ``signature-invalid``.
     """
     place = _place(headers)
-    parameters = _parameters(COMPONENTS_PART, request_key_id(headers, is_part=True), TAG_REQUEST)
-    digest = _given_digest(headers)
-    _verify(_request_base("POST", path, digest, place, parameters), headers, public_key)
-    return place, base64.b64decode(digest.removeprefix("sha-256=:").removesuffix(":"))
+    return place, _verify_claim(path, place, headers, public_key)
 
 
 def sign_answer(
@@ -248,6 +257,14 @@ def _place(headers: Headers) -> Place:
     if not all(map(COUNT.fullmatch, numbers)):
         raise RemoteError("signature-invalid", "Upload-Offset and Upload-Length must be numbers of bytes")
     return Place(*map(int, numbers))
+
+
+def _verify_claim(path: str, place: Place | None, headers: Headers, public_key: bytes) -> bytes:
+    is_part = place is not None
+    parameters = _parameters(_components(is_part), request_key_id(headers, is_part=is_part), TAG_REQUEST)
+    digest = _given_digest(headers)
+    _verify(_request_base("POST", path, digest, place, parameters), headers, public_key)
+    return base64.b64decode(digest.removeprefix("sha-256=:").removesuffix(":"))
 
 
 def _given_digest(headers: Headers) -> str:

@@ -143,5 +143,5 @@ class MediaStore(Protocol):
         ...
 
     def refuse_medium(self, sha256: bytes) -> None:
-        """Set a medium aside that the server will not take."""
+        """Set a medium aside that is longer than any server takes."""
         ...

@@ -65,6 +65,7 @@ class FateEvent(StrEnum):
     NOT_NOW = "server cannot keep it now"
     KEPT = "server keeps it"
     TOO_LARGE = "too large"
+    RETRIED = "tried again on a later day"
     FORGOTTEN = "server was restored"
     MAY_GO = "the deletion rule lets it go"
     ERASED = "consent was withdrawn"
@@ -78,12 +79,14 @@ FATES: Final[Mapping[tuple[Fate, FateEvent], Fate]] = {
     (Fate.SENT, FateEvent.NOT_NOW): Fate.WAITING,
     (Fate.SENT, FateEvent.KEPT): Fate.RECEIPTED,
     (Fate.SENT, FateEvent.TOO_LARGE): Fate.REFUSED,
+    (Fate.REFUSED, FateEvent.RETRIED): Fate.WAITING,
     (Fate.RECEIPTED, FateEvent.FORGOTTEN): Fate.SENT,
     (Fate.RECEIPTED, FateEvent.MAY_GO): Fate.DELETED,
     (Fate.WAITING, FateEvent.ERASED): Fate.ERASED,
     (Fate.SENT, FateEvent.ERASED): Fate.ERASED,
     (Fate.RECEIPTED, FateEvent.ERASED): Fate.ERASED,
     (Fate.REFUSED, FateEvent.ERASED): Fate.ERASED,
+    (Fate.DELETED, FateEvent.ERASED): Fate.ERASED,
 }
 
 
@@ -106,7 +109,7 @@ class UploadEvent(StrEnum):
     NOTHING_LEFT = "nothing left"
     TOLD = "offset told"
     CORRECTED = "refused, corrected"
-    SET_ASIDE = "medium refused"
+    PUT_OFF = "medium put off"
     UNANSWERED = "no answer that verifies"
     REFUSED_LATER = "refused for now"
     REFUSED = "refused for good"
@@ -119,7 +122,7 @@ UPLOADS: Final[Mapping[tuple[UploadState, UploadEvent], UploadState]] = {
     (UploadState.READY, UploadEvent.NOTHING_LEFT): UploadState.DONE,
     (UploadState.SENDING, UploadEvent.TOLD): UploadState.READY,
     (UploadState.SENDING, UploadEvent.CORRECTED): UploadState.READY,
-    (UploadState.SENDING, UploadEvent.SET_ASIDE): UploadState.READY,
+    (UploadState.SENDING, UploadEvent.PUT_OFF): UploadState.READY,
     (UploadState.SENDING, UploadEvent.UNANSWERED): UploadState.PAUSED,
     (UploadState.SENDING, UploadEvent.REFUSED_LATER): UploadState.PAUSED,
     (UploadState.SENDING, UploadEvent.REFUSED): UploadState.STOPPED,
@@ -144,7 +147,8 @@ class MediumEvent(StrEnum):
 
     NAMED = "a sealed interview names it"
     WHOLE = "server has all of it"
-    REFUSED = "server does not take it"
+    REFUSED = "too large"
+    RETRIED = "tried again on a later day"
     FORGOTTEN = "server was restored"
     MAY_GO = "the deletion rule lets it go"
     ERASED = "consent was withdrawn"
@@ -154,6 +158,7 @@ MEDIA: Final[Mapping[tuple[MediumFate, MediumEvent], MediumFate]] = {
     (MediumFate.UNNAMED, MediumEvent.NAMED): MediumFate.WAITING,
     (MediumFate.WAITING, MediumEvent.WHOLE): MediumFate.WHOLE,
     (MediumFate.WAITING, MediumEvent.REFUSED): MediumFate.REFUSED,
+    (MediumFate.REFUSED, MediumEvent.RETRIED): MediumFate.WAITING,
     (MediumFate.WHOLE, MediumEvent.FORGOTTEN): MediumFate.WAITING,
     (MediumFate.WHOLE, MediumEvent.MAY_GO): MediumFate.DELETED,
     (MediumFate.UNNAMED, MediumEvent.ERASED): MediumFate.DELETED,

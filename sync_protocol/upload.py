@@ -17,13 +17,11 @@ from typing import Final
 
 from sync_protocol import answers, messages, signatures
 from sync_protocol.answers import Request, Response
+from sync_protocol.constants import MEDIUM_BYTES
 from sync_protocol.errors import LocalError, ProtocolError, RemoteError
 from sync_protocol.messages import (
-    COMPLETE,
-    HEADER_COMPLETE,
     HEADER_LIMIT,
     HEADER_OFFSET,
-    INCOMPLETE,
     MEDIA_TYPE_PART,
     PATH_MEDIA,
     Problem,
@@ -39,7 +37,7 @@ TOLD: Final = (200, 204)
 UNKNOWN: Final = 404
 CORRECTIONS_LIMIT: Final = 3
 NOT_THIS_MEDIUM: Final = frozenset({"too-large", "unsupported-media", "malformed"})
-"""Refusals of one medium, which delay no other."""
+"""Refusals of one medium: it is put off to another synchronisation, and delays no other."""
 PART_LIMIT: Final = re.compile(r"(?:^|[,\s])max-append-size=([1-9][0-9]{0,14})(?:$|[,;\s])")
 OFFSET: Final = re.compile(r"0|[1-9][0-9]{0,14}")
 
@@ -76,6 +74,7 @@ class Upload:
         tally: what it has done.
         unconfirmed: media that an unsigned answer called whole: their lengths by SHA-256.
         missing: media that the device could not read: they wait for another time, and delay no other.
+        put_off: media that the server did not take this time: the slug by SHA-256. They wait likewise.
     """
 
     def __init__(
@@ -100,6 +99,7 @@ class Upload:
         self.tally = tally if tally is not None else UploadTally()
         self.unconfirmed: dict[bytes, int] = {}
         self.missing: set[bytes] = set()
+        self.put_off: dict[bytes, str] = {}
         self._identity = identity
         self._store = store
         self._backoff = Backoff(jitter)
@@ -126,6 +126,11 @@ class Upload:
         self._begun, self._seconds = now, 0.0
         while self._queue:
             medium = self._queue[0]
+            if medium.length_bytes > MEDIUM_BYTES:  # no server takes it; the device sees that by itself
+                self._store.refuse_medium(medium.sha256)
+                self._queue.popleft()
+                self.tally.refused += 1
+                continue
             if medium.sha256 in self._unsure:
                 return self._question(medium)
             try:
@@ -175,7 +180,6 @@ class Upload:
             key=self._identity.signer,
             place=signatures.Place(start, medium.length_bytes),
         )
-        headers[HEADER_COMPLETE] = COMPLETE if start + length == medium.length_bytes else INCOMPLETE
         request = Request("POST", path, {"Content-Type": MEDIA_TYPE_PART, **headers}, body)
         self._part = _Part(request, medium, start, length)
         self._fire(UploadEvent.SENT)
@@ -227,10 +231,9 @@ class Upload:
             self._pace.limit(part.length // 2)
             self._fire(UploadEvent.CORRECTED)
         elif problem.slug in NOT_THIS_MEDIUM:
-            self._store.refuse_medium(part.medium.sha256)
+            self.put_off[part.medium.sha256] = problem.slug
             self._queue.popleft()
-            self.tally.refused += 1
-            self._fire(UploadEvent.SET_ASIDE)
+            self._fire(UploadEvent.PUT_OFF)
         elif problem.retry is Retry.NEVER:
             self.reason = problem.slug
             self._fire(UploadEvent.REFUSED)

@@ -94,6 +94,9 @@ def revoke(context: Context, device_id: str, *, at: datetime = NOW + timedelta(h
         assert devices.revoke_device(session, device_id=device_id, now=at)
 
 
+UNSIGNED = (400, 401, 413, 415)
+
+
 @dataclass(frozen=True)
 class Reply:
     """A verified answer to an exchange: its receipts by index, or its problem."""
@@ -101,6 +104,7 @@ class Reply:
     status: int
     answer: ExchangeAnswer | None
     problem: Problem | None
+    is_signed: bool = True
 
     @property
     def codes(self) -> list[ReceiptCode]:
@@ -121,6 +125,7 @@ class PartReply:
     answer: PartAnswer | None
     problem: Problem | None
     headers: dict[str, str]
+    is_signed: bool = True
 
     @property
     def offset(self) -> int:
@@ -176,19 +181,10 @@ class Tablet:
         headers = signatures.sign_request("POST", path, over, device_id=self.device_id, key=key or self.key)
         response = self.client.post(path, data=body, headers={"Content-Type": messages.MEDIA_TYPE_EXCHANGE, **headers})
         content, given = response.get_data(), dict(response.headers)
-        public_key = self.context.keystore.keyring.receipt_key(signatures.answer_key_id(given))
-        assert public_key is not None
-        signatures.verify_answer(
-            response.status_code,
-            content,
-            headers=given,
-            method="POST",
-            path=path,
-            request_digest=signatures.request_digest(over),
-            public_key=public_key,
-        )
+        is_signed = self._verify(response.status_code, content, given, path=path, sent=over)
         if response.status_code != 200:
-            return Reply(response.status_code, None, messages.decode_problem(response.status_code, content))
+            problem = messages.decode_problem(response.status_code, content)
+            return Reply(response.status_code, None, problem, is_signed=is_signed)
         return Reply(200, messages.decode_answer(content), None)
 
     def part(
@@ -210,20 +206,28 @@ class Tablet:
             headers={**signed, **(headers or {})},
         )
         told, given = response.get_data(), dict(response.headers)
+        is_signed = self._verify(response.status_code, told, given, path=path, sent=content)
+        if response.status_code >= 400:
+            problem = messages.decode_problem(response.status_code, told)
+            return PartReply(response.status_code, None, problem, given, is_signed=is_signed)
+        return PartReply(response.status_code, messages.decode_part_answer(told), None, given)
+
+    def _verify(self, status: int, content: bytes, given: dict[str, str], *, path: str, sent: bytes) -> bool:
+        """Check an answer; only a refusal that anybody could have brought about may come without a signature."""
+        if "Signature" not in given and status in UNSIGNED:
+            return False
         public_key = self.context.keystore.keyring.receipt_key(signatures.answer_key_id(given))
         assert public_key is not None
         signatures.verify_answer(
-            response.status_code,
-            told,
+            status,
+            content,
             headers=given,
             method="POST",
             path=path,
-            request_digest=signatures.request_digest(content),
+            request_digest=signatures.request_digest(sent),
             public_key=public_key,
         )
-        if response.status_code >= 400:
-            return PartReply(response.status_code, None, messages.decode_problem(response.status_code, told), given)
-        return PartReply(response.status_code, messages.decode_part_answer(told), None, given)
+        return True
 
     def upload(self, medium: bytes, *, part_bytes: int = 1 << 16) -> PartReply:
         """Send a whole medium, part by part."""

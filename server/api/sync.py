@@ -12,7 +12,7 @@ from flask import Blueprint, Response, request
 
 from server.api import watching
 from server.api.bodies import if_changed, read_body
-from server.api.device_requests import sign, verify_signature
+from server.api.device_requests import answer_to, check_body, sign, verify_claim, verify_question
 from server.clock import utc_now
 from server.context import Context, current, own_auth, public
 from server.db import cursor
@@ -46,6 +46,7 @@ from sync_protocol.messages import (
     Receipt,
     ReceiptCode,
 )
+from sync_protocol.signatures import request_digest
 
 LOG: Final = logging.getLogger(__name__)
 ENROL_BYTES: Final = 64 << 10
@@ -87,7 +88,9 @@ def hello() -> Response:
 def enrol() -> Response:
     """Let a device in by its single-use token, or again by the certificate that this office gave it."""
     context = current()
-    asked = messages.decode_enrol_request(read_body(at_most=ENROL_BYTES, media_type=MEDIA_TYPE_JSON))
+    body = read_body(at_most=ENROL_BYTES, media_type=MEDIA_TYPE_JSON)
+    answer_to(request_digest(body))
+    asked = messages.decode_enrol_request(body)
     verify_proof(asked, root_key=context.keystore.root_key)
     enrolled = _enrolled(context, asked)
     answer = messages.EnrolAnswer(
@@ -120,7 +123,7 @@ def exchange() -> Response:
 def blob(digest: str) -> Response:
     """Return the XForm, or the file of a form, with this SHA-256, whole or a range of it."""
     context = current()
-    device_id = verify_signature(b"")
+    device_id = verify_question()
     try:
         name = bytes.fromhex(digest)
     except ValueError:
@@ -150,8 +153,9 @@ def _enrolled(context: Context, asked: messages.EnrolRequest) -> enrol_device.En
 
 
 def _verified_request() -> ExchangeRequest:
+    signer, sha256 = verify_claim()
     body = read_body(at_most=EXCHANGE_BYTES, media_type=MEDIA_TYPE_EXCHANGE)
-    signer = verify_signature(body)
+    check_body(body, sha256)
     asked = messages.decode_request(body)
     if asked.device_id != signer:
         raise Malformed("the control names another device than the signature")

@@ -5,7 +5,7 @@ from typing import Final
 from flask import Blueprint, Response, request
 
 from server.api.bodies import read_prefix
-from server.api.device_requests import sign, verify_part_signature, verify_signature
+from server.api.device_requests import answer_to, sign, verify_part_claim, verify_question
 from server.clock import utc_now
 from server.context import current, own_auth
 from server.errors import Malformed, NotFound
@@ -22,7 +22,6 @@ from sync_protocol.messages import (
     INCOMPLETE,
     MEDIA_TYPE_JSON,
 )
-from sync_protocol.signatures import Place
 
 LIMIT: Final = f"max-size={MEDIUM_BYTES}, max-append-size={PART_BYTES}"
 
@@ -35,9 +34,10 @@ blueprint.after_request(sign)
 def part(digest: str) -> Response:
     """Put a part of a medium on disk; the prefix of one that was cut, too."""
     sha256 = _named(digest)
-    carrier, place, content_sha256 = verify_part_signature()
-    receive_medium.check_place(place, _length(place))
+    carrier, place, content_sha256 = verify_part_claim()
+    receive_medium.check_place(place, _length())
     content, is_cut = read_prefix(at_most=PART_BYTES)
+    answer_to(content_sha256)
     if not is_cut:
         receive_medium.check_content(content, content_sha256)
     arrived = Part(sha256=sha256, place=place, content=content, carrier=carrier)
@@ -51,8 +51,7 @@ def part(digest: str) -> Response:
 def standing(digest: str) -> Response:
     """Say how much of a medium is here for a device. Unsigned, so advice; the answer of an exchange says it signed."""
     sha256 = _named(digest)
-    carrier = verify_signature(b"")
-    known = receive_medium.standing(current().media, sha256, carrier=carrier)
+    known = receive_medium.standing(current().media, sha256, carrier=verify_question())
     if known is None:
         return _described(Response(), 0, None, is_whole=False)
     return _described(Response(), known.received_bytes, known.length_bytes, is_whole=known.is_whole)
@@ -68,18 +67,15 @@ def _named(digest: str) -> bytes:
     return sha256
 
 
-def _length(place: Place) -> int:
-    """Return how long the part says it is, and compare what it says about being the last.
+def _length() -> int:
+    """Return how long the part says it is.
 
     Raises:
-        Malformed: it does not say, or says two things.
+        Malformed: it does not say.
     """
     length = request.content_length
     if length is None:
         raise Malformed("a part of a medium needs a Content-Length")
-    is_last = COMPLETE if place.offset + length == place.length_bytes else INCOMPLETE
-    if request.headers.get(HEADER_COMPLETE, is_last).strip() != is_last:
-        raise Malformed(f"{HEADER_COMPLETE} contradicts {HEADER_OFFSET}, {HEADER_LENGTH} and Content-Length")
     return length
 
 

@@ -82,7 +82,7 @@ def sync(folder: Path, locked: bool, lang: str | None, as_json: bool) -> None:
             f"{report.returned + report.drafts} handed over; {report.media_waiting} media to go."
         )
     if report.outcome == "wiped":
-        click.echo("The office had ordered a wipe: all was receipted, and the tablet is empty.", err=True)
+        click.echo("The office had ordered a wipe: nothing was left to send, and the tablet is empty.", err=True)
     elif report.outcome != "synced":
         raise Refusal(f"the sync was {report.outcome}: {report.reason or 'no answer'}. Nothing was lost; try again.")
 

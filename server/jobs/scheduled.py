@@ -104,13 +104,6 @@ def _sweep_blobs(context: Context, _due: DueJob, now: datetime) -> Write:
     return lambda _: None
 
 
-def _remove_stray(context: Context, digest: bytes) -> None:
-    """Remove a blob unless a device has just sent its last part again: asked once more while nobody else may."""
-    with context.media.partials.hold(digest), context.database.read() as session:
-        if uploads.unnamed_blobs(session, [digest]):
-            context.blobs.remove(digest)
-
-
 def _back_up(context: Context, _due: DueJob, now: datetime) -> Write:
     """Make the backup of the day where the office has said where; then remove those that are too many or too old."""
     config = context.config

@@ -71,6 +71,8 @@ CREATE TABLE verdict (
 """
 
 # Interviews that are not sealed yet: what was answered is in `content`, under the data key, bound to the instanceID.
+# Of an erased instance there stays the hash of its random id, to know a late envelope of it.
+# `draft_medium` names their media without the PIN, so that an erasure takes them along on a locked device too.
 # What is carried for another device has an envelope.sequence below zero: it is in the outbox, never in the chain.
 SCHEMA += """
 CREATE TABLE draft (
@@ -83,6 +85,10 @@ CREATE TABLE taken_up (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE carried_medium (sha256 BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE receipted_by_file (hash BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE erased_instance (hash BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE draft_medium (
+    instance_id BLOB NOT NULL, sha256 BLOB NOT NULL, PRIMARY KEY (instance_id, sha256)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE closed_psu (psu TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
 

@@ -266,6 +266,7 @@ class Device(Listing):
         identity = Identity(
             device_id=self.device_id, signer=self._signer, root_key=bytes(self._store.setting("root_key"))
         )
+        self._store.retry_refused(f"{now:%Y-%m-%d}")
         self.parcels.ask_again()
         sealing = self.drafts.seal_for_sync(now=now)
         self._reading().take_in()
@@ -325,9 +326,9 @@ class Device(Listing):
         return self._reading().handover(kind, instance_id)
 
     def _is_to_be_wiped(self) -> bool:
-        """The office has ordered a wipe, a decision key of the newest keyring says so, and nothing would be lost."""
+        """The office has ordered a wipe, a decision key of the newest keyring says so, and nothing is left to send."""
         document = self._store.setting(WIPE_ORDER)
-        if document is None or not self._store.is_all_receipted() or self.drafts.has_to_seal():
+        if document is None or not self._store.is_all_answered() or self.drafts.has_to_seal():
             return False
         try:
             order = WipeOrder.read(bytes(document), self._store.keyring().decision_keys)

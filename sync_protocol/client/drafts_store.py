@@ -18,6 +18,7 @@ from sync_protocol.constants import INSTANCE_ID_BYTES
 from sync_protocol.documents import canonical_json
 from sync_protocol.errors import LocalError
 from sync_protocol.plaintext import LENGTH, Medium
+from sync_protocol.transitions import MediumFate
 
 
 class DraftState(StrEnum):
@@ -155,6 +156,12 @@ class DraftStore:
             *(b"".join(draft.parents), wrapped, int(draft.is_changed)),
             *(draft.changed_at.isoformat(), _text(draft.finalised_at)),
         )
+        self._database.execute("DELETE FROM draft_medium WHERE instance_id = ?", draft.instance_id)
+        for medium in content.media:
+            self._database.execute(
+                "INSERT OR IGNORE INTO draft_medium (instance_id, sha256) VALUES (?, ?)",
+                *(draft.instance_id, bytes.fromhex(medium.sha256)),
+            )
 
     def set_state(self, instance_id: bytes, state: DraftState, finalised_at: datetime | None) -> None:
         """Change the state of a draft."""
@@ -170,6 +177,7 @@ class DraftStore:
     def delete(self, instance_id: bytes) -> None:
         """Remove a draft; `secure_delete` overwrites it in the file."""
         self._database.execute("DELETE FROM draft WHERE instance_id = ?", instance_id)
+        self._database.execute("DELETE FROM draft_medium WHERE instance_id = ?", instance_id)
 
     def sealed(self, instance_id: bytes) -> None:
         """Remove the draft of what is an envelope now, and the draft of a former device that it began from."""
@@ -181,9 +189,18 @@ class DraftStore:
         erased = set(instance_ids)
         for draft in self.all():
             if draft.instance_id in erased or erased & set(draft.parents):
+                self._discard_media(draft.instance_id)
                 self.delete(draft.instance_id)
         for instance_id in instance_ids:
             self._database.execute("DELETE FROM taken_up WHERE ? IN (instance_id, taken_as)", instance_id)
+
+    def _discard_media(self, instance_id: bytes) -> None:
+        """Let go the media that only this draft names."""
+        self._database.execute(
+            "DELETE FROM medium WHERE fate = ? AND sha256 IN (SELECT sha256 FROM draft_medium WHERE instance_id = ?)"
+            " AND sha256 NOT IN (SELECT sha256 FROM draft_medium WHERE instance_id <> ?)",
+            *(MediumFate.UNNAMED.value, instance_id, instance_id),
+        )
 
     def close_psu(self, psu: str) -> None:
         """Note that fieldwork in a primary sampling unit is over."""

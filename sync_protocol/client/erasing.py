@@ -4,6 +4,7 @@
 a wear-levelling controller keeps old blocks. What is left of media and envelopes there is ciphertext.
 """
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -15,8 +16,7 @@ from sync_protocol.client.media import DeviceMedia
 from sync_protocol.constants import Kind
 from sync_protocol.deletion import Backup, SealedInterview, SealedMedium, interview_may_go, medium_may_go
 from sync_protocol.envelope import Header, peek
-from sync_protocol.epoch import Epoch
-from sync_protocol.errors import LocalError
+from sync_protocol.errors import LocalError, ProtocolError
 from sync_protocol.transitions import Fate, FateEvent, MediumEvent, MediumFate, following_fate
 
 WIPED: Final = "wiped"
@@ -41,31 +41,46 @@ class Erasing:
         """
         erased = set(instance_ids)
         envelopes = self._interviews()
-        while True:
-            later = {head.instance_id for _, head in envelopes if erased & set(head.parents)} - erased
-            if not later:
-                break
-            erased |= later
-        for sequence, head in envelopes:
+        own = [(sequence, head) for sequence, head in envelopes if sequence > 0]
+        erased |= _later(own, erased)
+        for sequence, head in own:
             if head.instance_id in erased:
                 self._empty(sequence, FateEvent.ERASED)
+        self._erase_carried([(sequence, head) for sequence, head in envelopes if sequence < 0], erased)
         for instance_id in erased:
+            self._database.execute("INSERT OR IGNORE INTO erased_instance (hash) VALUES (?)", _hash(instance_id))
             for table in ("verdict", "handover"):
                 self._database.execute(f"DELETE FROM {table} WHERE instance_id = ?", instance_id)  # noqa: S608
+            for (sequence,) in self._database.rows("SELECT sequence FROM envelope WHERE instance_id = ?", instance_id):
+                self._empty(sequence, FateEvent.ERASED)  # also what was deleted before: it is no longer counted
             self._database.execute("UPDATE envelope SET instance_id = NULL WHERE instance_id = ?", instance_id)
         self._media.erase(sorted(erased))
         for eraser in self.erasers:
             eraser(sorted(erased))
 
-    def erase_envelopes(self, envelope_ids: Sequence[bytes]) -> None:
-        """Erase the interviews of envelopes of which the server says that they are erased."""
-        named: list[bytes] = []
+    def erase_late(self, envelope_ids: Sequence[bytes]) -> None:
+        """Erase envelopes that the server calls erased, where an order that was obeyed before covers them.
+
+        Without such an order the word of the server erases nothing.
+        """
         for envelope_id in envelope_ids:
             for (body,) in self._database.rows("SELECT body FROM envelope WHERE envelope_id = ?", envelope_id):
-                head = peek(bytes(body)) if body else None
-                named += [head.instance_id] if isinstance(head, Header) else []
-        if named:
-            self.erase(named)
+                head = _head(bytes(body))
+                if head is not None and any(map(self._is_erased, (head.instance_id, *head.parents))):
+                    self.erase([head.instance_id])
+
+    def _is_erased(self, instance_id: bytes) -> bool:
+        return bool(self._database.rows("SELECT 1 FROM erased_instance WHERE hash = ?", _hash(instance_id)))
+
+    def _erase_carried(self, carried: Sequence[tuple[int, Header]], erased: set[bytes]) -> None:
+        """Erase what is carried of these instances and of later revisions.
+
+        Nobody here has checked who sealed it, so it says nothing of what this device has made.
+        """
+        gone = erased | _later(carried, erased)
+        for sequence, head in carried:
+            if head.instance_id in gone:
+                self._empty(sequence, FateEvent.ERASED)
 
     def prune(self, backup: Backup) -> int:
         """Delete what the deletion rule lets go, in one transaction; return how many interviews and media that were."""
@@ -86,8 +101,8 @@ class Erasing:
         )
         gone = 0
         for sequence, body, fate, server_sequence, verdict in self._database.rows(query, int(Kind.INTERVIEW)):
-            head = peek(bytes(body))
-            is_withdrawn = isinstance(head, Header) and head.form_version_hash in withdrawn
+            head = _head(bytes(body))
+            is_withdrawn = head is not None and head.form_version_hash in withdrawn
             if interview_may_go(SealedInterview(Fate(fate), server_sequence, verdict, is_withdrawn), backup):
                 self._empty(sequence, FateEvent.MAY_GO)
                 gone += 1
@@ -144,8 +159,29 @@ class Erasing:
     def _interviews(self) -> list[tuple[int, Header]]:
         """Read the clear headers of all envelopes that have one."""
         query = "SELECT sequence, body FROM envelope WHERE kind <> ? AND length(body) > 0"
-        heads = [(sequence, peek(bytes(body))) for sequence, body in self._database.rows(query, int(Kind.EPOCH))]
-        return [(sequence, head) for sequence, head in heads if not isinstance(head, Epoch)]
+        heads = [(sequence, _head(bytes(body))) for sequence, body in self._database.rows(query, int(Kind.EPOCH))]
+        return [(sequence, head) for sequence, head in heads if head is not None]
+
+
+def _head(body: bytes) -> Header | None:
+    """Read the clear header of an envelope; None where there is none to be read."""
+    try:
+        head = peek(body)
+    except ProtocolError:
+        return None
+    return head if isinstance(head, Header) else None
+
+
+def _hash(instance_id: bytes) -> bytes:
+    return hashlib.sha256(instance_id).digest()
+
+
+def _later(envelopes: Sequence[tuple[int, Header]], erased: set[bytes]) -> set[bytes]:
+    """Return the instances that are later revisions of these."""
+    found: set[bytes] = set()
+    while later := {head.instance_id for _, head in envelopes if (erased | found) & set(head.parents)} - erased - found:
+        found |= later
+    return found
 
 
 def refuse_wiped(directory: Path) -> None:

@@ -209,9 +209,14 @@ class DeviceMedia:
             self.happen(sha256, MediumEvent.WHOLE)
 
     def refuse_medium(self, sha256: bytes) -> None:
-        """Set a medium aside that the server will not take."""
+        """Set a medium aside that is longer than any server takes."""
         with self._database.transaction():
             self.happen(sha256, MediumEvent.REFUSED)
+
+    def retry(self) -> None:
+        """Let media that were set aside wait again; inside the caller's transaction."""
+        for (sha256,) in self._database.rows("SELECT sha256 FROM medium WHERE fate = ?", MediumFate.REFUSED.value):
+            self.happen(bytes(sha256), MediumEvent.RETRIED)
 
     def followed_by(self, server_sequence: int) -> None:
         """Note, inside the caller's transaction, a number that the server has given since these media are whole."""

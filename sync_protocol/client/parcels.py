@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from typing import BinaryIO, Final
 
 from sync_protocol.client.store import DeviceStore
-from sync_protocol.constants import MAGIC
 from sync_protocol.deletion import Backup
-from sync_protocol.envelope import KIND_OFFSET, envelope_id
-from sync_protocol.errors import RemoteError
+from sync_protocol.enrolment import server_id
+from sync_protocol.envelope import KIND_OFFSET, envelope_id, peek
+from sync_protocol.errors import LocalError, ProtocolError, RemoteError
 from sync_protocol.file_receipts import FileReceipts
 from sync_protocol.messages import ReceiptCode
 from sync_protocol.parcel import Label, Reading, Record, RecordKind, SealedMedium, read_parcel, write_parcel
@@ -104,14 +104,13 @@ class Parcels:
         """Take the office's receipts for a parcel; return how many envelopes of this device they cover.
 
         Raises:
-            LocalError: ``malformed``, ``signature-invalid``, ``not-enrolled``.
+            LocalError: ``malformed``, ``signature-invalid``, ``not-enrolled``, ``another-office``.
         """
         receipts = FileReceipts.read(document, self._store.keyring().receipt_keys)
+        if receipts.server_id != server_id(bytes(self._store.setting("root_key"))):
+            raise LocalError("another-office", "these receipts are of another office")
         with self._database.transaction():
             covered = [self._receipt(one, code) for one, code, _ in receipts.receipts if self._is_here(one)]
-            self._store.erasing.erase_envelopes(
-                [one for one, code, _ in receipts.receipts if code is ReceiptCode.ERASED]
-            )
             for sha256 in receipts.media:
                 self._whole(sha256)
         return sum(covered)
@@ -170,7 +169,9 @@ class Parcels:
         if record.kind is RecordKind.MEDIUM:
             return self._take_medium(record)
         body = record.read()
-        if not body.startswith(MAGIC) or len(body) <= KIND_OFFSET:
+        try:
+            peek(body)
+        except ProtocolError:
             return "refused"
         with self._database.transaction():
             if self._is_here(envelope_id(body)):

@@ -17,6 +17,8 @@ MESSAGES: Final = {
         "unsealed_one": "1 finished interview could not be sealed ({reasons}); it is kept, tell the office",
         "drafts": "{count} changed drafts are only on this tablet ({reasons})",
         "drafts_one": "1 changed draft is only on this tablet ({reasons})",
+        "refused": "The office does not take {count} envelopes, they are too large ({reasons}): tell the office",
+        "refused_one": "The office does not take 1 envelope, it is too large ({reasons}): tell the office",
         "media": "{media} photos to go",
         "media_one": "1 photo to go",
         "minutes": "{minutes} min",
@@ -33,6 +35,8 @@ MESSAGES: Final = {
         "unsealed_one": "1 entretien finalisé n’a pas pu être scellé ({reasons}) ; il est gardé, prévenez le bureau",
         "drafts": "{count} brouillons modifiés ne sont que sur cette tablette ({reasons})",
         "drafts_one": "1 brouillon modifié n’est que sur cette tablette ({reasons})",
+        "refused": "Le bureau ne prend pas {count} enveloppes, trop grandes ({reasons}) : prévenez le bureau",
+        "refused_one": "Le bureau ne prend pas 1 enveloppe, trop grande ({reasons}) : prévenez le bureau",
         "media": "encore {media} photos",
         "media_one": "encore 1 photo",
         "minutes": "{minutes} min",
@@ -43,6 +47,7 @@ MESSAGES: Final = {
 }
 SECONDS: Final = 60
 NAME_DIGITS: Final = 8
+SHOWN: Final = 16  # hexadecimal digits of an envelope id that are enough for the office to know it by
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +101,14 @@ class SyncReport:
 
     Attributes:
         outcome: ``synced``: nothing is left to do; ``interrupted``: try again, at `retry_at` if it is given;
-            ``stopped``: the server refused for good, `reason` says why; ``wiped``: all was receipted, and the office
-            had ordered a wipe: nothing is left on the device.
+            ``stopped``: the server refused for good, `reason` says why; ``wiped``: nothing was left to send, and the
+            office had ordered a wipe: nothing is left on the device.
         exchanges: requests sent or tried.
         sent: envelopes sent, counting one that was sent twice twice.
         stored: receipts `stored`; `duplicates`, `erased`, `quarantined`, `too_large` likewise; `later` was not
             kept for want of room on the server and waits.
+        refused: ids of envelopes that are set aside because the server said of each that it is too large; they are
+            tried again on a later day.
         waiting: envelopes that no receipt covers yet.
         sealed: finalised interviews that were sealed at its beginning.
         unsealed: those that could not be, e.g. because the device was locked, and why.
@@ -146,9 +153,10 @@ class SyncReport:
     sealed: int = 0
     unsealed: tuple[Unsealed, ...] = ()
     unreadable: tuple[str, ...] = ()
+    refused: tuple[bytes, ...] = ()
 
     def warnings(self, language: str = "en") -> tuple[str, ...]:
-        """Say what could not be sealed or read, in words that an enumerator understands; nothing when all was."""
+        """Say what could not be sealed or read, and what is set aside, in words that an enumerator understands."""
         table = MESSAGES.get(language, MESSAGES["en"])
         said: list[str] = []
         finished = [one.reason for one in self.unsealed if one.is_finished]
@@ -156,6 +164,7 @@ class SyncReport:
             ("locked", [reason for reason in finished if reason == PIN_NEEDED]),
             ("unsealed", [reason for reason in finished if reason != PIN_NEEDED]),
             ("drafts", [one.reason for one in self.unsealed if not one.is_finished]),
+            ("refused", [one.hex()[:SHOWN] for one in self.refused]),
         ):
             if reasons:
                 text = table[message if len(reasons) > 1 else f"{message}_one"]

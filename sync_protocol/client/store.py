@@ -20,10 +20,12 @@ from sync_protocol.documents import key_id
 from sync_protocol.errors import LocalError
 from sync_protocol.keyring import Keyring
 from sync_protocol.messages import Backlog, ErasurePull, MediumOffer, PullItem, ReceiptCode
+from sync_protocol.orders import ErasureOrder
 from sync_protocol.storage import Sealed, Settlement
 from sync_protocol.transitions import Fate, FateEvent, MediumFate, following_fate
 
 PIN_SETTINGS: Final = ("pin_salt", "pin_device_secret", "pin_check", "pin_memory_kib", "pin_passes")
+RETRIED_ON: Final = "retried_on"
 
 
 class DeviceStore:
@@ -132,14 +134,29 @@ class DeviceStore:
         )
 
     def is_all_receipted(self) -> bool:
-        """The server answers for all that is sealed here and can be sent, refused too, and nothing is unsealed."""
-        ((envelopes,),) = self.database.rows(
-            "SELECT count(*) FROM envelope WHERE fate IN ('waiting', 'sent', 'refused')"
-        )
-        ((media,),) = self.database.rows(
-            "SELECT count(*) FROM medium WHERE fate = 'refused' OR fate = 'waiting' AND NOT is_unreadable"
-        )
+        """The server answers for all that is sealed here and can be sent, and nothing is unsealed or set aside."""
+        ((media,),) = self.database.rows("SELECT count(*) FROM medium WHERE fate = 'refused'")
+        return self.is_all_answered() and not self.refused() and not media
+
+    def is_all_answered(self) -> bool:
+        """Nothing is unsealed or left to send: what is set aside, the server has said it will not take."""
+        ((envelopes,),) = self.database.rows("SELECT count(*) FROM envelope WHERE fate IN ('waiting', 'sent')")
+        ((media,),) = self.database.rows("SELECT count(*) FROM medium WHERE fate = 'waiting' AND NOT is_unreadable")
         return int(envelopes) + int(media) + self.count_unsealed() == 0
+
+    def refused(self) -> tuple[bytes, ...]:
+        """Return ids of envelopes that are set aside, oldest first."""
+        rows = self.database.rows("SELECT envelope_id FROM envelope WHERE fate = 'refused' ORDER BY sequence")
+        return tuple(bytes(row[0]) for row in rows)
+
+    def retry_refused(self, today: str) -> None:
+        """Once a day, let what was set aside wait again: what the server does not take may have changed."""
+        if self.setting(RETRIED_ON) == today:
+            return
+        with self.database.transaction():
+            self.happen(dict.fromkeys(self.refused(), (FateEvent.RETRIED, None)))
+            self.media.retry()
+            self.put_setting(RETRIED_ON, today)
 
     def backup(self) -> Backup:
         """Return what the last answer said of backups."""
@@ -210,7 +227,7 @@ class DeviceStore:
             self.media.at_server(sha256, offset)
         self._pull(settlement.pull)
         erased = [envelope_id for envelope_id, code in settlement.codes.items() if code is ReceiptCode.ERASED]
-        self.erasing.erase_envelopes(erased)
+        self.erasing.erase_late(erased)
         if settlement.cursor is not None:
             self.put_setting("cursor", settlement.cursor)
         self._put_or_forget("backed_up_sequence", settlement.backed_up_sequence)
@@ -228,7 +245,7 @@ class DeviceStore:
         pulled = Pulled(self.database, key_id(bytes(self.setting("receiving_key")))) if items else None
         for item in items:
             if isinstance(item, ErasurePull):
-                self.erasing.erase(item.instance_ids)
+                self.erasing.erase(ErasureOrder.read(item.document, self.keyring().decision_keys).instance_ids)
             elif pulled is not None:
                 pulled.store(item)
 

@@ -110,6 +110,7 @@ class Sync:
         self._files = FormFiles(store.database)
         self._tally = Tally()
         self._uploads = UploadTally()
+        self._put_off: dict[bytes, str] = {}
         self._fetched = 0
         self._bytes_up = 0
         self._bytes_down = 0
@@ -133,7 +134,9 @@ class Sync:
         is_done = is_done and self._fetch(patience, on_progress, dictionaries=True)
         is_done = is_done and self._upload_all(patience, on_progress)
         is_done = is_done and self._fetch(patience, on_progress, dictionaries=False)
-        if is_done:
+        if is_done and self._put_off:
+            self._outcome, self._reason, self._retry_at = "interrupted", next(iter(self._put_off.values())), None
+        elif is_done:
             self._outcome, self._reason, self._retry_at = "synced", None, None
 
     @property
@@ -164,6 +167,7 @@ class Sync:
             erased=_count(tally, ReceiptCode.ERASED),
             quarantined=_count(tally, ReceiptCode.QUARANTINED),
             too_large=_count(tally, ReceiptCode.TOO_LARGE),
+            refused=self._store.refused(),
             later=_count(tally, ReceiptCode.QUOTA) + _count(tally, ReceiptCode.STORAGE_FAULT),
             waiting=backlog.envelopes,
             forms=_pulled(tally, FormVersionPull),
@@ -204,11 +208,12 @@ class Sync:
                 identity=self._identity,
                 store=self._store.media,
                 jitter=self._jitter,
-                offsets=self._tally.wanted,
+                offsets={one: told for one, told in self._tally.wanted.items() if one not in self._put_off},
                 pace=self._paces.parts,
                 tally=self._uploads,
             )
             self._drive(upload, patience, on_progress, measure=partial(getattr, upload, "progress"))
+            self._put_off |= upload.put_off
             if not self._is_finished(upload, upload.state):
                 return False
             is_ahead = (

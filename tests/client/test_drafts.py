@@ -22,7 +22,6 @@ from sync_protocol.epoch import Epoch, open_epoch
 from sync_protocol.errors import LocalError
 from sync_protocol.fetch import WantedFile
 from sync_protocol.keyring import Keyring
-from sync_protocol.messages import ErasurePull
 from sync_protocol.plaintext import Medium
 from sync_protocol.ratchet import EpochKeys
 from tests.client.model_transport import CHEAP, FORM, ModelTransport, interview_xml, uuid_of
@@ -226,7 +225,7 @@ def test_an_erasure_takes_the_drafts_of_an_interview_and_of_its_corrections(
     save(unlocked, 2)
     unlocked.drafts.save_draft(interview_xml(3), form_version_hash=FORM, now=NOW, parents=(uuid_of(1),))
     unlocked.sync(transport, NOW)
-    server.feed.append(ErasurePull(instance_ids=(uuid_of(1),)))
+    server.feed.append(server.erasure(uuid_of(1)))
     unlocked.sync(transport, NOW)
     assert [draft.instance_id for draft in unlocked.drafts.list()] == [uuid_of(2)]
     assert set(opened(unlocked, server, Kind.DRAFT)) == {uuid_of(2)}

@@ -15,6 +15,7 @@ from sync_protocol.client.erasing import WIPED
 from sync_protocol.client.pulled import Reading
 from sync_protocol.client.receiving import LOCAL
 from sync_protocol.client.report import Progress
+from sync_protocol.client.sealing import SealedInterview
 from sync_protocol.client.transport import Answer, Fault, FaultyTransport
 from sync_protocol.constants import SUITE_X25519
 from sync_protocol.documents import document_hash, key_id
@@ -26,7 +27,6 @@ from sync_protocol.messages import (
     AssignmentsPull,
     DraftPull,
     EntitiesPull,
-    ErasurePull,
     FormFile,
     FormVersionPull,
     PullItem,
@@ -90,8 +90,10 @@ def photograph(device: Device, content: bytes = b"picture" * 9_000) -> Medium:
     return device.media.add(io.BytesIO(content), "dwelling.jpg", "image/jpeg")
 
 
-def revise(device: Device, number: int, *parents: bytes, now: datetime = NOW) -> None:
-    device.seal_interview(b"<data/>", instance_id=instance_id(number), form_version_hash=FORM, parents=parents, now=now)
+def revise(device: Device, number: int, *parents: bytes, now: datetime = NOW) -> SealedInterview:
+    return device.seal_interview(
+        b"<data/>", instance_id=instance_id(number), form_version_hash=FORM, parents=parents, now=now
+    )
 
 
 def name_by(device: Device, number: int, *media: Medium) -> None:
@@ -471,7 +473,7 @@ class TestDeletion:
         name_by(device, 3, shared)
         told: list[bytes] = []
         device._store.erasing.erasers.append(told.extend)
-        server.feed = [handed(server, "returned"), ErasurePull(instance_ids=(instance_id(1),))]
+        server.feed = [handed(server, "returned"), server.erasure(instance_id(1))]
         report = device.sync(transport, NOW)
         assert (report.outcome, report.erasures) == ("synced", 1)
         assert device.envelope_of(instance_id(1)) is None
@@ -484,14 +486,42 @@ class TestDeletion:
         seal(device, 4)
         assert device.sync(transport, NOW).stored == 1
 
-    def test_a_late_copy_of_an_erased_interview_goes_when_its_receipt_says_so(
+    def test_a_receipt_erases_only_what_an_order_covers(
         self, device: Device, server: ModelServer, transport: ModelTransport, tmp_path: Path
     ) -> None:
-        sealed = seal(device, 1)
-        server.erased.add(sealed.envelope_id)
+        server.feed = [server.erasure(instance_id(9))]
+        device.sync(transport, NOW)
+        sealed = [seal(device, 1), revise(device, 2, instance_id(9))]
+        server.erased |= {one.envelope_id for one in sealed}
         report = device.sync(transport, NOW)
-        assert (report.erased, device.envelope_of(instance_id(1))) == (1, None)
-        assert instance_id(1) not in everything_on_disk(tmp_path / "device")
+        assert (report.outcome, report.erased, report.waiting) == ("synced", 2, 0)
+        kept = device.envelope_of(instance_id(1))
+        assert kept is not None
+        assert kept.fate is Fate.RECEIPTED
+        assert device.envelope_of(instance_id(2)) is None
+        assert instance_id(9) not in everything_on_disk(tmp_path / "device")
+
+    def test_an_order_of_no_decision_key_erases_nothing(
+        self, device: Device, server: ModelServer, transport: ModelTransport
+    ) -> None:
+        seal(device, 1)
+        server.feed = [server.erasure(instance_id(1), signer="receipt 1")]
+        report = device.sync(transport, NOW)
+        assert (report.outcome, report.erasures) == ("synced", 0)
+        assert device.envelope_of(instance_id(1)) is not None
+
+    def test_what_was_deleted_and_is_erased_later_is_safe_no_more(
+        self, device: Device, server: ModelServer, transport: ModelTransport
+    ) -> None:
+        seal(device, 1)
+        server.deletes_without_backup = True
+        device.sync(transport, NOW)
+        server.feed = [verdict_of(device, 1), WITHDRAWN]
+        assert device.sync(transport, NOW).pruned == 1
+        assert device.progress() == Progress(1, 1)
+        server.feed.append(server.erasure(instance_id(1)))
+        device.sync(transport, NOW)
+        assert device.progress() == Progress(0, 0)
 
 
 class TestWipe:
@@ -525,13 +555,15 @@ class TestWipe:
         assert device.sync(transport, NOW, wait=no_wait).outcome == "wiped"
         assert len(server.envelopes) == 2
 
-    def test_an_envelope_that_the_office_cannot_take_keeps_the_device(
+    def test_an_envelope_that_the_office_does_not_take_is_named_and_keeps_no_device(
         self, device: Device, server: ModelServer, transport: ModelTransport
     ) -> None:
-        seal(device, 1)
+        sealed = seal(device, 1)
         server.largest_envelope = 300
         server.feed = [self.order(device)]
-        assert device.sync(transport, NOW, wait=no_wait).outcome == "synced"
+        report = device.sync(transport, NOW, wait=no_wait)
+        assert (report.outcome, report.refused) == ("wiped", (sealed.envelope_id,))
+        assert sealed.envelope_id.hex()[:16] in report.warnings("fr")[0]
 
     def test_unsealed_interviews_keep_the_device(
         self, device: Device, server: ModelServer, transport: ModelTransport

@@ -3,23 +3,28 @@
 import hashlib
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sync_protocol.client.device import Device
+from sync_protocol.constants import MAGIC, Kind
 from sync_protocol.deletion import Backup
-from sync_protocol.envelope import envelope_id
+from sync_protocol.enrolment import server_id
+from sync_protocol.envelope import Header, envelope_id, peek
 from sync_protocol.errors import RemoteError
 from sync_protocol.file_receipts import FileReceipts
 from sync_protocol.messages import ReceiptCode
+from sync_protocol.parcel import Label, write_parcel
 from sync_protocol.transitions import Fate
-from tests.client.model_transport import FORM, ModelTransport, interview_xml, seal, uuid_of
+from tests.client.model_transport import CHEAP, FORM, ModelTransport, interview_xml, seal, uuid_of
 from tests.client.test_device import code_of, headers, opened
 from tests.client.test_drafts import finalised
 from tests.sync_protocol.model_server import NOW, ModelServer, private_key
 
 PHOTO = b"roof" * 1000
+OFFICE = server_id(ModelServer().root_key)
 
 
 @pytest.fixture
@@ -49,7 +54,7 @@ def receipts(server: ModelServer, device: Device, *, media: tuple[bytes, ...] = 
     entries = tuple(
         (envelope_id(body), ReceiptCode.STORED, number) for number, body in enumerate(device.envelope_bodies(), 1)
     )
-    return FileReceipts(server_id="office", issued_at=NOW.isoformat(), receipts=entries, media=media).sign(
+    return FileReceipts(server_id=OFFICE, issued_at=NOW.isoformat(), receipts=entries, media=media).sign(
         private_key(key)
     )
 
@@ -172,7 +177,7 @@ class TestReceipts:
         seal(device, 1)
         (epoch, _) = device.envelope_bodies()
         document = FileReceipts(
-            server_id="office",
+            server_id=OFFICE,
             issued_at="",
             receipts=((bytes(32), ReceiptCode.STORED, 1), (envelope_id(epoch), ReceiptCode.QUOTA, None)),
         ).sign(server.receipt)
@@ -185,14 +190,60 @@ class TestReceipts:
         assert code_of(device.parcels.import_receipts, b"{}") == "malformed"
         assert device.progress().safe == 0
 
-    def test_an_erasure_by_file_erases(self, device: Device, server: ModelServer) -> None:
+    def test_an_erasure_by_file_deletes_nothing(self, device: Device, server: ModelServer) -> None:
         seal(device, 1)
-        body = list(device.envelope_bodies())[-1]
-        document = FileReceipts(
-            server_id="office", issued_at="", receipts=((envelope_id(body), ReceiptCode.ERASED, None),)
-        ).sign(server.receipt)
-        device.parcels.import_receipts(document)
-        assert len(list(device.envelope_bodies())) == 1, "only the epoch is left"
+        entries = tuple((envelope_id(body), ReceiptCode.ERASED, None) for body in device.envelope_bodies())
+        document = FileReceipts(server_id=OFFICE, issued_at="", receipts=entries).sign(server.receipt)
+        assert device.parcels.import_receipts(document) == 2
+        assert len(list(device.envelope_bodies())) == 2
+
+    def test_receipts_that_name_another_office_are_not_believed(self, device: Device, server: ModelServer) -> None:
+        seal(device, 1)
+        document = FileReceipts(server_id="0" * 32, issued_at="", receipts=()).sign(server.receipt)
+        assert code_of(device.parcels.import_receipts, document) == "another-office"
+
+
+def written(*bodies: bytes) -> io.BytesIO:
+    """A parcel of whatever bytes."""
+    file = io.BytesIO()
+    write_parcel(file, Label(device_id="other", written_at="", envelopes=len(bodies), media=0), bodies, ())
+    return file
+
+
+def test_what_only_begins_like_an_envelope_is_not_carried(device: Device) -> None:
+    garbage = MAGIC + bytes([1, 1, int(Kind.INTERVIEW)]) + b"garbage"
+    carried = device.parcels.carry(written(garbage))
+    assert (carried.envelopes, carried.refused) == (0, 1)
+
+
+def test_a_forged_carried_envelope_erases_nothing_but_itself(
+    device: Device, server: ModelServer, transport: ModelTransport
+) -> None:
+    seal(device, 1)
+    withdrawn = b"w" * 16
+    header = peek(list(device.envelope_bodies())[-1])
+    assert isinstance(header, Header)
+    forged = replace(header, parents=(withdrawn,)).encode() + b"sealed" + bytes(64)
+    later = replace(header, instance_id=b"l" * 16, parents=(header.instance_id,)).encode() + b"sealed" + bytes(64)
+    assert device.parcels.carry(written(forged, later)).envelopes == 2
+    device._database.execute("UPDATE envelope SET body = CAST(? AS BLOB) WHERE sequence = -2", b"unreadable")
+    server.feed = [server.erasure(withdrawn)]
+    device.sync(transport, NOW)
+    kept = device._database.rows("SELECT sequence FROM envelope WHERE length(body) > 0 ORDER BY sequence")
+    assert [sequence for (sequence,) in kept] == [-2, 1, 2]
+
+
+def test_an_erased_draft_takes_its_photos_along(tmp_path: Path, server: ModelServer, transport: ModelTransport) -> None:
+    with Device.create(tmp_path / "d", pin="481516", pin_cost=CHEAP) as device:
+        device.enrol(server.link("fourth"), transport=transport)
+        own, shared = (device.media.add(io.BytesIO(content), "p.jpg", "image/jpeg") for content in (PHOTO, b"roof"))
+        for number, media in ((1, (own, shared)), (2, (shared,))):
+            device.drafts.save_draft(interview_xml(number), form_version_hash=FORM, now=NOW, media=media)
+    server.feed = [server.erasure(uuid_of(1))]
+    with Device.open(tmp_path / "d") as locked:
+        locked.sync(transport, NOW)
+        assert [draft.instance_id for draft in locked.drafts.list()] == [uuid_of(2)]
+        assert [path.name for path in (tmp_path / "d" / "media").iterdir()] == [shared.sha256]
 
 
 def test_a_tablet_is_wiped_only_when_all_is_at_the_office(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,10 @@ def test_an_envelope_that_is_too_large_for_the_office_is_set_aside_and_kept(
     stored = device.envelope_of(instance_id(1))
     assert stored is not None
     assert stored.fate is Fate.REFUSED
+    server.largest_envelope = 2**20
+    assert device.sync(transport, NOW).sent == 0
+    report = device.sync(transport, NOW + timedelta(days=1))
+    assert (report.stored, report.refused, report.progress.safe) == (1, (), 1)
 
 
 def test_the_transport_goes_to_the_address_of_the_link(device: Device) -> None:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from sync_protocol.client.device import Device
 from sync_protocol.client.transport import Fault, FaultyTransport
 from sync_protocol.messages import ErasurePull, FormVersionPull, ReceiptCode, VerdictPull
+from sync_protocol.orders import ErasureOrder
 from tests.client.model_transport import FORM, ModelTransport, instance_id, no_wait, seal
-from tests.sync_protocol.model_server import NOW, ModelServer
+from tests.sync_protocol.model_server import NOW, ModelServer, raw_public
 
 FAULTS = st.just([]) | st.lists(st.sampled_from([Fault.NONE, *Fault]), max_size=6)
 STEPS = st.one_of(
@@ -70,7 +71,7 @@ class Survival:
         if is_erasing and len(alive) > 3:
             self.erased.add(alive[0])
             self.server.erased.add(self.made[alive[0]])
-            self.server.feed.append(ErasurePull(instance_ids=(instance_id(alive[0]),)))
+            self.server.feed.append(self.server.erasure(instance_id(alive[0])))
         if is_backing_up:
             self.saved = (len(self.server.envelopes), dict(self.server.media))
             self.server.backed_up_sequence = max(self.server.envelopes.values(), default=None)
@@ -106,7 +107,9 @@ class Survival:
         alive = self.made.keys() - self.erased
         assert {self.made[number] for number in alive} <= set(self.server.envelopes)
         assert {self.pictures[number] for number in alive & self.pictures.keys()} <= set(self.server.media)
-        told = {item.instance_ids[0] for item in self.server.feed if isinstance(item, ErasurePull)}
+        keys = [raw_public(self.server.decision)]
+        orders = [item.document for item in self.server.feed if isinstance(item, ErasurePull)]
+        told = {ErasureOrder.read(document, keys).instance_ids[0] for document in orders}
         on_disk = b"".join(path.read_bytes() for path in Path(self.folder.name).rglob("*") if path.is_file())
         assert not [number for number in self.erased if instance_id(number) in told and instance_id(number) in on_disk]
         assert report.progress.safe == report.progress.interviews >= len(alive)

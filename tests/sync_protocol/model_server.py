@@ -19,6 +19,7 @@ from sync_protocol.keyring import Keyring, SurveyKey
 from sync_protocol.messages import (
     PATH_MEDIA,
     EnrolAnswer,
+    ErasurePull,
     ExchangeAnswer,
     ExchangeRequest,
     KeyringPull,
@@ -28,6 +29,7 @@ from sync_protocol.messages import (
     Receipt,
     ReceiptCode,
 )
+from sync_protocol.orders import ErasureOrder
 
 NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
 Response = tuple[int, dict[str, str], bytes]
@@ -97,6 +99,11 @@ class ModelServer:
             decision_keys=(raw_public(self.decision),),
             revocations=(),
         ).sign(self.root)
+
+    def erasure(self, *instance_ids: bytes, signer: str = "decision") -> ErasurePull:
+        """An order to erase these instances."""
+        order = ErasureOrder(instance_ids=instance_ids, ordered_at="2026-03-01T08:30:00Z")
+        return ErasurePull(document=order.sign(private_key(signer)))
 
     def rotate_receipt_key(self) -> None:
         self.serial += 1
@@ -245,9 +252,7 @@ class ModelServer:
     def _exchange(self, request: ExchangeRequest) -> ExchangeAnswer:
         self._check_counter(request)
         start = self._feed_start(request.since)
-        if len(request.envelopes) > self.largest_batch or any(
-            len(body) > self.largest_envelope for body in request.envelopes
-        ):
+        if len(request.envelopes) > self.largest_batch:
             raise RemoteError("too-large", "less at once")
         self.counters[request.device_id] = request.counter
         if request.receiving_key is not None:
@@ -294,6 +299,8 @@ class ModelServer:
             return Receipt(index, ReceiptCode.ERASED, self.envelopes.get(envelope_id))
         if envelope_id in self.envelopes:
             return Receipt(index, ReceiptCode.DUPLICATE, self.envelopes[envelope_id])
+        if len(body) > self.largest_envelope:
+            return Receipt(index, ReceiptCode.TOO_LARGE, None)
         if self.storage_code is not None:
             return Receipt(index, self.storage_code, None)
         self.envelopes[envelope_id] = self.next_sequence

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sync_protocol import messages, signatures
+from sync_protocol.constants import ENVELOPE_BYTES
 from sync_protocol.documents import key_id
 from sync_protocol.errors import LocalError
 from sync_protocol.exchange import ExchangeClient, Request
@@ -266,7 +267,7 @@ def test_what_the_server_cannot_keep_now_waits(pair: Pair, code: ReceiptCode) ->
 
 
 @pytest.mark.parametrize(
-    ("code", "fate"), [(ReceiptCode.ERASED, Fate.ERASED), (ReceiptCode.QUARANTINED, Fate.RECEIPTED)]
+    ("code", "fate"), [(ReceiptCode.ERASED, Fate.RECEIPTED), (ReceiptCode.QUARANTINED, Fate.RECEIPTED)]
 )
 def test_what_the_server_answers_for_is_not_sent_again(pair: Pair, code: ReceiptCode, fate: Fate) -> None:
     sealed = pair.store.seal(b"envelope")
@@ -420,9 +421,26 @@ class TestAnswersThatAskForPatience:
 
 def test_a_refusal_as_too_large_of_nothing_at_all_comes_to_a_pause(pair: Pair) -> None:
     pair.server.refuse_with = Problem(slug="too-large", status=413, retry=Retry.SMALLER)
-    for _ in range(4):
+    pair.turn()
+    assert (pair.client.state, pair.client.reason) == (State.PAUSED, "too-large")
+
+
+def test_no_refusal_of_a_whole_request_sets_an_envelope_aside(pair: Pair) -> None:
+    sealed = [pair.store.seal(b"envelope %d" % number) for number in range(3)]
+    pair.server.refuse_with = Problem(slug="too-large", status=413, retry=Retry.SMALLER)
+    for _ in range(2):
         pair.turn()
     assert (pair.client.state, pair.client.reason) == (State.PAUSED, "too-large")
+    assert [pair.store.fates[one] for one in sealed] == [Fate.WAITING] * 3
+    pair.server.refuse_with = None
+    pair.finish()
+    assert [pair.store.fates[one] for one in sealed] == [Fate.RECEIPTED] * 3
+
+
+def test_what_the_device_sees_to_be_over_the_limit_is_set_aside(pair: Pair) -> None:
+    sealed = pair.store.seal(bytes(ENVELOPE_BYTES + 1))
+    pair.turn()
+    assert pair.store.fates[sealed] is Fate.REFUSED
 
 
 def test_an_answer_without_a_request_is_an_error_of_the_caller(pair: Pair) -> None:
@@ -441,7 +459,7 @@ def test_every_state_that_is_not_final_has_a_way_out() -> None:
 def test_an_envelope_that_is_receipted_never_waits_again_without_a_question() -> None:
     following = {following for (fate, _), following in FATES.items() if fate is Fate.RECEIPTED}
     assert following == {Fate.SENT, Fate.DELETED, Fate.ERASED}
-    assert not {fate for fate, _ in FATES} & {Fate.DELETED, Fate.ERASED}
+    assert {following for (fate, _), following in FATES.items() if fate in (Fate.DELETED, Fate.ERASED)} == {Fate.ERASED}
 
 
 def test_a_diagram_names_every_transition() -> None:

@@ -107,7 +107,7 @@ PULLED = st.one_of(
     st.builds(DraftPull, instance_id=INSTANCE_IDS, form_version_hash=HASHES, sealed=st.binary(), sealed_to=TEXT),
     st.builds(EntitiesPull, list_name=TEXT, sealed=st.binary(), sealed_to=TEXT),
     st.builds(RevocationPull, device_id=DEVICE_IDS, revoked_at=TIMES),
-    st.builds(ErasurePull, instance_ids=st.lists(INSTANCE_IDS, max_size=3).map(tuple)),
+    st.builds(ErasurePull, document=st.binary(max_size=50)),
     st.builds(WipePull, document=st.binary(max_size=60)),
     st.builds(
         VerdictPull,

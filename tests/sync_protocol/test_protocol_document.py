@@ -68,6 +68,7 @@ def test_every_receipt_code_is_listed() -> None:
         ),
         orders.LABEL_WIPE,
         file_receipts.LABEL_RECEIPTS,
+        orders.LABEL_ERASURE,
         parcel.MAGIC.decode(),
         parcel.MARKER.hex(),
     ],
@@ -156,5 +157,6 @@ def test_members_of_what_is_sealed_and_signed_are_named() -> None:
         parcel.Label.__slots__,
         file_receipts.FileReceipts.__slots__,
         orders.WipeOrder.__slots__,
+        orders.ErasureOrder.__slots__,
     ):
         assert {one for one in members if one != "instance_xml" and not re.search(rf"\b{one}\b", DOCUMENT)} == set()

@@ -18,7 +18,7 @@ from sync_protocol.errors import ProtocolError
 from sync_protocol.file_receipts import FileReceipts
 from sync_protocol.handover import Address, open_handover, verify_handover
 from sync_protocol.media import open_medium
-from sync_protocol.orders import WipeOrder
+from sync_protocol.orders import ErasureOrder, WipeOrder
 from sync_protocol.parcel import Reading, RecordKind, read_parcel
 from tests.vectors import make_sync_vectors
 
@@ -91,7 +91,9 @@ def _assignments(told: dict[str, Any]) -> Any:
 def _document(told: dict[str, Any]) -> Any:
     trusted = [bytes.fromhex(told["trusted_public_key"])]
     payload = read_document(told["document"].encode(), trusted, told["label"])
-    reads: Any = WipeOrder.read if "ordered_at" in payload else FileReceipts.read
+    reads: Any = FileReceipts.read
+    if "ordered_at" in payload:
+        reads = WipeOrder.read if "device_id" in payload else ErasureOrder.read
     reads(told["document"].encode(), trusted)
     return {"document_hash": document_hash(told["document"].encode()).hex()}
 

@@ -267,8 +267,12 @@ def test_a_medium_that_the_server_will_not_take_delays_no_other(pair: Pair) -> N
     pair.server.media_refusal = refusal("unsupported-media")
     pair.turn()
     pair.server.media_refusal = None
+    while (request := pair.machine.next_request(pair.now)) is not None:
+        pair.answer(pair.ask(request))
+    assert pair.machine.put_off == {small: "unsupported-media"}
+    assert pair.store.medium_fates == {small: MediumFate.WAITING, large: MediumFate.WHOLE}
     pair.finish()
-    assert pair.store.medium_fates == {small: MediumFate.REFUSED, large: MediumFate.WHOLE}
+    assert pair.store.medium_fates == {small: MediumFate.WHOLE, large: MediumFate.WHOLE}
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ from sync_protocol.messages import (
     VerdictPull,
     WipePull,
 )
-from sync_protocol.orders import LABEL_WIPE, WipeOrder
+from sync_protocol.orders import LABEL_ERASURE, LABEL_WIPE, ErasureOrder, WipeOrder
 from sync_protocol.parcel import Label, SealedMedium, write_parcel
 from sync_protocol.plaintext import Medium
 from tests.sync_protocol.sealed import FORM, SEED, header, sealed
@@ -180,6 +180,8 @@ def signed_documents() -> Iterator[Vector]:
     """Yield an order to wipe and receipts for a parcel, each signed by a key of the keyring."""
     order = WipeOrder(device_id=DEVICE_ID, ordered_at="2026-11-24T08:00:00+00:00").sign(OFFICE)
     yield "document/wipe_order", _document(order, LABEL_WIPE)
+    yield "document/erasure_order", _document(_erasure(), LABEL_ERASURE)
+    yield "document/fails_erasure_as_wipe", _document(_erasure(), LABEL_WIPE) | {"code": "signature-invalid"}
     receipts = FileReceipts(
         server_id="ab" * 16,
         issued_at="2026-11-24T08:00:00+00:00",
@@ -190,6 +192,10 @@ def signed_documents() -> Iterator[Vector]:
     altered = receipts.replace(b",0,7]", b",0,8]")
     yield "document/fails_receipts_altered", _document(altered, LABEL_RECEIPTS) | {"code": "signature-invalid"}
     yield "document/fails_receipts_as_order", _document(receipts, LABEL_WIPE) | {"code": "signature-invalid"}
+
+
+def _erasure() -> bytes:
+    return ErasureOrder(instance_ids=(INSTANCE, bytes(16)), ordered_at="2026-11-24T08:00:00+00:00").sign(OFFICE)
 
 
 def _document(document: bytes, label: str) -> dict[str, Any]:
@@ -310,7 +316,7 @@ def _answer() -> ExchangeAnswer:
         DraftPull(instance_id=INSTANCE, form_version_hash=FORM, sealed=b"draft", sealed_to=to),
         EntitiesPull(list_name="households", sealed=b"rows", sealed_to=to),
         RevocationPull(device_id=DEVICE_ID, revoked_at=NOW),
-        ErasurePull(instance_ids=(INSTANCE,)),
+        ErasurePull(document=_erasure()),
         WipePull(document=order),
         KeyringPull(document=b"keyring"),
     )

@@ -42,8 +42,6 @@ PULL_CONTROL_BYTES: Final = 200 << 10
 """What all items take of the control; receipts and offsets of media have the rest."""
 VERDICT_BYTES: Final = 200
 """What a verdict takes of the control at most, beside its reason."""
-ERASED_BYTES: Final = 250
-"""What an instanceID counts of them: it stands in the control, of which there is a quarter as much for all items."""
 SOURCES: Final[tuple[Source, ...]] = (
     form_versions,
     assignments,
@@ -169,7 +167,7 @@ def _carried_bytes(item: PullItem) -> int:
     if isinstance(item, FormVersionPull):
         return len(item.xform or b"")
     if isinstance(item, ErasurePull):
-        return ERASED_BYTES * len(item.instance_ids)
+        return len(item.document)
     return len(getattr(item, "sealed", None) or b"")
 
 

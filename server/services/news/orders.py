@@ -5,13 +5,16 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
+from server.clock import utc_now
 from server.db.queries import devices, pull
 from server.db.queries.pull import ORDER, Place
+from server.keystore import KeyStore
 from server.services.news.source import Asked, Entry
 from sync_protocol.messages import ErasurePull, PullItem, RevocationPull, WipePull
+from sync_protocol.orders import ErasureOrder
 
 INSTANCES: Final = 500
-"""In one item: 12 kB of an answer's control."""
+"""In one item: a document of 13 kB."""
 
 
 def own_orders(asked: Asked) -> Iterator[Entry]:
@@ -30,7 +33,10 @@ def own_orders(asked: Asked) -> Iterator[Entry]:
 
 
 def erasures(asked: Asked) -> Iterator[Entry]:
-    """Yield what was erased of the device's project: instances of one place in the feed, some hundreds at a time."""
+    """Yield what was erased of the device's project: instances of one place in the feed, some hundreds at a time.
+
+    The office signs each list when it is told; while its store is locked it cannot, and the list waits.
+    """
     if ORDER not in asked.kinds:
         return
     after, found = asked.after, 0
@@ -40,7 +46,7 @@ def erasures(asked: Asked) -> Iterator[Entry]:
             return
         after = instance_ids[-1].place
         found += 1
-        yield after, partial(_erasure, tuple(one.instance_id for one in instance_ids))
+        yield after, partial(_erasure, asked.keystore, tuple(one.instance_id for one in instance_ids))
 
 
 def _revocation(device_id: str, revoked_at: datetime) -> PullItem:
@@ -51,5 +57,8 @@ def _wipe(document: bytes) -> PullItem:
     return WipePull(document=document)
 
 
-def _erasure(instance_ids: tuple[bytes, ...]) -> PullItem:
-    return ErasurePull(instance_ids=instance_ids)
+def _erasure(keystore: KeyStore, instance_ids: tuple[bytes, ...]) -> PullItem | None:
+    if keystore.is_locked:
+        return None
+    order = ErasureOrder(instance_ids=instance_ids, ordered_at=utc_now().isoformat(timespec="seconds"))
+    return ErasurePull(document=order.sign(keystore.office.signer))

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from server.context import Context
 from server.db.queries import devices, feed
-from sync_protocol import messages
+from sync_protocol import messages, signatures
 from sync_protocol.constants import EXCHANGE_BYTES
 from sync_protocol.envelope import envelope_id
 from sync_protocol.messages import ReceiptCode, Retry, RevocationPull
@@ -97,21 +97,40 @@ def test_a_flipped_byte_stores_nothing_wherever_it_is(sqlite_tablet: Tablet) -> 
         flipped[position] ^= 1
         reply = sqlite_tablet.send(bytes(flipped), signed=body)
         assert reply.problem is not None
-        assert (reply.problem.slug, reply.problem.retry) == ("digest-mismatch", Retry.SAME)
+        assert (reply.problem.slug, reply.problem.retry, reply.is_signed) == ("digest-mismatch", Retry.SAME, True)
     assert stored(sqlite_tablet.context) == []
 
 
 @pytest.mark.parametrize("body", [b"", b"\x00", b"\x00\x00\x00\x01x", b"\xff\xff\xff\xff", b"{}"])
 def test_a_signed_body_that_is_no_exchange_is_malformed(sqlite_tablet: Tablet, body: bytes) -> None:
     reply = sqlite_tablet.send(body)
-    assert (reply.status, reply.problem and reply.problem.slug) == (400, "malformed")
+    assert (reply.status, reply.problem and reply.problem.slug, reply.is_signed) == (400, "malformed", True)
 
 
 def test_a_body_over_the_limit_is_refused_before_it_is_read(sqlite_tablet: Tablet) -> None:
     reply = sqlite_tablet.send(bytes(EXCHANGE_BYTES + 1))
     assert reply.problem is not None
     assert (reply.status, reply.problem.slug, reply.problem.retry) == (413, "too-large", Retry.SMALLER)
+    assert not reply.is_signed, "nobody knows whose body it was"
     assert stored(sqlite_tablet.context) == []
+
+
+def test_nobody_makes_the_office_refuse_what_the_device_sent(sqlite_tablet: Tablet) -> None:
+    """Whoever stands between them and holds no key: a padded body, another header, no signature at all."""
+    body = sqlite_tablet.body(envelope(1))
+    path = messages.PATH_EXCHANGE
+    signed = signatures.sign_request("POST", path, body, device_id=sqlite_tablet.device_id, key=sqlite_tablet.key)
+    whole = {"Content-Type": messages.MEDIA_TYPE_EXCHANGE, **signed}
+    padded = body + bytes(EXCHANGE_BYTES)
+    for sent, changed, status in [
+        (padded, {}, 413),
+        (padded, {"Signature": "", "Signature-Input": ""}, 401),
+        (body, {"Content-Type": "text/plain"}, 415),
+        (body, {"Signature": "passerelle=:" + "A" * 86 + "==:"}, 401),
+    ]:
+        answer = sqlite_tablet.client.post(path, data=sent, headers={**whole, **changed})
+        assert (answer.status_code, "Signature" in answer.headers) == (status, False)
+    assert sqlite_tablet.send(body).codes == [STORED]
 
 
 def test_an_envelope_over_the_limit_is_refused_and_nothing_stored(sqlite_tablet: Tablet) -> None:

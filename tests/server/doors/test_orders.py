@@ -14,12 +14,12 @@ from server.db.queries.erasures import NewErasure
 from server.db.tables import Envelope
 from server.errors import Conflict, Forbidden, KeyStoreLocked, NotFound
 from server.keystore import KeyStore
-from server.services import enrol_device, projects, proposals
+from server.services import enrol_device, news, projects, proposals
 from sync_protocol.constants import Kind
 from sync_protocol.documents import document_hash
 from sync_protocol.envelope import Header, peek
 from sync_protocol.messages import ErasurePull, PullItem, ReceiptCode, RevocationPull, WipePull
-from sync_protocol.orders import WipeOrder
+from sync_protocol.orders import ErasureOrder, WipeOrder
 from tests.office import MULTIPART as MEDIA_TYPE
 from tests.office import NOW, Tablet, envelope, multipart, publish, revoke, stored
 from tests.server.doors.test_pull import pull_all
@@ -60,6 +60,12 @@ def order_wipe(context: Context, device_id: str) -> None:
             session, keystore=context.keystore, device_id=device_id, note="stolen", user="amina", now=NOW
         )
         proposals.agree(session, keystore=context.keystore, proposal_id=number, user="sami", now=NOW)
+
+
+def named(context: Context, items: list[PullItem]) -> list[tuple[bytes, ...]]:
+    """Read orders to erase as a device does."""
+    keys = context.keystore.keyring.decision_keys
+    return [ErasureOrder.read(item.document, keys).instance_ids for item in items if isinstance(item, ErasurePull)]
 
 
 def kinds(items: list[PullItem]) -> list[type]:
@@ -123,18 +129,30 @@ def test_erasures_of_its_project_reach_a_device_some_hundreds_at_a_time(tablet: 
     erase(context, 5000)
     erase(context, 6000, project_id=2)
     items, _ = pull_all(tablet)
-    found = [item.instance_ids for item in items if isinstance(item, ErasurePull)]
+    found = named(context, items)
     assert [len(one) for one in found] == [500, 500, 201, 1]
     expected = [number.to_bytes(16, "big") for number in (*range(1, 1202), 5000)]
     assert [one for part in found for one in part] == expected
     assert not pull_all(tablet)[0]
 
 
-def test_no_cut_of_an_answer_loses_an_erasure(tablet: Tablet, context: Context) -> None:
+def test_no_cut_of_an_answer_loses_an_erasure(
+    tablet: Tablet, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(news, "PULL_BYTES", 50_000)
     erase(context, *range(1, 6_002))
     items, answers = pull_all(tablet)
     assert answers > 1
-    assert sum(len(item.instance_ids) for item in items if isinstance(item, ErasurePull)) == 6_001
+    assert sum(map(len, named(context, items))) == 6_001
+
+
+def test_without_the_vault_no_erasure_is_signed_and_none_is_lost(tablet: Tablet, context: Context) -> None:
+    keystore = context.keystore
+    erase(context, 1)
+    vault, keystore._vault = keystore._vault, None
+    assert not pull_all(tablet)[0]
+    keystore._vault = vault
+    assert named(context, pull_all(tablet)[0]) == [((1).to_bytes(16, "big"),)]
 
 
 def test_late_copies_are_answered_erased_and_leave_tombstones_only(tablet: Tablet, context: Context) -> None:
