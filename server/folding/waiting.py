@@ -12,8 +12,8 @@ from server.db.tables.envelopes import QUARANTINED, WAITING_FOR_MEDIA, WAITING_F
 from sync_protocol.errors import EnvelopeError
 
 Lacks = tuple[str, str] | bytes | frozenset[bytes] | None
-"""form_id and version; the tag of a file name, the hash of a key, a dictionary or a certificate; another file than those
-of these envelopes."""
+"""form_id and version; the tag of a file name, or the hash of a key, a dictionary or a certificate; another file than
+those of these envelopes."""
 
 
 class Waits(Exception):

@@ -137,7 +137,8 @@ def _unopened(session: Session) -> list[int]:
     query = select(func.min(Envelope.sequence)).where(
         IS_UNOPENED, Envelope.kind.in_((int(Kind.INTERVIEW), int(Kind.DRAFT))), Envelope.state != ERASED
     )
-    return [number for number in session.scalars(query) if number is not None]
+    number = session.scalar(query)
+    return [] if number is None else [number]
 
 
 def _naming(table: type[Attachment] | type[ManifestMedium], blobs: Sequence[bytes]) -> Select[int, bytes]:

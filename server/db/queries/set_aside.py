@@ -54,7 +54,7 @@ def set_aside_by_device(session: Session, scope: Scope) -> Mapping[str, int]:
     return found
 
 
-def _certificates_in_use() -> Select[tuple[bytes]]:
+def _certificates_in_use() -> Select[bytes]:
     in_use = select(Device.device_id).where(Device.revoked_at.is_(None))
     return select(Certificate.hash).where(Certificate.device_id.in_(in_use))
 
