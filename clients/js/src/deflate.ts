@@ -16,7 +16,7 @@ export function deflate(plain: Uint8Array, level: 6 | 9, dictionary?: Uint8Array
 }
 
 /** Inflate to at most so many bytes; throws `malformed` or `too-large`. */
-export function inflate(packed: Uint8Array, atMost: number, dictionary?: Uint8Array): Inflated {
+export function inflate(packed: Uint8Array, limit: number, dictionary?: Uint8Array): Inflated {
   const options = dictionary === undefined ? { raw: true } : { raw: true, dictionary: own(dictionary) };
   const inflater = new pako.Inflate(options as pako.InflateOptions) as pako.Inflate & { strm: { avail_in: number } };
   const parts: Uint8Array[] = [];
@@ -25,7 +25,7 @@ export function inflate(packed: Uint8Array, atMost: number, dictionary?: Uint8Ar
   inflater.onData = (chunk): void => {
     const piece = chunk as Uint8Array;
     length += piece.length;
-    if (length > atMost) throw new ProtocolError("too-large", `inflates to more than ${atMost} bytes`);
+    if (length > limit) throw new ProtocolError("too-large", `inflates to more than ${limit} bytes`);
     parts.push(piece);
   };
   inflater.onEnd = (): void => {

@@ -48,8 +48,8 @@ export function decodeBody(body: Uint8Array, frameBytes = ENVELOPE_BYTES): Body 
 }
 
 /** Inflate a stream that nothing may follow, to at most so many bytes and to at most the agreed ratio. */
-export function inflateWhole(deflated: Uint8Array, atMost: number): Bytes {
-  const { plain, rest } = inflate(deflated, Math.min(atMost, INFLATE_RATIO * deflated.length));
+export function inflateWhole(deflated: Uint8Array, limit: number): Bytes {
+  const { plain, rest } = inflate(deflated, Math.min(limit, INFLATE_RATIO * deflated.length));
   if (rest.length > 0) throw new ProtocolError("malformed", "bytes follow the end of the deflate stream");
   return plain;
 }
