@@ -93,8 +93,8 @@ class _Page:
 
     after: Place
     items: list[PullItem]
-    carried_bytes: int = PULL_BYTES
-    control_bytes: int = PULL_CONTROL_BYTES
+    carried_bytes: int
+    control_bytes: int
     is_last: bool = False
     is_cut: bool = False
 
@@ -115,7 +115,7 @@ def _page(entries: list[Entry], after: Place) -> _Page:
     Entries are counted, not items: every source gives its first `PULL_ITEMS` and one more, so in their common order
     none is missing among the first `PULL_ITEMS`, however many of them are stepped over.
     """
-    page = _Page(after, [])
+    page = _Page(after, [], PULL_BYTES, PULL_CONTROL_BYTES)
     for looked_at, (place, load) in enumerate(entries):
         if looked_at == PULL_ITEMS or page.carried_bytes <= 0:
             page.is_cut = True
