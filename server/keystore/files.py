@@ -5,10 +5,12 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from sync_protocol.documents import key_id
+from server.keystore.keys import SigningKey
+from sync_protocol.documents import decode_bytes, key_id
 
 SERVICE_FILE: Final = "service.json"
 OFFICE_CERTIFICATE: Final = "office_certificate "
+FORMER_CERTIFICATE: Final = "office_certificate"
 VAULT_FILE: Final = "vault.json"
 KEY_FILE: Final = "vault.key"
 KEYRING_FILE: Final = "keyring.json"
@@ -46,6 +48,25 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(members, dict):
         raise KeyStoreError(f"{path} is damaged: restore it from its backup")
     return members
+
+
+def read_service(directory: Path) -> dict[str, str]:
+    """Read the service file, secrets in base64url by their names; those of before keys could be rotated are renamed.
+
+    Raises:
+        KeyStoreError: when it cannot be read or is damaged.
+    """
+    service = {str(name): str(text) for name, text in read_json(directory / SERVICE_FILE).items()}
+    try:
+        for kind, name_of in (("receipt", receipt_name), ("issuer", issuer_name)):
+            if kind in service:
+                service[name_of(SigningKey(decode_bytes(service[kind])).public_bytes)] = service.pop(kind)
+        if FORMER_CERTIFICATE in service:
+            payload = json.loads(decode_bytes(service[FORMER_CERTIFICATE]))["payload"]
+            service[office_name(decode_bytes(payload["signing_key"]))] = service.pop(FORMER_CERTIFICATE)
+    except (KeyError, TypeError, ValueError):
+        raise KeyStoreError(f"{directory / SERVICE_FILE} is damaged: restore it from its backup") from None
+    return service
 
 
 def read_private(path: Path) -> bytes:

@@ -19,7 +19,7 @@ from server.keystore.files import (
     SERVICE_FILE,
     issuer_name,
     office_name,
-    read_json,
+    read_service,
     receipt_name,
     write_private,
 )
@@ -71,7 +71,7 @@ def rotate_files(
     keys = {kind: SigningKey(seed) for kind, seed in seeds.items()}
     vault = unwrap_members(directory, encryption_key)
     survey_keys = _survey_keys(keyring, rotation, vault)
-    service = dict(read_json(directory / SERVICE_FILE))
+    service = read_service(directory)
     if "receipt" in keys:
         service[receipt_name(keys["receipt"].public_bytes)] = encode_bytes(seeds["receipt"])
     if "issuer" in keys:

@@ -25,8 +25,8 @@ from server.keystore.files import (
     KeyStoreError,
     issuer_name,
     office_name,
-    read_json,
     read_private,
+    read_service,
     receipt_name,
 )
 from server.keystore.keys import Sealer, SigningKey
@@ -355,7 +355,7 @@ def _version(directory: Path) -> tuple[int, int, int]:
 
 
 def _read(directory: Path) -> _Held:
-    service = read_json(directory / SERVICE_FILE)
+    service = read_service(directory)
     try:
         secrets = {name: decode_bytes(text) for name, text in service.items()}
         document = read_private(directory / KEYRING_FILE)

@@ -75,6 +75,9 @@ def unwrap_members(directory: Path, key: bytes) -> dict[str, Any]:
         members = json.loads(AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], LABEL_VAULT))
     except (InvalidTag, KeyError, ValueError, TypeError):
         raise _wrong(directory, wrapped) from None
+    if isinstance(members["decision"], str):  # of before keys could be rotated
+        public = SigningKey(decode_bytes(members["decision"])).public_bytes
+        members["decision"] = {key_id(public): members["decision"]}
     return dict(members)
 
 

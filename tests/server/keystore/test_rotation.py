@@ -1,5 +1,6 @@
 """Rotating keys: what was sealed before and after opens, tablets follow, and a crash in between changes nothing."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from server.db.tables import Device as DeviceRow
 from server.db.tables import KeyringDocument
 from server.errors import BadRequest, KeyStoreLocked
 from server.folding.deciding import store_sealed_decision
-from server.keystore import KINDS, KeyStore, KeyStoreError, files, rotating, store
+from server.keystore import KINDS, KeyStore, KeyStoreError, files, rotating, store, vault
 from server.microdata import Microdata
 from server.services import alarms, rotate_keys
 from server.services.open_items import OpeningWorker
@@ -275,3 +276,18 @@ def test_a_running_server_takes_up_the_keyring_although_the_passphrase_was_chang
     assert running.is_locked, "what is sealed to the new key waits, and is not set aside"
     running.unlock("another")
     assert not running.is_locked
+
+
+def test_the_files_of_before_keys_could_be_rotated_are_read_and_rotated(office: Context) -> None:
+    keys, now = office.config.keys_dir, KeyStore.open(office.config.keys_dir, None)
+    service = {name.split(" ")[0]: text for name, text in json.loads((keys / files.SERVICE_FILE).read_text()).items()}
+    files.write_private(keys / files.SERVICE_FILE, json.dumps(service).encode())
+    encryption_key = vault.encryption_key(keys, None)
+    members = vault.unwrap_members(keys, encryption_key)
+    (members["decision"],) = members["decision"].values()
+    vault.rewrap(keys, members, encryption_key)
+    former = KeyStore.open(keys, None)
+    assert (former.keyring, former.office.certificate) == (now.keyring, now.office.certificate)
+    assert former.receipt_key_id == now.receipt_key_id
+    rotate(office)
+    assert KeyStore.open(keys, None).keyring.serial == 2
