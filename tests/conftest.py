@@ -31,8 +31,13 @@ from tests.office import NOW, ClientTransport, enrolment_link
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 
-# Property tests are judged by what they find, not by how busy the machine is.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Property tests are judged by what they find, not by how busy the machine is; HYPOTHESIS_EXAMPLES tries more.
+settings.register_profile(
+    "unhurried",
+    deadline=None,
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "40")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("unhurried")
 
 
