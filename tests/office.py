@@ -174,12 +174,19 @@ class Tablet:
         )
         return messages.encode_request(replace(asked, **members))
 
-    def send(self, body: bytes, *, signed: bytes | None = None, key: Ed25519PrivateKey | None = None) -> Reply:
+    def send(
+        self,
+        body: bytes,
+        *,
+        signed: bytes | None = None,
+        key: Ed25519PrivateKey | None = None,
+        media_type: str = messages.MEDIA_TYPE_EXCHANGE,
+    ) -> Reply:
         """Send a body, signed as itself unless a test says otherwise."""
         path = messages.PATH_EXCHANGE
         over = body if signed is None else signed
         headers = signatures.sign_request("POST", path, over, device_id=self.device_id, key=key or self.key)
-        response = self.client.post(path, data=body, headers={"Content-Type": messages.MEDIA_TYPE_EXCHANGE, **headers})
+        response = self.client.post(path, data=body, headers={"Content-Type": media_type, **headers})
         content, given = response.get_data(), dict(response.headers)
         is_signed = self._verify(response.status_code, content, given, path=path, sent=over)
         if response.status_code != 200:

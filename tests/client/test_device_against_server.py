@@ -272,8 +272,14 @@ class TestHostileRequests:
         assert self.refusal(office, device, encode_body(b'{"version":9}', [])) == (400, "version-unsupported")
 
     def test_another_body_than_the_signed_one_is_a_mismatch(self, office: Office, device: Device) -> None:
+        another = signatures.sign_request(
+            "POST", messages.PATH_EXCHANGE, b"another", device_id=device.device_id, key=device._signer
+        )
+        assert self.refusal(office, device, b"body", **another) == (400, "digest-mismatch")
+
+    def test_a_digest_put_over_the_signed_one_is_no_signature(self, office: Office, device: Device) -> None:
         digest = signatures.content_digest(b"another")
-        assert self.refusal(office, device, b"body", **{"Content-Digest": digest}) == (400, "digest-mismatch")
+        assert self.refusal(office, device, b"another", **{"Content-Digest": digest}) == (401, "signature-invalid")
 
     def test_a_signature_of_another_key_is_invalid(self, office: Office, device: Device) -> None:
         key = Ed25519PrivateKey.generate()

@@ -80,7 +80,7 @@ def test_a_failed_fsync_ends_the_process(migrated_file: Path, tmp_path: Path, wh
 
 
 def test_a_full_disk_is_said_and_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    partials = Partials(tmp_path, Blobs(tmp_path))
+    partials = Partials(Blobs(tmp_path))
     with partials.hold(bytes(HASH_BYTES), "") as file:
         file.append(0, b"before")
 

@@ -140,10 +140,10 @@ def test_an_envelope_over_the_limit_is_refused_and_nothing_stored(sqlite_tablet:
     assert stored(sqlite_tablet.context) == []
 
 
-def test_a_body_of_another_type_is_refused(sqlite_tablet: Tablet, sqlite_client: FlaskClient) -> None:
-    response = sqlite_client.post(messages.PATH_EXCHANGE, data=b"{}", content_type="application/json")
-    assert response.status_code == 415
-    assert messages.decode_problem(415, response.get_data()).slug == "unsupported-media"
+def test_a_body_of_another_type_is_refused(sqlite_tablet: Tablet) -> None:
+    reply = sqlite_tablet.send(b"{}", media_type="application/json")
+    assert reply.problem is not None
+    assert (reply.status, reply.problem.slug) == (415, "unsupported-media")
 
 
 def test_the_same_request_again_is_refused_with_the_next_counter(tablet: Tablet, context: Context) -> None:
