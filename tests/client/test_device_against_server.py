@@ -279,7 +279,7 @@ class TestHostileRequests:
 
     def test_a_digest_put_over_the_signed_one_is_no_signature(self, office: Office, device: Device) -> None:
         digest = signatures.content_digest(b"another")
-        assert self.refusal(office, device, b"another", **{"Content-Digest": digest}) == (401, "signature-invalid")
+        assert self.refusal(office, device, b"body", **{"Content-Digest": digest}) == (401, "signature-invalid")
 
     def test_a_signature_of_another_key_is_invalid(self, office: Office, device: Device) -> None:
         key = Ed25519PrivateKey.generate()

@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 
 from server.context import Context
 from server.db.tables import Envelope
+from server.partials import LOCKS
 from sync_protocol.constants import Kind
 from sync_protocol.envelope import Header, open_attachment, open_interview, peek
 from sync_protocol.epoch import parse_epoch
@@ -94,8 +95,8 @@ def plain(context: Context, medium: Medium) -> bytes:
 
 
 def blobs_on_disk(context: Context) -> int:
-    """Count all files of the blob store, finished or not."""
-    return sum(path.is_file() for path in context.config.blobs_dir.rglob("*"))
+    """Count all files of the blob store, finished or not; the empty ones that are only held as locks are none."""
+    return sum(path.is_file() and path.parent.name != LOCKS for path in context.config.blobs_dir.rglob("*"))
 
 
 class Stream(io.RawIOBase):
