@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from server import metrics
 from server.cli import main
 
 
@@ -14,7 +15,8 @@ class Shell:
 
     def __init__(self, data: Path, environment: dict[str, str | None] | None = None) -> None:
         self.data = data
-        self._environment = environment or {}
+        # what `serve` sets for the processes that it starts is put back after each command
+        self._environment = {metrics.DIRECTORY: "", **(environment or {})}
 
     def run(self, *arguments: str, with_input: str | None = None) -> Result:
         return CliRunner().invoke(main, ["--data", str(self.data), *arguments], env=self._environment, input=with_input)

@@ -119,7 +119,6 @@ def test_an_office_without_backups_says_it_at_every_start(shell: Shell, monkeypa
     from server.cli import gunicorn_server
 
     monkeypatch.setattr(gunicorn_server, "Office", lambda _: SimpleNamespace(run=lambda: None))
-    monkeypatch.setenv(metrics.DIRECTORY, "")  # put back after the test, whatever `serve` sets
     monkeypatch.setenv("PASSERELLE_BIND", "127.0.0.1:1")
     quiet = Shell(shell.data, {**CLEAR, "PASSERELLE_BACKUPS": "off"})
     assert "delete by receipts alone" in quiet.run("serve", "--port", "1").stderr

@@ -90,9 +90,9 @@ def line(shell: Shell) -> Iterator[Line]:
 
 def test_what_came_before_a_cut_is_kept(line: Line) -> None:
     line.cut(MEDIUM[:200_000], Place(0, len(MEDIUM)), 120_000, hard=False)
-    assert wait_until(lambda: line.here() == 120_000, 10)
+    assert wait_until(lambda: line.here() == 120_000, 60)
     line.cut(MEDIUM[120_000:], Place(120_000, len(MEDIUM)), 50_000, hard=True)
-    assert wait_until(lambda: line.here() >= 120_000, 10)  # a reset may take with it what was not read
+    assert wait_until(lambda: line.here() >= 120_000, 60)  # a reset may take with it what was not read
     offset = line.here()
     while offset < len(MEDIUM):
         offset = line.part(MEDIUM[offset : offset + 100_000], Place(offset, len(MEDIUM)))
