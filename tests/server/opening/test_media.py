@@ -184,7 +184,7 @@ def emptied(database: Database) -> None:
                 session.execute(delete(table))
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=10)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=6)
 @given(sent=posts(), seed=st.integers(0, 2**32))
 def test_media_in_any_order_and_batching_give_equal_tables(
     database: Database, keystore: KeyStore, sent: Sequence[tuple[Photos, tuple[tuple[str, bytes], ...]]], seed: int

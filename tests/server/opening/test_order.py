@@ -110,7 +110,7 @@ def sealed(context: Context, history: list[tuple[int, Answers, tuple[int, ...], 
     return epochs + bodies
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=8)
 @given(
     history=histories(),
     seed=st.integers(0, 2**32),
