@@ -18,7 +18,7 @@ from sync_protocol.constants import INSTANCE_ID_BYTES
 from sync_protocol.documents import canonical_json
 from sync_protocol.errors import LocalError
 from sync_protocol.plaintext import LENGTH, Medium
-from sync_protocol.transitions import MediumFate
+from sync_protocol.transitions import MediumEvent, MediumFate, following_medium
 
 
 class DraftState(StrEnum):
@@ -197,9 +197,11 @@ class DraftStore:
     def _discard_media(self, instance_id: bytes) -> None:
         """Let go the media that only this draft names."""
         self._database.execute(
-            "DELETE FROM medium WHERE fate = ? AND sha256 IN (SELECT sha256 FROM draft_medium WHERE instance_id = ?)"
+            "UPDATE medium SET fate = ?"
+            " WHERE fate = ? AND sha256 IN (SELECT sha256 FROM draft_medium WHERE instance_id = ?)"
             " AND sha256 NOT IN (SELECT sha256 FROM draft_medium WHERE instance_id <> ?)",
-            *(MediumFate.UNNAMED.value, instance_id, instance_id),
+            *(following_medium(MediumFate.UNNAMED, MediumEvent.ERASED).value, MediumFate.UNNAMED.value),
+            *(instance_id, instance_id),
         )
 
     def close_psu(self, psu: str) -> None:
