@@ -187,7 +187,7 @@ def test_the_office_s_own_decisions_are_never_answered_erased(tablet: Tablet, co
 def test_a_device_that_asks_for_the_fate_of_an_erased_envelope_hears_it(tablet: Tablet, context: Context) -> None:
     tablet.exchange(envelope(1))
     with context.database.transaction() as session:
-        erasures.remove_projections(session, [(1).to_bytes(16, "big")], now=NOW)
+        erasures.remove_projections(session, [(1).to_bytes(16, "big")])
     assert tablet.exchange(have=(document_hash(envelope(1))[:16],)).codes == [ERASED]
 
 
