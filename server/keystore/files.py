@@ -60,7 +60,8 @@ def read_service(directory: Path) -> dict[str, str]:
     try:
         for kind, name_of in (("receipt", receipt_name), ("issuer", issuer_name)):
             if kind in service:
-                service[name_of(SigningKey(decode_bytes(service[kind])).public_bytes)] = service.pop(kind)
+                secret = service.pop(kind)
+                service[name_of(SigningKey(decode_bytes(secret)).public_bytes)] = secret
         if FORMER_CERTIFICATE in service:
             payload = json.loads(decode_bytes(service[FORMER_CERTIFICATE]))["payload"]
             service[office_name(decode_bytes(payload["signing_key"]))] = service.pop(FORMER_CERTIFICATE)
