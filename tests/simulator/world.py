@@ -195,7 +195,8 @@ class World:
         status, headers, body = answer
         client = _client(tablet)
         client.on_response(status, headers, body, now=tablet.now())
-        self._trace.update(f"{self.clock.seconds:.3f} {tablet.name} {status} {client.state} {client.reason}".encode())
+        reason = "not believed" if client.reason in UNBELIEVED else client.reason
+        self._trace.update(f"{self.clock.seconds:.3f} {tablet.name} {status} {client.state} {reason}".encode())
 
     def _restart(self, tablet: Tablet) -> None:
         tablet.restart()
@@ -344,6 +345,10 @@ class World:
         finally:
             messages.encode_request, messages.encode_answer = encode_request, encode_answer
             news.PULL_ITEMS = page  # type: ignore[misc]
+
+
+UNBELIEVED: Final = frozenset({"digest-mismatch", "malformed", "signature-invalid"})
+"""Which of them an altered answer is depends on the byte that the fault met, and so on the keys of the run."""
 
 
 class _Calm:
