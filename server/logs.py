@@ -30,6 +30,7 @@ def configure(kind: str, stream: TextIO | None = None) -> None:
     handler.setFormatter(JsonLines() if kind == "json" else TextLines())
     logger = logging.getLogger(ROOT)
     logger.handlers[:] = [handler]
+    logger.disabled = False  # a library that configures logging may have silenced it
     logger.setLevel(logging.INFO)
     logger.propagate = False
 
