@@ -1,6 +1,5 @@
 """The pages of app users, for managers: list, create, show the settings code once, choose forms, revoke at once."""
 
-import base64
 from typing import Any, Final
 
 from flask import Blueprint, redirect, request, url_for
@@ -8,15 +7,14 @@ from werkzeug.wrappers import Response
 
 from server.clock import utc_now
 from server.context import Context, caller, current, roles
-from server.errors import BadRequest, Conflict, NotFound
+from server.errors import BadRequest, Conflict
 from server.services import app_users, collect_settings, deliver_forms
 from server.services.collect_settings import Settings
-from server.web.pages import POLICY, date, protect, refuse_foreign, render_page
-from server.web.project_choice import chosen_project, page_scope, visible_projects
+from server.web.pages import PICTURES, date, protect, refuse_foreign, render_page, svg_source
+from server.web.project_choice import asked_project, chosen_project, open_projects, page_scope, visible_projects
 
 BY_ID: Final = "/<int:app_user_id>"
 MODES: Final = ("survey", "training", "pilot")
-PICTURES: Final = POLICY.replace("img-src 'self'", "img-src 'self' data:")
 """As on every page, with the code's picture in the page itself: it has no address, and so stays in no cache."""
 
 blueprint = Blueprint("app_user_pages", __name__, template_folder="templates", url_prefix="/app-users")
@@ -38,7 +36,7 @@ def create() -> tuple[str, int] | Response:
     names = ("name", "enumerator", "team", "mode", "language")
     texts: dict[str, Any] = {name: request.form.get(name, "").strip() for name in names}
     try:
-        project_id = _asked_project()
+        project_id = asked_project(request.form.get("project", ""))
         with current().database.transaction() as session:
             app_users.create_app_user(session, **texts, project_id=project_id, user=caller().name, now=utc_now())
             made = app_users.find_app_user(session, texts["name"])
@@ -85,24 +83,9 @@ def revoke(app_user_id: int) -> Response:
     return _to_app_user(app_user_id)
 
 
-def _asked_project() -> int:
-    """Return the project of a new app user: the chosen one, or the one that the console shows.
-
-    Raises:
-        NotFound: the person is in no such project.
-    """
-    text = request.form.get("project", "")
-    asked = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
-    open_ones = [one.project_id for one in visible_projects() if one.archived_at is None]
-    chosen = asked or chosen_project() or (open_ones[0] if len(open_ones) == 1 else None)
-    if chosen not in {one.project_id for one in visible_projects()}:
-        raise NotFound("there is no such project among yours")
-    return chosen
-
-
 def _code(app_user_id: int, *, with_password: bool) -> Response:
     settings = _settings(current(), app_user_id, with_password=with_password)
-    picture = "data:image/svg+xml;base64," + base64.b64encode(collect_settings.svg(settings)).decode("ascii")
+    picture = svg_source(collect_settings.svg(settings))
     response = Response(_show(app_user_id, code=picture, general=settings["general"]), mimetype="text/html")
     response.headers["Content-Security-Policy"] = PICTURES
     return response
@@ -128,8 +111,7 @@ def _list(failure: str | None = None) -> str:
     with current().database.read() as session:
         found = app_users.list_app_users(session, page_scope())
         given = {one.app_user_id: len(app_users.forms_given(session, one.app_user_id)) for one in found}
-    open_ones = [one for one in visible_projects() if one.archived_at is None]
-    shown = {"given": given, "open_projects": open_ones, "chosen": chosen_project(), "failure": failure}
+    shown = {"given": given, "open_projects": open_projects(), "chosen": chosen_project(), "failure": failure}
     return _page("app_users.html", app_users=found, **shown)
 
 

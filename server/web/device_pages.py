@@ -3,7 +3,6 @@
 A supervisor sees those of the own team; a manager enrols, revokes, and proposes to wipe one.
 """
 
-import base64
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -14,19 +13,18 @@ from werkzeug.wrappers import Response
 
 from server.clock import utc_now
 from server.context import caller, current, roles
-from server.errors import BadRequest, Conflict, Forbidden, NotFound
+from server.errors import BadRequest, Conflict, Forbidden
 from server.persons import is_same_person
 from server.services import device_words, enrol_device, look_after_devices, proposals
 from server.services.look_after_devices import DeviceView
 from server.web.device_messages import backlog_text, device_word
-from server.web.pages import POLICY, page_language, protect, refuse_foreign, render_page
-from server.web.project_choice import chosen_project, page_scope, visible_projects
+from server.web.pages import PICTURES, page_language, protect, refuse_foreign, render_page, svg_source
+from server.web.project_choice import asked_project, chosen_project, open_projects, page_scope, visible_projects
 from sync_protocol.enrolment import EnrolmentLink, encode_link
 
 BY_ID: Final = "/devices/<device_id>"
 READERS: Final = ("supervisor", "manager")
 OFFICE: Final = frozenset({"manager", "administrator"})
-PICTURES: Final = POLICY.replace("img-src 'self'", "img-src 'self' data:")
 """As on every page, with the code's picture in the page itself: it has no address, and so stays in no cache."""
 DONE: Final = frozenset({"revoked", "released", "proposed", "agreed", "declined"})
 
@@ -47,7 +45,7 @@ def enrol() -> Response | tuple[str, int]:
     """Make a link that enrols one tablet, and show its code, this once."""
     refuse_foreign()
     members: dict[str, Any] = {name: request.form.get(name, "").strip() for name in ("enumerator", "team", "role")}
-    context, project_id = current(), _asked_project()
+    context, project_id = current(), asked_project(request.form.get("project", ""))
     if not members["enumerator"]:
         return _list("bad_enrolment"), 400
     try:
@@ -147,24 +145,9 @@ def _decide(proposal_id: int, *, is_agreed: bool) -> None:
             proposals.decline(session, **who, scope=caller().scope)
 
 
-def _asked_project() -> int:
-    """Return the project of a new tablet: the chosen one, or the one that the console shows.
-
-    Raises:
-        NotFound: the person is in no such project.
-    """
-    text = request.form.get("project", "")
-    asked = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
-    open_ones = [one.project_id for one in visible_projects() if one.archived_at is None]
-    chosen = asked or chosen_project() or (open_ones[0] if len(open_ones) == 1 else None)
-    if chosen not in {one.project_id for one in visible_projects()}:
-        raise NotFound("there is no such project among yours")
-    return chosen
-
-
 def _code(link: EnrolmentLink, members: dict[str, str]) -> Response:
     text = encode_link(link)
-    picture = "data:image/svg+xml;base64," + base64.b64encode(look_after_devices.link_svg(text)).decode("ascii")
+    picture = svg_source(look_after_devices.link_svg(text))
     response = Response(_list(link=text, picture=picture, enrolled=members), mimetype="text/html")
     response.headers["Content-Security-Policy"] = PICTURES
     return response
@@ -182,8 +165,7 @@ def _list(failure: str | None = None, **shown: Any) -> str:
     with context.database.read() as session:
         serial = context.keystore.keyring.serial
         found = look_after_devices.list_devices(session, keyring_serial=serial, scope=page_scope())
-    open_ones = [one for one in visible_projects() if one.archived_at is None]
-    shown |= {"open_projects": open_ones, "chosen": chosen_project(), "failure": failure}
+    shown |= {"open_projects": open_projects(), "chosen": chosen_project(), "failure": failure}
     return _page("devices.html", devices=found, **shown)
 
 

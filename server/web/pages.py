@@ -3,6 +3,7 @@
 No page runs a script or loads anything from elsewhere, and the policy of every answer says so to the browser.
 """
 
+import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,6 +37,8 @@ from server.web.survey import Survey, read_survey
 POLICY: Final = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+PICTURES: Final = POLICY.replace("img-src 'self'", "img-src 'self' data:")
+"""The policy of a page that shows a code which is made for it alone."""
 HEADERS: Final = {
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "same-origin",
@@ -257,3 +260,8 @@ def local_target(target: str) -> str:
     """Return a target within this site, nothing for any other: two slashes, of either kind, lead elsewhere."""
     is_local = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
     return target if is_local else ""
+
+
+def svg_source(svg: bytes) -> str:
+    """Return a drawing as the source of a picture, for what must have no address of its own."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")

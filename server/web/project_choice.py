@@ -8,6 +8,7 @@ from flask import g, session
 from server.context import caller, current
 from server.db.queries.projects import StoredProject
 from server.db.scope import Scope
+from server.errors import NotFound
 from server.services import projects
 
 MEMBER: Final = "project_id"
@@ -23,6 +24,11 @@ def visible_projects() -> tuple[StoredProject, ...]:
     return found
 
 
+def open_projects() -> tuple[StoredProject, ...]:
+    """Return the projects that the person sees and that still take something new."""
+    return tuple(one for one in visible_projects() if one.archived_at is None)
+
+
 def chosen_project() -> int | None:
     """Return the project that the console shows, None for all that the person sees."""
     chosen = session.get(MEMBER)
@@ -31,10 +37,27 @@ def chosen_project() -> int | None:
 
 def choose_project(text: str) -> None:
     """Show one project from now on, or all again."""
-    session[MEMBER] = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+    session[MEMBER] = _number(text)
+
+
+def asked_project(text: str) -> int:
+    """Return the project of something new: the one asked for, else the one that the console shows, else the only one.
+
+    Raises:
+        NotFound: the person is in no such project.
+    """
+    only = open_projects()[0].project_id if len(open_projects()) == 1 else None
+    chosen = _number(text) or chosen_project() or only
+    if chosen not in {one.project_id for one in visible_projects()}:
+        raise NotFound("there is no such project among yours")
+    return chosen
 
 
 def page_scope() -> Scope:
     """Return the rows that a page shows: those that the person sees, of the chosen project."""
     chosen = chosen_project()
     return caller().scope if chosen is None else replace(caller().scope, projects=frozenset({chosen}))
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
