@@ -24,9 +24,9 @@ from tests.simulator.office import Ill, IllDatabase, ServerDied
 @contextmanager
 def receipt_before_commit() -> Iterator[None]:
     """The server answers, and commits afterwards if it lives so long."""
-    proper = IllDatabase.submit
+    proper = IllDatabase.submit_light
 
-    def submit(self: IllDatabase, work: Callable[[Session], Any]) -> Any:
+    def submit_light(self: IllDatabase, work: Callable[[Session], Any]) -> Any:
         if self.next_ill is not Ill.DIES_BEFORE_COMMIT:
             return proper(self, work)
         self.next_ill = None
@@ -37,11 +37,11 @@ def receipt_before_commit() -> Iterator[None]:
             raise ServerDied
 
         try:
-            Database.submit(self, answered)
+            Database.submit_light(self, answered)
         except ServerDied:
             return results[0]
 
-    with mock.patch.object(IllDatabase, "submit", submit):
+    with mock.patch.object(IllDatabase, "submit_light", submit_light):
         yield
 
 

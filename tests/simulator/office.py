@@ -62,14 +62,22 @@ class IllDatabase(Database):
 
     def submit(self, work: Callable[[Session], T]) -> T:
         """Do as `Database.submit` does, with the ill that is next."""
+        return self._with_ill(super().submit, work)
+
+    def submit_light(self, work: Callable[[Session], T]) -> T:
+        """Do as `Database.submit_light` does, with the ill that is next: so is an exchange stored."""
+        return self._with_ill(super().submit_light, work)
+
+    def _with_ill(self, submit: Callable[[Callable[[Session], Any]], Any], work: Callable[[Session], T]) -> T:
         ill, self.next_ill = self.next_ill, None
         if ill is None:
-            return super().submit(work)
+            done: T = submit(work)
+            return done
         if ill is Ill.DISK_FULL:
-            return super().submit(lambda session: _without_room(session, work))
-        if ill is Ill.DIES_BEFORE_COMMIT:
-            super().submit(lambda session: _dying(session, work))
-        super().submit(work)
+            submit(lambda session: _without_room(session, work))
+        elif ill is Ill.DIES_BEFORE_COMMIT:
+            submit(lambda session: _dying(session, work))
+        submit(work)
         raise ServerDied
 
 
