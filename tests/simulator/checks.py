@@ -116,6 +116,8 @@ def check_delivered(office: Office, tablets: list[Tablet]) -> None:
         if on_disk != tablet.held:
             raise Violation(f"3: {tablet.name} holds {len(on_disk)} of {len(tablet.held)} envelopes")
         absent = [name for name, body in on_disk.items() if name not in stored or stored[name][0] != body]
+        if is_revoked(office, tablet):  # it is told nothing of others, and so of no erasure
+            absent = [name for name in absent if name not in stored or stored[name][1] != ERASED]
         if absent:
             raise Violation(f"2: {len(absent)} envelopes of {tablet.name} never reached the server")
         if tablet.deleted.keys() - stored.keys():
@@ -150,17 +152,23 @@ def check_erased(office: Office, tablets: list[Tablet], ledger: Ledger) -> None:
         if any(session.scalars(select(Revision.instance_id).where(Revision.instance_id.in_(erased)))):
             raise Violation("5: a revision of an erased interview is still at the office")
     for tablet in tablets:
+        if is_revoked(office, tablet):
+            continue
         if any(getattr(peek(body), "instance_id", None) in erased for body in tablet.on_disk().values()):
             raise Violation(f"5: an erased interview is still on {tablet.name}")
+
+
+def is_revoked(office: Office, tablet: Tablet) -> bool:
+    """Say whether the office has revoked a tablet."""
+    return carrier_of(office, tablet).revoked_at is not None
 
 
 def check_pulled(office: Office, tablets: list[Tablet]) -> None:
     """Check that a device that followed its cursor knows what a full pull tells."""
     for tablet in tablets:
-        carrier = carrier_of(office, tablet)
-        if carrier.revoked_at is not None:
+        if is_revoked(office, tablet):
             continue
-        told = _known_from(full_pull(office, carrier))
+        told = _known_from(full_pull(office, carrier_of(office, tablet)))
         knows = _known_by(tablet)
         # It may know more: of what only a former life of the database held.
         if any(knows.get(name) != value for name, value in told.items()):

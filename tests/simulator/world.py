@@ -347,7 +347,7 @@ class World:
             news.PULL_ITEMS = page  # type: ignore[misc]
 
 
-UNBELIEVED: Final = frozenset({"digest-mismatch", "malformed", "signature-invalid"})
+UNBELIEVED: Final = frozenset({"digest-mismatch", "malformed", "signature-invalid", "version-unsupported"})
 """Which of them an altered answer is depends on the byte that the fault met, and so on the keys of the run."""
 
 
