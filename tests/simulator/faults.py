@@ -102,8 +102,8 @@ class Chance:
         return self.rng.uniform(least, most)
 
     def place(self, length: int) -> int:
-        """Draw a place in so many bytes."""
-        return self.rng.randrange(length) if length else 0
+        """Draw a place in so many bytes, always by one draw: lengths differ by some bytes from run to run."""
+        return int(self.rng.random() * length)
 
 
 @dataclass(slots=True)
