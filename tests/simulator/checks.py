@@ -13,7 +13,7 @@ from server.db.queries.devices import Carrier
 from server.db.queries.envelopes import NewEnvelope
 from server.db.tables import Device as DeviceRow
 from server.db.tables import Envelope, Revision
-from server.db.tables.envelopes import ERASED, OPENED, QUARANTINED, RECEIVED
+from server.db.tables.envelopes import ERASED, OPENED, QUARANTINED, RECEIVED, WAITING_FOR_EPOCH
 from server.folding.state import state_hash
 from server.services import news
 from server.services.receive_exchange import AFTER_REVOCATION
@@ -138,6 +138,9 @@ def check_opened(office: Office, tablets: list[Tablet], ledger: Ledger) -> None:
             _, state, reason = stored[name]
             if state == ERASED and ledger.is_erased(body):
                 continue
+            _, epoch_state, epoch_reason = stored.get(getattr(peek(body), "epoch_hash", b""), (b"", "", None))
+            if (state, epoch_state, epoch_reason) == (WAITING_FOR_EPOCH, QUARANTINED, AFTER_REVOCATION):
+                continue  # a courier brought the interview, a tablet that was revoked meanwhile its epoch
             if state != OPENED and not (state == QUARANTINED and reason in LAWFUL):
                 raise Violation(f"9: a whole envelope of {tablet.name} is {state} ({reason})")
 

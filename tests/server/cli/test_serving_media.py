@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import json
 import os
 import socket
 import struct
@@ -58,7 +59,12 @@ class Line:
         return signatures.sign_request("POST", PATH, content, device_id=self.device_id, key=self.key, place=place)
 
     def part(self, content: bytes, place: Place) -> int:
+        """Send a part and return where the next one begins, also when the server says that this one does not fit."""
         status, _, told = self.ask("POST", PATH, content, self.signed(content, place))
+        if status == 409:  # what came before the cut was still being written down
+            offset = json.loads(told)["next_offset"]
+            assert place.offset < offset < len(MEDIUM)
+            return int(offset)
         assert status in (200, 201), told
         return messages.decode_part_answer(told).offset
 
