@@ -14,6 +14,7 @@ export const SIGNATURE_BYTES = 64;
 export const RATCHET_STEPS = 4096;
 export const BUCKET_BYTES = 128;
 export const ENVELOPE_BYTES = 1 << 20;
+export const MEDIUM_BYTES = 256 << 20;
 export const EXCHANGE_BYTES = 4 << 20;
 export const EXCHANGE_FRAMES = 500;
 export const CONTROL_BYTES = 256 << 10;

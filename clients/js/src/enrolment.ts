@@ -41,17 +41,30 @@ export async function serverId(rootKey: Uint8Array): Promise<Bytes> {
 
 /** Write the body of `POST /sync/v1/enrol`. */
 export async function enrolmentRequest(link: EnrolmentLink, signer: Signer, receivingKey: Uint8Array): Promise<Bytes> {
-  const proven = [await serverId(link.rootKey), await sha256(utf8(link.token)), signer.publicKey, receivingKey];
-  const proof = await signer.sign(labelled("passerelle/1 enrol\0", ...proven));
-  return utf8(
-    JSON.stringify({
-      version: VERSION,
-      token: link.token,
-      signing_key: base64url(signer.publicKey),
-      receiving_key: base64url(receivingKey),
-      proof: base64url(proof),
-    }),
-  );
+  const claim = { label: "passerelle/1 enrol\0", claimed: utf8(link.token), rootKey: link.rootKey };
+  return utf8(JSON.stringify({ version: VERSION, token: link.token, ...(await proven(claim, signer, receivingKey)) }));
+}
+
+/** Write the body of a device that the office has forgotten: its certificate stands in the place of a token. */
+export async function enrolmentAgain(
+  certificate: Uint8Array,
+  rootKey: Uint8Array,
+  signer: Signer,
+  receivingKey: Uint8Array,
+): Promise<Bytes> {
+  const claim = { label: "passerelle/1 enrol again\0", claimed: certificate, rootKey };
+  const members = { version: VERSION, certificate: base64url(certificate) };
+  return utf8(JSON.stringify({ ...members, ...(await proven(claim, signer, receivingKey)) }));
+}
+
+async function proven(
+  claim: { readonly label: string; readonly claimed: Uint8Array; readonly rootKey: Uint8Array },
+  signer: Signer,
+  receivingKey: Uint8Array,
+): Promise<Readonly<Record<string, string>>> {
+  const bound = [await serverId(claim.rootKey), await sha256(claim.claimed), signer.publicKey, receivingKey];
+  const proof = await signer.sign(labelled(claim.label, ...bound));
+  return { signing_key: base64url(signer.publicKey), receiving_key: base64url(receivingKey), proof: base64url(proof) };
 }
 
 export interface Enrolled {

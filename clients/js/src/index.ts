@@ -6,7 +6,7 @@ export { Device, type Fate, httpTransport, type Interview, type Reply, type Stat
 export {
   activeKey, canonicalJson, type DeviceCertificate, type Keyring, readCertificate, readDocument, readKeyring, surveyKey, type SurveyKey,
 } from "./documents.ts";
-export { enrolmentRequest, type EnrolmentLink, parseLink, readEnrolment, serverId } from "./enrolment.ts";
+export { enrolmentAgain, enrolmentRequest, type EnrolmentLink, parseLink, readEnrolment, serverId } from "./enrolment.ts";
 export { envelopeId, makeEpoch, openEpoch, parseEpoch, verifyEnvelope } from "./epoch.ts";
 export { encodeHeader, type Header, open, peek, seal } from "./envelope.ts";
 export { ProtocolError } from "./errors.ts";
@@ -15,6 +15,7 @@ export { type Handover, openHandover, openHouseholds, openRows } from "./handove
 export * as hpke from "./hpke.ts";
 export { openMedium, sealMedium } from "./media.ts";
 export { decodeAnswer, decodeProblem, encodeRequest, type ExchangeAnswer, type Problem, type Pulled, ReceiptCode } from "./messages.ts";
+export { type Parcel, type ParcelLabel, readParcel, writeParcel } from "./parcel.ts";
 export { type Manifest, type Medium, pack, unpack } from "./plaintext.ts";
 export { type Signer, signerOf } from "./primitives.ts";
 export { contentKey, contentKeyFromStart, nextKey } from "./ratchet.ts";

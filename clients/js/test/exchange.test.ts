@@ -6,7 +6,7 @@ import { bytes, names, refused, vector } from "./vectors.ts";
 
 const utf8 = new TextDecoder();
 
-for (const name of ["request_body", "answer_body"]) {
+for (const name of ["request_body", "request_every_member", "answer_body", "answer_every_kind"]) {
   test(`takes ${name} apart, and puts it together so that it decodes`, () => {
     const told = vector("exchange", name);
     const body = passerelle.decodeBody(bytes(told.body));
@@ -64,4 +64,12 @@ test("reads an enrolment link and proves possession", async () => {
   for (const wrong of ["", "ftp://a/#token=t&root=AA", told.link.replace("root=", "root=!"), "passerelle://a/#token=t"]) {
     await refused("link-invalid", () => passerelle.parseLink(wrong));
   }
+});
+
+test("a device that was forgotten proves itself by its certificate", async () => {
+  const told = vector("exchange", "enrolment_again");
+  const signer = await passerelle.signerOf(bytes(told.seed));
+  const certificate = new TextEncoder().encode(told.certificate);
+  const body = await passerelle.enrolmentAgain(certificate, bytes(told.root_key), signer, bytes(told.receiving_key));
+  assert.deepEqual(JSON.parse(utf8.decode(body)), told.request);
 });

@@ -9,6 +9,8 @@ from sqlalchemy import select
 from server.context import Context
 from server.db.queries import devices, handovers, interviews
 from server.db.tables import Envelope
+from server.folding import handing
+from server.folding.waiting import Waits
 from server.services import projects, rebuild, verify_store
 from sync_protocol.handover import Handover
 from sync_protocol.plaintext import Medium
@@ -212,3 +214,18 @@ def test_one_that_cannot_be_read_back_stops_nothing(small_office: Context) -> No
         session.query(Envelope).filter(Envelope.instance_id == raw_id(1)).update({"body": b""})
         assert devices.revoke_device(session, device_id="tablet-1", now=NOW + timedelta(hours=1))
     assert [item.instance_id for item in Puller(small_office, device_id="tablet-2").drafts()] == [raw_id(2)]
+
+
+def test_one_that_cannot_be_read_just_now_waits(small_office: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    def waits(*_: object, **__: object) -> None:
+        raise Waits("waiting-for-form")
+
+    former = tablet(small_office)
+    deliver(small_office, [former.epoch(), former.draft(BEGUN)])
+    open_all(small_office)
+    revoke(small_office, "tablet-1")
+    puller = Puller(small_office, device_id="tablet-2")
+    with monkeypatch.context() as patch:
+        patch.setattr(handing, "draft", waits)
+        assert puller.drafts() == []
+    assert [item.instance_id for item in puller.drafts()] == [raw_id(1)]
