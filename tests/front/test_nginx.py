@@ -190,15 +190,6 @@ def answers(front: Front) -> bool:
         return False
 
 
-def wait_until(holds: Any, seconds: float = 30.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
-
-
 def tablet_at(front: Front, enumerator: str) -> Tablet:
     return Tablet(front.context, Client(front), enumerator).enrol()  # type: ignore[arg-type]
 
@@ -319,7 +310,7 @@ def test_what_is_collected_of_uploads_is_for_nginx_alone(front: Front) -> None:
 
 def said(line: ssl.SSLSocket) -> bytes:
     """Return what nginx has said on a line so far; the first lines of an answer must refuse what was asked."""
-    line.setblocking(False)
+    line.settimeout(0)
     try:
         found = line.recv(64)
     except ssl.SSLWantReadError:
