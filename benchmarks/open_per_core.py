@@ -58,7 +58,7 @@ CANDIDATES = 60
 TYPICAL_BYTES = 6700
 SEED = 148
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
-GOAL = 1000
+GOAL = 1500
 
 
 @dataclass(frozen=True, slots=True)
