@@ -17,7 +17,7 @@ from server.db.tables.envelopes import ERASED, OPENED, QUARANTINED, RECEIVED, WA
 from server.folding.state import state_hash
 from server.services import news
 from server.services.receive_exchange import AFTER_REVOCATION
-from sync_protocol.envelope import peek
+from sync_protocol.envelope import Header, peek
 from sync_protocol.messages import FormVersionPull, PullItem, ReceiptCode, VerdictPull
 from sync_protocol.storage import Settlement
 from tests.simulator.office import Office, open_context, worker_of
@@ -70,8 +70,12 @@ class Ledger:
             self.deleted += 1
 
     def is_erased(self, body: bytes) -> bool:
-        """Say whether an envelope is of an instance that was ever erased."""
-        return getattr(peek(body), "instance_id", None) in self.erased
+        """Say whether an envelope is of an instance that was ever erased, or of a later revision of one."""
+        head = peek(body)
+        if not isinstance(head, Header) or self.erased.isdisjoint((head.instance_id, *head.parents)):
+            return False
+        self.erased.add(head.instance_id)  # sealed before its tablet heard of it: no office has folded it
+        return True
 
     def folded(self, office: Office) -> None:
         """Take what has been erased by now: in one life of the database, that only grows."""
