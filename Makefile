@@ -86,8 +86,8 @@ compare-collect: $(VENV)/.test ## our checks of interviews against ODK Collect's
 prove-collect: $(VENV)/.test ## all public forms, filled by ODK Collect's engine, sent as it sends, read back equal (a minute or two)
 	@$(BIN)/python -m tests.openrosa.prove_collect $(ARGS)
 
-simulate: $(VENV)/.test ## a million exchanges of many tablets under all faults, in virtual time (SEEDS=100; an hour or so)
-	@$(BIN)/python -m tests.simulator --seeds $${SEEDS:-100} --exchanges 10000 --progress $(ARGS)
+simulate: $(VENV)/.test ## a million exchanges of many tablets under all faults, in virtual time (SEEDS=1000; an hour or two)
+	@$(BIN)/python -m tests.simulator --seeds $${SEEDS:-1000} --exchanges 1000 --progress $(ARGS)
 
 faults: $(VENV)/.test ## real servers torn, killed and starved in every way, and a table of what was seen (half an hour)
 	@FAULTS=all $(BIN)/python -m pytest -q -p no:randomly -p no:xdist tests/faults tests/simulator $(ARGS)

@@ -16,7 +16,7 @@ from tests.simulator.run import Figures, run_seed
 
 EPILOG = """examples:
   python -m tests.simulator --seed 7 --exchanges 2000             one seed, again and again the same
-  python -m tests.simulator --seeds 100 --exchanges 10000         a million exchanges
+  python -m tests.simulator --seeds 1000 --exchanges 1000         a million exchanges
   python -m tests.simulator --seed 7 --mutant delete-on-receipt   a planted mistake, which must be found
 """
 
