@@ -254,13 +254,15 @@ class FormVersionPull:
 class AssignmentsPull:
     """All drawn households of one PSU for this device; the frame is sealed to its receiving key. Empty: taken back.
 
-    `sealed_to` is the id of the receiving key, empty for that of the device's certificate.
+    `sealed_to` is the id of the receiving key, empty for that of the device's certificate; `closed` says that
+    fieldwork in the PSU is over.
     """
 
     psu: str
     households: tuple[str, ...]
     sealed: bytes
     sealed_to: str = ""
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

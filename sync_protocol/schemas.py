@@ -268,6 +268,7 @@ class AssignmentsSchema(Message):
     psu = Text(required=True, validate=TEXT)
     households = Many(Text(validate=TEXT), at_most=5_000, required=True)
     sealed_to = Text(load_default="", validate=KEY_ID)
+    closed = fields.Boolean(load_default=False, truthy={True}, falsy={False})
 
 
 class VerdictSchema(Message):

@@ -1,15 +1,17 @@
 """Close a primary sampling unit when its fieldwork is over, or declare it lost when it was never reached.
 
 A release needs every drawn unit closed or lost: a unit without cases that is closed contributes zero, a lost one is
-non-response of the whole unit, and the weights of its stratum carry it.
+non-response of the whole unit, and the weights of its stratum carry it. Tablets that visit a unit are told: they seal
+what is finished of it, and re-open nothing.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import audit, fieldwork
+from server.db.queries import audit, feed, fieldwork
 from server.db.queries.fieldwork import CLOSED, LOST, OPEN, PsuStatus
 from server.errors import BadRequest, Conflict, NotFound
 
@@ -42,10 +44,10 @@ def close(session: Session, *, psu: str, user: str, now: datetime) -> ChangedPsu
 
 def close_all(session: Session, *, user: str, now: datetime) -> tuple[ChangedPsu, ...]:
     """Say of every open unit that fieldwork in it is over."""
+    is_open = [unit.psu for unit in fieldwork.psu_statuses(session) if unit.status == OPEN]
+    position = feed.position_once(session)
     return tuple(
-        _change(session, unit.psu, status=CLOSED, reason="", user=user, now=now)
-        for unit in fieldwork.psu_statuses(session)
-        if unit.status == OPEN
+        _change(session, psu, status=CLOSED, reason="", user=user, now=now, position=position) for psu in is_open
     )
 
 
@@ -85,7 +87,17 @@ def _drawn(session: Session, psu: str) -> PsuStatus:
     return unit
 
 
-def _change(session: Session, psu: str, *, status: str, reason: str, user: str, now: datetime) -> ChangedPsu:
-    fieldwork.set_psu_status(session, psu, status=status, by=user, at=now)
+def _change(
+    session: Session,
+    psu: str,
+    *,
+    status: str,
+    reason: str,
+    user: str,
+    now: datetime,
+    position: Callable[[], int] | None = None,
+) -> ChangedPsu:
     audit.write(session, at=now, actor=user, action=f"psu-{status}", subject=psu, detail=reason[:1000])
+    told_at = position() if position is not None else feed.next_position(session)
+    fieldwork.set_psu_status(session, psu, status=status, by=user, at=now, feed_position=told_at)
     return ChangedPsu(psu=psu, status=status, interviews=fieldwork.interviews_in(session, psu))

@@ -48,7 +48,7 @@ class Pulled:
         if isinstance(item, FormVersionPull):
             self._form_version(item)
         elif isinstance(item, AssignmentsPull):
-            self._put("assignment", item.psu, json.dumps(item.households), item.sealed, self._key(item.sealed_to))
+            self._assignments(item)
         elif isinstance(item, VerdictPull):
             self._database.execute(
                 "INSERT OR REPLACE INTO verdict (envelope_id, instance_id, state, reason) VALUES (?, ?, ?, ?)",
@@ -62,6 +62,13 @@ class Pulled:
             self._put("setting", REVOKED_AT, item.revoked_at.isoformat())
         elif isinstance(item, WipePull):
             self._put("setting", WIPE_ORDER, item.document)
+
+    def _assignments(self, item: AssignmentsPull) -> None:
+        self._put("assignment", item.psu, json.dumps(item.households), item.sealed, self._key(item.sealed_to))
+        if item.closed:
+            self._database.execute("INSERT OR IGNORE INTO closed_psu (psu) VALUES (?)", item.psu)
+        else:
+            self._database.execute("DELETE FROM closed_psu WHERE psu = ?", item.psu)
 
     def _form_version(self, item: FormVersionPull) -> None:
         self._database.execute(

@@ -4,6 +4,7 @@ import hashlib
 import io
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from sync_protocol.assignments import Household, seal_assignments
 from sync_protocol.client.device import Device
 from sync_protocol.client.drafts import DraftPolicy
 from sync_protocol.client.drafts_store import DRAFTS, DraftContent, DraftEvent, DraftState
@@ -22,6 +24,7 @@ from sync_protocol.epoch import Epoch, open_epoch
 from sync_protocol.errors import LocalError
 from sync_protocol.fetch import WantedFile
 from sync_protocol.keyring import Keyring
+from sync_protocol.messages import AssignmentsPull
 from sync_protocol.plaintext import Medium
 from sync_protocol.ratchet import EpochKeys
 from tests.client.model_transport import CHEAP, FORM, ModelTransport, interview_xml, uuid_of
@@ -110,6 +113,30 @@ def test_a_closed_unit_is_sealed_and_no_other(device: Device) -> None:
     assert len(device.drafts.close_psu("P1", now=NOW).sealed) == 1
     assert device.envelope_of(gone) is not None
     assert device.drafts.get(here).state is DraftState.FINALISED
+
+
+def test_a_unit_that_the_office_closes_is_sealed_and_no_longer_reopened(
+    directory: Path, server: ModelServer, transport: ModelTransport
+) -> None:
+    def told(psu: str, *, is_closed: bool) -> AssignmentsPull:
+        key = server.receiving_keys["device-1"]
+        made = seal_assignments((Household("H1", "", ""),), psu=psu, device_id="device-1", receiving_key=key)
+        return replace(made, closed=is_closed)
+
+    with Device.open(directory, pin=PIN) as device:
+        for number, psu in enumerate(("P1", "P2"), start=1):
+            finalised(device, number, psu=psu)
+    with Device.open(directory) as locked:  # nobody gives the PIN: nothing is sealed yet
+        server.feed = [told("P1", is_closed=True), told("P2", is_closed=False)]
+        assert locked.sync(transport, NOW).sealed == 0
+    with Device.open(directory, pin=PIN) as device:
+        assert code_of(device.drafts.reopen, uuid_of(1), now=NOW) == "reopened-too-late"
+        assert len(device.drafts.seal_due(now=NOW).sealed) == 1
+        assert device.envelope_of(uuid_of(1)) is not None
+        server.feed = [*server.feed, told("P1", is_closed=False)]
+        device.sync(transport, NOW)
+        finalised(device, 3, psu="P1")
+        device.drafts.reopen(uuid_of(3), now=NOW)
 
 
 def test_one_that_cannot_be_sealed_stands_in_the_way_of_no_other(device: Device) -> None:

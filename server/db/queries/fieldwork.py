@@ -203,9 +203,10 @@ def psu_status(session: Session, psu: str) -> PsuStatus | None:
     return None if row is None else PsuStatus(**row)
 
 
-def set_psu_status(session: Session, psu: str, *, status: str, by: str, at: datetime) -> None:
-    """Open, close or lose a unit."""
+def set_psu_status(session: Session, psu: str, *, status: str, by: str, at: datetime, feed_position: int) -> None:
+    """Open, close or lose a unit; tablets that visit it are told at this position of the feed."""
     session.execute(update(FramePsu).where(FramePsu.psu == psu).values(status=status, status_by=by, status_at=at))
+    session.execute(update(DrawnHousehold).where(DrawnHousehold.psu == psu).values(feed_position=feed_position))
 
 
 def interviews_in(session: Session, psu: str) -> int:

@@ -78,7 +78,7 @@ def erased(session: Session, *, project_id: int, after: Place, limit: int) -> Se
 
 
 def assigned_psus(session: Session, *, project_id: int, enumerator: str, after: Place) -> list[tuple[Place, str]]:
-    """Return the primary sampling units of an enumerator of a project whose households changed after a place."""
+    """Return the primary sampling units of an enumerator of a project that changed after a place."""
     position = func.max(DrawnHousehold.feed_position)
     query = select(DrawnHousehold.psu, position).where(
         DrawnHousehold.project_id == project_id, DrawnHousehold.enumerator == enumerator

@@ -14,7 +14,7 @@ from sync_protocol.messages import AssignmentsPull
 
 
 def assignments(asked: Asked) -> Iterator[Entry]:
-    """Yield the primary sampling units of the enumerator in which a household changed."""
+    """Yield the units of the enumerator in which something changed: households, or whether fieldwork is over."""
     if ASSIGNMENTS not in asked.kinds:
         return
     carrier = asked.carrier
@@ -36,4 +36,6 @@ def _item(asked: Asked, psu: str) -> AssignmentsPull | None:
         members = json.loads(keystore.open_projection(identity.sealed, context))
         households.append(Household(identity.household_key, members["head"], members["position"]))
     sealed = seal_assignments(households, psu=psu, device_id=carrier.device_id, receiving_key=carrier.receiving_key)
-    return replace(sealed, sealed_to=key_id(carrier.receiving_key))
+    unit = fieldwork.psu_status(asked.session, psu)
+    is_closed = unit is not None and unit.status != fieldwork.OPEN
+    return replace(sealed, sealed_to=key_id(carrier.receiving_key), closed=is_closed)

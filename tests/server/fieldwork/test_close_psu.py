@@ -6,8 +6,10 @@ from server.db.tables import Interview
 from server.errors import BadRequest, Conflict, NotFound
 from server.services import close_psu
 from server.services.import_frame import import_frame
+from sync_protocol.messages import AssignmentsPull
 from tests.office import NOW
 from tests.server.fieldwork.frames import KEYS, documents
+from tests.server.handovers.pulling import Puller
 
 
 @pytest.fixture
@@ -78,3 +80,22 @@ def test_all_open_units_are_closed_and_lost_ones_stay_lost(surveyed: Context) ->
 def test_a_unit_that_is_not_drawn_is_not_found(surveyed: Context) -> None:
     with surveyed.database.read() as session, pytest.raises(NotFound, match="psu list"):
         close_psu.close(session, psu="011003", user="amina", now=NOW)
+
+
+def test_tablets_that_visit_a_unit_are_told_that_it_is_closed_and_open_again(surveyed: Context) -> None:
+    def told(puller: Puller) -> list[tuple[str, bool]]:
+        return [(item.psu, item.closed) for item in puller.pull() if isinstance(item, AssignmentsPull)]
+
+    visiting, other = Puller(surveyed, enumerator="0001"), Puller(surveyed, enumerator="0009")
+    assert told(visiting) == [("011001", False), ("011002", False), ("012001", False)]
+    with surveyed.database.transaction() as session:
+        close_psu.close(session, psu="011001", user="amina", now=NOW)
+        close_psu.lose(session, psu="012001", reason="flood", user="amina", now=NOW)
+    assert told(visiting) == [("011001", True), ("012001", True)]
+    with surveyed.database.transaction() as session:
+        close_psu.reopen(session, psu="012001", user="amina", now=NOW)
+    assert told(visiting) == [("012001", False)]
+    with surveyed.database.transaction() as session:
+        close_psu.close_all(session, user="amina", now=NOW)
+    assert told(visiting) == [("011002", True), ("012001", True)]
+    assert told(other) == []
