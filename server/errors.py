@@ -162,6 +162,13 @@ class KeyStoreLocked(Problem):
     remedy = "Start the server with PASSERELLE_PASSPHRASE set. Nothing is lost: envelopes wait until then."
 
 
+class KeyStoreSealed(KeyStoreLocked):
+    """Interviews are opened on another machine of the office, which is on no network."""
+
+    slug, status, title = "key-store-sealed", 503, "Interviews are not opened on this server"
+    remedy = "The survey keys are kept elsewhere. Do this on the machine that has them: see “Seal a server”."
+
+
 class Maintenance(Problem):
     """The database cannot be written right now."""
 

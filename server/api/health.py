@@ -24,11 +24,15 @@ blueprint.record(lambda state: state.app.extensions.update({EXTENSION: Readiness
 @blueprint.get("/health")
 @public
 def health() -> dict[str, str]:
-    """Say that the database answers, and whether the key store is locked."""
+    """Say that the database answers, and whether the key store is locked, or sealed: without survey keys."""
     context = current()
     with context.database.read() as session:
         feed.head(session)
-    return {"status": "ok", "key_store": "locked" if context.keystore.is_locked else "unlocked"}
+    keystore = context.keystore
+    return {
+        "status": "ok",
+        "key_store": "locked" if keystore.is_locked else "sealed" if keystore.is_sealed else "unlocked",
+    }
 
 
 @blueprint.get("/ready")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from server.cli.desk import Desk, actor, cell, json_option, pass_desk, print_json, print_table, working
+from server.cli.edge import Refusal
 
 if TYPE_CHECKING:
     from server.db.queries.statistics import StoredRelease
@@ -39,6 +40,10 @@ def run(desk: Desk, cut_off: str | None, as_json: bool) -> None:
     now = utc_now()
     until = _moment(cut_off) if cut_off else now
     with working("Estimating …"), desk.context() as context:
+        if context.keystore.is_sealed:
+            raise Refusal(
+                "interviews are opened on the office's own machine: estimate there, then `passerelle office`."
+            )
         with context.database.read() as session:
             prepared = service.prepare(session, microdata=context.microdata, now=now, cut_off=until)
         with context.database.transaction() as session:

@@ -1,5 +1,6 @@
-"""``passerelle key``: the keys of the office, and new ones in their place."""
+"""``passerelle key``: the keys of the office, new ones in their place, and survey keys that leave the server."""
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -82,6 +83,51 @@ def rotate(desk: Desk, kinds: tuple[str, ...], root_key: Path, suite: str, compr
     click.echo(f"Keyring {keyring.serial} is in force. Back up the keys folder now, and put the root key away.")
 
 
+@key.command(
+    epilog="""\b
+Examples:
+  passerelle key seal /media/usb/survey-keys.json
+  passerelle key seal /media/usb/survey-keys-2027.json --keep
+"""
+)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--keep", is_flag=True, help="Only copy them: this machine goes on opening interviews.")
+@pass_desk
+def seal(desk: Desk, file: Path, keep: bool) -> None:
+    """Move the private survey keys into FILE: this server can open no interview from then on.
+
+    Do it before the first interview is sent here. The file opens under a passphrase of its own, which is asked for, or
+    read from PASSERELLE_SURVEY_PASSPHRASE. Interviews are opened where FILE is put in: `passerelle key unseal`.
+    """
+    from server.db.queries import fieldwork
+
+    with desk.context() as context:
+        with context.database.read() as session:
+            has_some = fieldwork.has_interviews(session)
+        context.keystore.take_out_survey_keys(file, _survey_passphrase(is_new=True), keeps=keep)
+    if keep:
+        click.echo(f"The survey keys are in {file} too. Without its passphrase nobody can read them.")
+        return
+    click.echo(
+        f"The survey keys are in {file} and not on this server any more. Copy the file to a second stick: without it "
+        "and its passphrase nobody can ever open the interviews. Backups of the keys from before still have them."
+    )
+    if has_some:
+        click.echo(
+            "Interviews came before: what was opened of them is still here, under keys of this server.", err=True
+        )
+
+
+@key.command(epilog="\b\nExample:\n  passerelle --data office key unseal /media/usb/survey-keys.json\n")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@pass_desk
+def unseal(desk: Desk, file: Path) -> None:
+    """Put the private survey keys of FILE in: this machine opens interviews from then on. Keep it off every network."""
+    with desk.context() as context:
+        context.keystore.put_in_survey_keys(file, _survey_passphrase(is_new=False))
+    click.echo("Interviews are opened here now: by `passerelle worker`, or by `passerelle serve`.")
+
+
 @key.command(epilog="\b\nExample:\n  passerelle key passphrase\n")
 @pass_desk
 def passphrase(desk: Desk) -> None:
@@ -95,3 +141,11 @@ def passphrase(desk: Desk) -> None:
         new = click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
         context.keystore.change_passphrase(new)
     click.echo("Changed. Backups of the keys from before open with what opened them then.")
+
+
+def _survey_passphrase(*, is_new: bool) -> str:
+    given = os.environ.get("PASSERELLE_SURVEY_PASSPHRASE")
+    if given:
+        return given
+    asked: str = click.prompt("Passphrase of the survey keys", hide_input=True, confirmation_prompt=is_new, err=True)
+    return asked

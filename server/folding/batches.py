@@ -109,7 +109,9 @@ class OpeningWorker:
     def _run_once(self, limit: int) -> OpenedBatch:
         self._settle_uploads()
         with self._database.read() as session:
-            batch = opening.openable(session, limit=limit, is_locked=self._keystore.is_locked)
+            batch = opening.openable(
+                session, limit=limit, is_locked=self._keystore.is_locked, is_sealed=self._keystore.is_sealed
+            )
             material = Material.load(session, batch, known_forms=self._definitions)
             has_late = not self._keystore.is_locked and erasing.has_late(session)
         if not batch:

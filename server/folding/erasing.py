@@ -22,7 +22,7 @@ from server.db.queries import erasures, feed, interviews, opening, schedule
 from server.db.queries.erasures import ERASE, NewErasure
 from server.db.sqlite_log import truncate_log
 from server.db.tables.accounts import FIRST_PROJECT
-from server.errors import Problem
+from server.errors import KeyStoreSealed, Problem
 from server.folding import reading
 from server.folding.media import nameable
 from server.folding.opener import OpenedDecision, OpenedDraft
@@ -142,6 +142,22 @@ def sweep(
     if not wanted and not fallen:
         return NOTHING
     return _take(session, wanted, fallen, microdata=microdata, keystore=keystore, now=now)
+
+
+def take_listed(
+    session: Session, listed: Iterable[NewErasure], *, microdata: Microdata, keystore: KeyStore, now: datetime
+) -> Swept:
+    """Erase what another machine of the office has erased, and what descends from it; the session holds the fold lock.
+
+    Raises:
+        KeyStoreLocked: without the vault.
+    """
+    wanted = {one.instance_id: one for one in listed}
+    known, _ = erasures.known(session, wanted.keys())
+    named = {instance_id: one for instance_id, one in wanted.items() if instance_id not in known}
+    if not named:
+        return NOTHING
+    return _take(session, _closed(session, named, {}), (), microdata=microdata, keystore=keystore, now=now)
 
 
 def _forget_decisions(session: Session, decisions: Sequence[OpenedDecision], named: Mapping[bytes, NewErasure]) -> None:
@@ -289,6 +305,8 @@ def _named_by(session: Session, sequences: Iterable[int], keystore: KeyStore) ->
     for stored in opening.envelopes_by_sequence(session, sorted(set(sequences))):
         try:
             manifest = reading.sealed_contents(session, stored, keystore=keystore).manifest
+        except KeyStoreSealed:  # nothing on this server can read it: the keys of its media go with it
+            continue
         except Problem:
             raise
         except Exception:  # noqa: BLE001, S112 -- no bad envelope keeps an interview from being erased

@@ -17,13 +17,14 @@ from forms.structure import read_answers
 from server.db.queries import opening as queries
 from server.db.queries.opening import RELEASED, RELEASED_LATE, StoredEnvelope
 from server.db.tables.envelopes import (
+    LISTED,
     QUARANTINED,
     WAITING_FOR_EPOCH,
     WAITING_FOR_FORM,
     WAITING_FOR_KEY,
     WAITING_FOR_MEDIA,
 )
-from server.errors import KeyStoreLocked
+from server.errors import KeyStoreLocked, KeyStoreSealed
 from server.folding.encrypted import Decrypted, EncryptedFiles, decrypt, is_encrypted
 from server.folding.instances import check_form, check_instance_id, parsed
 from server.folding.material import Material
@@ -111,6 +112,8 @@ class Opener:
             return self._open(stored)
         except Waits as waiting:
             return Unopened(envelope=stored, state=waiting.state, reason=waiting.state, lacks=waiting.lacks)
+        except KeyStoreSealed:
+            return Unopened(envelope=stored, state=LISTED, reason=LISTED)
         except KeyStoreLocked:
             return Unopened(envelope=stored, state=WAITING_FOR_KEY, reason=WAITING_FOR_KEY)
         except Ended as error:

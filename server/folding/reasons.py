@@ -94,6 +94,17 @@ _CATALOGUE: Final[Mapping[str, _Text]] = {
         ),
         ends_by_itself=True,
     ),
+    "listed": _Text(
+        (
+            "It is whole, and this server has not the keys to open it.",
+            "Il est entier, et ce serveur n’a pas les clés pour l’ouvrir.",
+        ),
+        (
+            "Open it on the office’s own machine, which has the survey keys: it is in the next backup.",
+            "Ouvrez-le sur la machine du bureau qui a les clés d’enquête : il est dans la prochaine sauvegarde.",
+        ),
+        ends_by_itself=True,
+    ),
     "waiting-for-media": _Text(
         (
             "ODK Collect encrypted it, and the file with the answers has not come yet.",

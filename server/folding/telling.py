@@ -12,7 +12,7 @@ from server.db.queries import interviews as queries
 from server.db.queries import verdicts as verdict_queries
 from server.db.queries.opening import StoredEnvelope
 from server.db.queries.verdicts import NewVerdict
-from server.db.tables.envelopes import QUARANTINED
+from server.db.tables.envelopes import LISTED, QUARANTINED
 from server.folding import drafts
 from server.folding.fold import Filed, Refolded, refold
 from server.folding.holds import Held
@@ -73,10 +73,12 @@ def _verdicts(
             envelope_id=item.envelope.envelope_id,
             instance_id=item.envelope.instance_id,
             state=item.state,
-            reason=item.reason,
+            reason=item.reason if item.state == QUARANTINED else None,
         )
         for item in unopened
-        if item.state == QUARANTINED and item.envelope.instance_id is not None and _is_device(item.envelope.carrier)
+        if item.state in (QUARANTINED, LISTED)
+        and item.envelope.instance_id is not None
+        and _is_device(item.envelope.carrier)
     ]
     changed = held.keys() - {names[item.opened.revision.instance_id] for item in filed}
     told += [

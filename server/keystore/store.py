@@ -5,7 +5,7 @@ import hmac
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,22 +16,25 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from server.errors import KeyStoreLocked
+from server.errors import KeyStoreLocked, KeyStoreSealed
 from server.keystore.files import (
     KEY_FILE,
     KEYRING_FILE,
     OFFICE_CERTIFICATE,
     SERVICE_FILE,
+    VAULT_FILE,
     KeyStoreError,
     issuer_name,
     office_name,
     read_private,
     read_service,
     receipt_name,
+    write_private,
 )
 from server.keystore.keys import Sealer, SigningKey
 from server.keystore.making import make_files
 from server.keystore.rotating import Rotation, rotate_files
+from server.keystore.sealing import put_in, take_out
 from server.keystore.vault import NONCE_BYTES, Vault, change_passphrase, encryption_key, unwrap
 from sync_protocol import epoch as epochs
 from sync_protocol import signatures
@@ -57,7 +60,7 @@ Store = Literal["analysis", "identifiers"]
 class _Held:
     """What was read from the files at one time; replaced as a whole when a key is rotated."""
 
-    version: tuple[int, int, int]
+    version: tuple[int, ...]
     document: bytes
     keyring: Keyring
     receipt: SigningKey
@@ -164,6 +167,8 @@ class KeyStore:
             KeyStoreError: when that is not the root of this office, or a file cannot be written.
         """
         self._unlocked()
+        if self.is_sealed and "survey" in rotation.kinds:
+            raise KeyStoreError("survey keys are rotated where they are: on the machine that opens interviews")
         if root.public_key().public_bytes_raw() != self.root_key or self._encryption_key is None:
             raise KeyStoreError("this is not the root key of this office")
         try:
@@ -183,10 +188,62 @@ class KeyStore:
             change_passphrase(self._directory, self._encryption_key, passphrase)
         self.unlock(passphrase)
 
+    def take_out_survey_keys(self, path: Path, passphrase: str, *, keeps: bool) -> None:
+        """Move the private survey keys into a file, for another machine: this one opens no interview any more.
+
+        Raises:
+            KeyStoreLocked: without the vault.
+            KeyStoreError: when they are not here, or the file cannot be written or is there already.
+        """
+        self._unlocked()
+        self._sealing(lambda key: take_out(self._directory, key, path, passphrase, keeps=keeps))
+
+    def put_in_survey_keys(self, path: Path, passphrase: str) -> None:
+        """Take the private survey keys from a file: this machine opens interviews from now on.
+
+        Raises:
+            KeyStoreLocked: without the vault.
+            KeyStoreError: when the passphrase is wrong, or they are of another office.
+        """
+        self._unlocked()
+        self._sealing(lambda key: put_in(self._directory, key, path, passphrase, self.keyring))
+
+    def _sealing(self, change: Callable[[bytes], None]) -> None:
+        assert self._encryption_key is not None  # noqa: S101 -- the vault is unlocked
+        try:
+            change(self._encryption_key)
+        except OSError as error:
+            raise KeyStoreError(f"the keys cannot be written: {error.strerror}: {error.filename}") from None
+        self.read_again()
+
+    def adopt_keyring(self, document: bytes) -> bool:
+        """Put a newer keyring in force that was made where the survey keys are; say whether it was newer.
+
+        Raises:
+            KeyStoreError: when the root of this office did not sign it, or it names other keys of this server's own.
+        """
+        try:
+            offered = Keyring.read(document, self.root_key)
+        except ProtocolError:
+            raise KeyStoreError("this keyring is not of this office") from None
+        if offered.serial <= self.keyring.serial:
+            return False
+        for name in ("receipt_keys", "issuer_keys", "decision_keys"):
+            if getattr(offered, name)[-1] != getattr(self.keyring, name)[-1]:
+                raise KeyStoreError("keys of this server were rotated since: back it up, and rotate from that backup")
+        write_private(self._directory / KEYRING_FILE, document)
+        self.read_again()
+        return True
+
     @property
     def is_locked(self) -> bool:
         """The vault is not unwrapped: nothing can be opened."""
         return self._vault is None
+
+    @property
+    def is_sealed(self) -> bool:
+        """The vault is open and has no survey keys: interviews are opened on another machine of the office."""
+        return self._vault is not None and not self._vault.survey_seeds
 
     @property
     def keyring(self) -> Keyring:
@@ -264,9 +321,12 @@ class KeyStore:
 
         Raises:
             KeyStoreLocked: without the vault.
+            KeyStoreSealed: the survey keys are on another machine.
             EnvelopeError: ``wrong-survey-key``, ``undecryptable``.
         """
         seeds = self._unlocked().survey_seeds
+        if not seeds:
+            raise KeyStoreSealed("interviews are opened where the survey keys are, and they are not on this server")
         survey_key = self.keyring.survey_key_by_id(epoch.survey_key_id)
         if survey_key is None or survey_key.id not in seeds:
             raise EnvelopeError("wrong-survey-key", "the epoch is wrapped to a key that is not of this office")
@@ -348,10 +408,10 @@ def _has_same_vault_keys(one: Keyring, other: Keyring) -> bool:
     return ids[0] == ids[1] and one.decision_keys[-1] == other.decision_keys[-1]
 
 
-def _version(directory: Path) -> tuple[int, int, int]:
-    """Return what changes with the keyring's file, which every rotation writes last."""
-    found = (directory / KEYRING_FILE).stat()
-    return (found.st_ino, found.st_mtime_ns, found.st_size)
+def _version(directory: Path) -> tuple[int, ...]:
+    """Return what changes with the keyring's file, which every rotation writes last, and with the vault's."""
+    found = [(directory / name).stat() for name in (KEYRING_FILE, VAULT_FILE)]
+    return tuple(number for one in found for number in (one.st_ino, one.st_mtime_ns, one.st_size))
 
 
 def _read(directory: Path) -> _Held:

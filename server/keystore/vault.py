@@ -103,14 +103,37 @@ def change_passphrase(directory: Path, key: bytes, passphrase: str) -> None:
     (directory / KEY_FILE).unlink(missing_ok=True)
 
 
+def wrap_under(members: Mapping[str, Any], passphrase: str, label: bytes) -> bytes:
+    """Return secrets wrapped under a passphrase, as a file holds them; the label says what they are."""
+    salt = os.urandom(16)
+    wrapped: dict[str, Any] = {"salt": encode_bytes(salt), **ARGON2ID}
+    wrapped["sealed"] = _sealed(members, _derive(passphrase, salt, wrapped), label)
+    return json.dumps(wrapped).encode()
+
+
+def unwrap_under(wrapped: Mapping[str, Any], passphrase: str, label: bytes) -> dict[str, Any]:
+    """Return what was wrapped under a passphrase.
+
+    Raises:
+        KeyStoreError: when the passphrase is wrong, or it is no such file.
+    """
+    try:
+        key = _derive(passphrase, decode_bytes(wrapped["salt"]), wrapped)
+        sealed = decode_bytes(wrapped["sealed"])
+        members = json.loads(AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], label))
+    except (Argon2Error, InvalidTag, KeyError, ValueError, TypeError):
+        raise KeyStoreError("this passphrase does not open the file, or it holds something else") from None
+    return dict(members)
+
+
 def _wrong(directory: Path, wrapped: Mapping[str, Any]) -> KeyStoreError:
     what = "passphrase" if "salt" in wrapped else "key file"
     return KeyStoreError(f"this {what} does not open the key store in {directory}")
 
 
-def _sealed(members: Mapping[str, Any], key: bytes) -> str:
+def _sealed(members: Mapping[str, Any], key: bytes, label: bytes = LABEL_VAULT) -> str:
     nonce = os.urandom(NONCE_BYTES)
-    return encode_bytes(nonce + AESGCM(key).encrypt(nonce, json.dumps(members).encode(), LABEL_VAULT))
+    return encode_bytes(nonce + AESGCM(key).encrypt(nonce, json.dumps(members).encode(), label))
 
 
 def wrap(directory: Path, members: Mapping[str, Any], passphrase: str | None) -> None:
@@ -124,10 +147,7 @@ def wrap(directory: Path, members: Mapping[str, Any], passphrase: str | None) ->
 
 
 def _wrap_under(directory: Path, members: Mapping[str, Any], passphrase: str) -> None:
-    salt = os.urandom(16)
-    wrapped: dict[str, Any] = {"salt": encode_bytes(salt), **ARGON2ID}
-    wrapped["sealed"] = _sealed(members, _derive(passphrase, salt, wrapped))
-    write_private(directory / VAULT_FILE, json.dumps(wrapped).encode())
+    write_private(directory / VAULT_FILE, wrap_under(members, passphrase, LABEL_VAULT))
 
 
 def _encryption_key(directory: Path, wrapped: Mapping[str, Any], passphrase: str | None) -> bytes:

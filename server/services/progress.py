@@ -106,7 +106,8 @@ class Visit:
 class Progress:
     """All counts of a survey, by unit, by enumerator, by province, and over all.
 
-    `outcomes_known` is False while the key store is locked; `outside_the_draw` counts interviews whose household key
+    `outcomes_known` is False while the key store is locked; `is_sealed` says that interviews are opened on another
+    machine, and counted there; `outside_the_draw` counts interviews whose household key
     is not in the draw.
     """
 
@@ -115,6 +116,7 @@ class Progress:
     enumerators: tuple[EnumeratorProgress, ...]
     provinces: tuple[ProvinceProgress, ...]
     outcomes_known: bool
+    is_sealed: bool
     outside_the_draw: int
 
 
@@ -137,6 +139,7 @@ def measure(session: Session, keystore: KeyStore, scope: Scope = EVERYTHING) -> 
         enumerators=tuple(EnumeratorProgress(code, counts) for code, counts in enumerators),
         provinces=tuple(ProvinceProgress(code, counts) for code, counts in provinces),
         outcomes_known=not keystore.is_locked,
+        is_sealed=keystore.is_sealed,
         outside_the_draw=sum(interview.tag not in known for interview in interviews),
     )
 

@@ -162,6 +162,7 @@ def page_of(template: str, **values: Any) -> str:
         picture=PICTURE,
         hold_codes=HOLD_CODES,
         is_locked=current().keystore.is_locked,
+        is_sealed=current().keystore.is_sealed,
         is_office=g.caller.role != "enumerator",
         may_release=g.caller.role in RELEASERS,
         done=request.args.get("done", ""),

@@ -281,6 +281,12 @@ def every_blob(session: Session) -> Iterator[tuple[int, bytes]]:
     yield from ((sequence, digest) for sequence, digest in rows if digest is not None)
 
 
+def bodies_of(session: Session, *, carrier: str) -> Sequence[bytes]:
+    """Return the envelopes that one carrier brought, oldest first, but for those that are erased."""
+    query = select(Envelope.body).where(Envelope.carrier == carrier, Envelope.state != ERASED)
+    return session.scalars(query.order_by(Envelope.sequence)).all()
+
+
 def count_by_state(session: Session) -> dict[str, int]:
     """Return how many envelopes are in each state."""
     rows = session.execute(select(Envelope.state, func.count()).group_by(Envelope.state))

@@ -386,8 +386,10 @@ def living(session: Session) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def latest(session: Session, *, limit: int = 100, project_ids: frozenset[int] | None = None) -> tuple[NewErasure, ...]:
-    """Return the last erasures, newest first."""
+def latest(
+    session: Session, *, limit: int | None = 100, project_ids: frozenset[int] | None = None
+) -> tuple[NewErasure, ...]:
+    """Return the last erasures, newest first; None for all of them."""
     columns = [getattr(Erasure, name) for name in NewErasure.__dataclass_fields__]
     query = select(*columns).order_by(Erasure.feed_position.desc(), Erasure.instance_id).limit(limit)
     if project_ids is not None:

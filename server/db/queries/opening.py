@@ -16,6 +16,7 @@ from server.db.tables.envelopes import (
     ERASED,
     IS_DECISION,
     IS_UNOPENED,
+    LISTED,
     OPENED,
     QUARANTINED,
     RECEIVED,
@@ -113,11 +114,11 @@ _COLUMNS: Final = (
 )
 
 
-def openable(session: Session, *, limit: int, is_locked: bool) -> tuple[StoredEnvelope, ...]:
+def openable(session: Session, *, limit: int, is_locked: bool, is_sealed: bool = False) -> tuple[StoredEnvelope, ...]:
     """Return envelopes that can be opened now, oldest first.
 
     Those received; those that waited for an epoch or a form version that has come; those that waited for the key,
-    when the key store is not locked.
+    when the key store is not locked; those that are only listed, where the survey keys are here.
     """
     epoch = aliased(Envelope)
     # An epoch that cannot be trusted is here too: its interviews go where it went, whichever came first.
@@ -134,6 +135,8 @@ def openable(session: Session, *, limit: int, is_locked: bool) -> tuple[StoredEn
     ]
     if not is_locked:
         wanted.append(Envelope.state == WAITING_FOR_KEY)
+    if not is_locked and not is_sealed:
+        wanted.append(Envelope.state == LISTED)
     # The order is of an expression, lest the few that wait be looked for among all envelopes in their order.
     query = select(*_COLUMNS).where(IS_UNOPENED, or_(*wanted)).order_by(Envelope.sequence + 0).limit(limit)
     return tuple(StoredEnvelope(**row._mapping) for row in session.execute(query))  # noqa: SLF001

@@ -14,7 +14,7 @@ CHUNK = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewVerdict:
-    """What a device is told: state opened | held | quarantined, and why."""
+    """What a device is told: state opened | held | quarantined | listed, and why."""
 
     device_id: str
     envelope_id: bytes
@@ -23,8 +23,8 @@ class NewVerdict:
     reason: str | None
 
 
-def tell(session: Session, verdicts: Sequence[NewVerdict], *, position: Callable[[], int]) -> None:
-    """Write verdicts that differ from what was told before; the feed moves only when there is one."""
+def tell(session: Session, verdicts: Sequence[NewVerdict], *, position: Callable[[], int]) -> int:
+    """Write verdicts that differ from what was told before; the feed moves only when there is one. Return how many."""
     known = _known(session, [verdict.envelope_id for verdict in verdicts])
     fresh = {
         (verdict.device_id, verdict.envelope_id): verdict
@@ -32,7 +32,7 @@ def tell(session: Session, verdicts: Sequence[NewVerdict], *, position: Callable
         if known.get((verdict.device_id, verdict.envelope_id)) != (verdict.state, verdict.reason)
     }
     if not fresh:
-        return
+        return 0
     feed_position = position()
     rows = [asdict(verdict) | {"feed_position": feed_position} for verdict in fresh.values()]
     statement = upsert(session, Verdict)
@@ -40,6 +40,14 @@ def tell(session: Session, verdicts: Sequence[NewVerdict], *, position: Callable
     session.connection().execute(
         statement.on_conflict_do_update(index_elements=["device_id", "envelope_id"], set_=changed), rows
     )
+    return len(rows)
+
+
+def all_told(session: Session) -> list[NewVerdict]:
+    """Return everything that devices were told, in the order of envelopes."""
+    columns = [getattr(Verdict, name) for name in NewVerdict.__dataclass_fields__]
+    rows = session.execute(select(*columns).order_by(Verdict.envelope_id, Verdict.device_id))
+    return [NewVerdict(**row._mapping) for row in rows]  # noqa: SLF001 -- SQLAlchemy's name for a public thing
 
 
 def told_of(session: Session, interview_ids: Iterable[bytes]) -> list[tuple[bytes, NewVerdict]]:

@@ -18,6 +18,8 @@ WAITING_FOR_FORM = "waiting-for-form"
 WAITING_FOR_KEY = "waiting-for-key"
 WAITING_FOR_MEDIA = "waiting-for-media"
 WAITING_FOR_ODK_KEY = "waiting-for-odk-key"
+LISTED = "listed"
+"""Whole, and of a server that has not the keys to open it: another machine of the office has them."""
 QUARANTINED = "quarantined"
 ERASED = "erased"
 """Its bytes are gone for ever; the row is the tombstone, so that a late copy is known."""
@@ -28,6 +30,7 @@ UNOPENED = (
     WAITING_FOR_KEY,
     WAITING_FOR_MEDIA,
     WAITING_FOR_ODK_KEY,
+    LISTED,
     QUARANTINED,
 )
 """Every state but opened."""

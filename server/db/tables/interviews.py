@@ -179,7 +179,7 @@ class OdkKey(Base):
 
 
 class Verdict(Base):
-    """What a device is told about an envelope of its own: state opened | quarantined | held, and why."""
+    """What a device is told about an envelope of its own: state opened | quarantined | held | listed, and why."""
 
     __tablename__ = "verdict"
 

@@ -1,5 +1,6 @@
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 from uuid import UUID
@@ -313,6 +314,24 @@ def test_the_pages_work_while_the_key_store_is_locked(mixed: Mixed, log_in: LogI
     with mixed.context.database.read() as session:
         assert audit.latest(session, 1)[0].action != "read-answers"
     assert decide(page, f"/intake/{mixed.opened}/review", verdict="approved", note="") == 503
+
+
+def test_a_sealed_server_shows_what_came_and_says_who_opens_it(mixed: Mixed, log_in: LogIn) -> None:
+    page = log_in("amina")
+    keystore = mixed.context.keystore
+    assert keystore._vault is not None
+    keystore._vault = replace(keystore._vault, survey_seeds={})
+    mixed.post(90, "visit", "1")
+    open_all(mixed.context)
+    text = page.get("/intake").text
+    assert "has the keys, and counts them" in text
+    assert "la machine du bureau a les clés" in page.get("/intake?lang=fr").text
+    assert "key store is locked" not in text
+    assert reason_of("listed").en[0] in text
+    shown = next(name for name in re.findall(r'href="/intake/([^"?#/]+)"', text))
+    assert page.get(f"/intake/{shown}").status_code == 200
+    assert page.get(f"/intake/{mixed.opened}/answers").status_code == 503
+    assert page.get("/health").json == {"status": "ok", "key_store": "sealed"}
 
 
 def test_no_page_quotes_what_was_answered_into_its_markup(mixed: Mixed, log_in: LogIn) -> None:
