@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from sync_protocol import messages, signatures
 from sync_protocol.errors import ProtocolError, RemoteError
 from sync_protocol.keyring import Keyring
-from sync_protocol.messages import ExchangeAnswer, KeyringPull
+from sync_protocol.messages import ExchangeAnswer
+from sync_protocol.pull_items import KeyringPull
 
 
 @dataclass(frozen=True, slots=True)

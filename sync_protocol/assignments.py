@@ -11,7 +11,7 @@ from typing import Any
 from sync_protocol import hpke
 from sync_protocol.constants import SUITE_X25519
 from sync_protocol.errors import RemoteError
-from sync_protocol.messages import AssignmentsPull
+from sync_protocol.pull_items import AssignmentsPull
 
 INFO_LABEL = b"passerelle/1 assignments\x00"
 

@@ -21,24 +21,26 @@ from sync_protocol.handover import Address, verify_handover
 from sync_protocol.handover import Kind as HandoverKind
 from sync_protocol.messages import (
     PATH_EXCHANGE,
-    DraftPull,
-    ErasurePull,
     ExchangeAnswer,
     ExchangeRequest,
-    FormVersionPull,
-    KeyringPull,
     MediumOffer,
     Problem,
-    PullItem,
     Receipt,
     ReceiptCode,
     Retry,
+)
+from sync_protocol.orders import ErasureOrder, WipeOrder
+from sync_protocol.pace import Pace
+from sync_protocol.pull_items import (
+    DraftPull,
+    ErasurePull,
+    FormVersionPull,
+    KeyringPull,
+    PullItem,
     ReturnedPull,
     RevocationPull,
     WipePull,
 )
-from sync_protocol.orders import ErasureOrder, WipeOrder
-from sync_protocol.pace import Pace
 from sync_protocol.storage import ExchangeStore, Identity, Settlement
 from sync_protocol.transitions import TRANSITIONS, Event, FateEvent, State
 from sync_protocol.waiting import Backoff

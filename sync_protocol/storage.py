@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sync_protocol.keyring import Keyring
-from sync_protocol.messages import Backlog, MediumOffer, PullItem, ReceiptCode
+from sync_protocol.messages import Backlog, MediumOffer, ReceiptCode
+from sync_protocol.pull_items import PullItem
 from sync_protocol.signatures import Signer
 from sync_protocol.transitions import FateEvent
 

@@ -23,7 +23,13 @@ from sync_protocol.client.transport import Answer
 from sync_protocol.constants import Kind
 from sync_protocol.enrolment import EnrolmentLink, make_request, token_hash
 from sync_protocol.envelope import Header
-from sync_protocol.messages import ExchangeAnswer, ExchangeRequest, PartAnswer, Problem, ReceiptCode
+from sync_protocol.messages import (
+    ExchangeAnswer,
+    ExchangeRequest,
+    PartAnswer,
+    Problem,
+    ReceiptCode,
+)
 from sync_protocol.signatures import Place
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)

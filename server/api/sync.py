@@ -40,12 +40,11 @@ from sync_protocol.messages import (
     MEDIA_TYPE_JSON,
     ExchangeAnswer,
     ExchangeRequest,
-    KeyringPull,
     MediumOffset,
-    PullItem,
     Receipt,
     ReceiptCode,
 )
+from sync_protocol.pull_items import KeyringPull, PullItem
 from sync_protocol.signatures import request_digest
 
 LOG: Final = logging.getLogger(__name__)

@@ -23,7 +23,12 @@ from server.db.queries.feed import Head
 from server.db.tables.envelopes import QUARANTINED
 from server.errors import CounterBehind, CounterReplayed, DeviceUnknown
 from server.folding import receiving
-from sync_protocol.messages import Backlog, ExchangeRequest, Receipt, ReceiptCode
+from sync_protocol.messages import (
+    Backlog,
+    ExchangeRequest,
+    Receipt,
+    ReceiptCode,
+)
 
 BACKLOG: Final = tuple(Backlog.__slots__)
 AFTER_REVOCATION: Final = "after-revocation"

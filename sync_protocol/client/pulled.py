@@ -17,7 +17,7 @@ from sync_protocol.entity_rows import EntityRow
 from sync_protocol.errors import ProtocolError
 from sync_protocol.handover import Address, Handover, open_handover
 from sync_protocol.handover import Kind as HandoverKind
-from sync_protocol.messages import (
+from sync_protocol.pull_items import (
     AssignmentsPull,
     DraftPull,
     EntitiesPull,

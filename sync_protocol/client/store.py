@@ -19,8 +19,9 @@ from sync_protocol.deletion import Backup
 from sync_protocol.documents import key_id
 from sync_protocol.errors import LocalError
 from sync_protocol.keyring import Keyring
-from sync_protocol.messages import Backlog, ErasurePull, MediumOffer, PullItem, ReceiptCode
+from sync_protocol.messages import Backlog, MediumOffer, ReceiptCode
 from sync_protocol.orders import ErasureOrder
+from sync_protocol.pull_items import ErasurePull, PullItem
 from sync_protocol.storage import Sealed, Settlement
 from sync_protocol.transitions import Fate, FateEvent, MediumFate, following_fate
 

@@ -18,18 +18,18 @@ from sync_protocol.client.store import DeviceStore
 from sync_protocol.client.transport import Transport, TransportError
 from sync_protocol.exchange import ExchangeClient, Tally, body_pace
 from sync_protocol.fetch import Fetch, FetchState, range_pace
-from sync_protocol.messages import (
+from sync_protocol.messages import ReceiptCode
+from sync_protocol.pace import Pace, part_pace
+from sync_protocol.pull_items import (
     AssignmentsPull,
     DraftPull,
     EntitiesPull,
     ErasurePull,
     FormVersionPull,
     PullItem,
-    ReceiptCode,
     ReturnedPull,
     VerdictPull,
 )
-from sync_protocol.pace import Pace, part_pace
 from sync_protocol.storage import Identity
 from sync_protocol.transitions import State, UploadState
 from sync_protocol.upload import Upload, UploadTally

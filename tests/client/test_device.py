@@ -19,7 +19,8 @@ from sync_protocol.envelope import Header, envelope_id, open_draft, open_intervi
 from sync_protocol.epoch import Epoch
 from sync_protocol.errors import LocalError, RemoteError
 from sync_protocol.keyring import Keyring
-from sync_protocol.messages import FormVersionPull, Problem, Retry, VerdictPull
+from sync_protocol.messages import Problem, Retry
+from sync_protocol.pull_items import FormVersionPull, VerdictPull
 from sync_protocol.ratchet import EpochKeys
 from sync_protocol.transitions import Fate
 from tests.client.model_transport import CHEAP, FORM, ModelTransport, instance_id, seal

@@ -24,8 +24,8 @@ from sync_protocol.epoch import Epoch, open_epoch
 from sync_protocol.errors import LocalError
 from sync_protocol.fetch import WantedFile
 from sync_protocol.keyring import Keyring
-from sync_protocol.messages import AssignmentsPull
 from sync_protocol.plaintext import Medium
+from sync_protocol.pull_items import AssignmentsPull
 from sync_protocol.ratchet import EpochKeys
 from tests.client.model_transport import CHEAP, FORM, ModelTransport, interview_xml, uuid_of
 from tests.client.test_device import code_of, opened

@@ -23,21 +23,21 @@ from sync_protocol.entity_rows import EntityRow, seal_rows
 from sync_protocol.errors import LocalError
 from sync_protocol.handover import Address, Handover, Kind, seal_handover
 from sync_protocol.media import open_medium, verify_medium
-from sync_protocol.messages import (
+from sync_protocol.messages import ReceiptCode
+from sync_protocol.orders import WipeOrder
+from sync_protocol.plaintext import Medium
+from sync_protocol.pull_items import (
     AssignmentsPull,
     DraftPull,
     EntitiesPull,
     FormFile,
     FormVersionPull,
     PullItem,
-    ReceiptCode,
     ReturnedPull,
     RevocationPull,
     VerdictPull,
     WipePull,
 )
-from sync_protocol.orders import WipeOrder
-from sync_protocol.plaintext import Medium
 from sync_protocol.transitions import Fate
 from tests.client.model_transport import CHEAP, FORM, ModelTransport, instance_id, no_wait, seal
 from tests.sync_protocol.model_server import NOW, ModelServer, private_key

@@ -11,7 +11,7 @@ from sync_protocol.constants import Kind
 from sync_protocol.documents import key_id
 from sync_protocol.envelope import Header, peek
 from sync_protocol.handover import Address, Handover, seal_handover
-from sync_protocol.messages import FormVersionPull, ReturnedPull
+from sync_protocol.pull_items import FormVersionPull, ReturnedPull
 from sync_protocol.transitions import diagram
 from tests.client.model_transport import FORM, ModelTransport, interview_xml, uuid_of
 from tests.sync_protocol.model_server import ModelServer

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from sync_protocol.client.device import Device
 from sync_protocol.client.transport import Fault, FaultyTransport
-from sync_protocol.messages import ErasurePull, FormVersionPull, ReceiptCode, VerdictPull
+from sync_protocol.messages import ReceiptCode
 from sync_protocol.orders import ErasureOrder
+from sync_protocol.pull_items import ErasurePull, FormVersionPull, VerdictPull
 from tests.client.model_transport import FORM, ModelTransport, instance_id, no_wait, seal
 from tests.sync_protocol.model_server import NOW, ModelServer, raw_public
 

@@ -27,7 +27,12 @@ from server.services import enrol_device
 from sync_protocol import messages, signatures
 from sync_protocol.documents import DeviceCertificate, document_hash
 from sync_protocol.enrolment import EnrolmentLink
-from sync_protocol.messages import ExchangeAnswer, ExchangeRequest, Problem, Receipt
+from sync_protocol.messages import (
+    ExchangeAnswer,
+    ExchangeRequest,
+    Problem,
+    Receipt,
+)
 from tests.office import NOW
 from tests.server.opening.kit import Tablet as Sealer
 from tests.server.opening.kit import publish

@@ -13,7 +13,12 @@ import pytest
 
 from sync_protocol.documents import document_hash
 from sync_protocol.errors import ProtocolError
-from sync_protocol.messages import ExchangeAnswer, Problem, Receipt, ReceiptCode
+from sync_protocol.messages import (
+    ExchangeAnswer,
+    Problem,
+    Receipt,
+    ReceiptCode,
+)
 from tests.faults.conftest import IS_ALL, Report, new_database
 from tests.faults.served import Line, Served, prepare, wait_until
 from tests.faults.test_lines import kind

@@ -18,7 +18,8 @@ from server.folding.state import state_hash
 from server.services import news
 from server.services.receive_exchange import AFTER_REVOCATION
 from sync_protocol.envelope import Header, peek
-from sync_protocol.messages import FormVersionPull, PullItem, ReceiptCode, VerdictPull
+from sync_protocol.messages import ReceiptCode
+from sync_protocol.pull_items import FormVersionPull, PullItem, VerdictPull
 from sync_protocol.storage import Settlement
 from tests.simulator.office import Office, open_context, worker_of
 from tests.simulator.tablet import Tablet

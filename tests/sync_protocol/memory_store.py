@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Sequence
 
 from sync_protocol.keyring import Keyring
-from sync_protocol.messages import Backlog, MediumOffer, PullItem
+from sync_protocol.messages import Backlog, MediumOffer
+from sync_protocol.pull_items import PullItem
 from sync_protocol.storage import Sealed, SealedMedium, Settlement
 from sync_protocol.transitions import (
     Fate,

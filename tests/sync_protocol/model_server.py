@@ -19,17 +19,15 @@ from sync_protocol.keyring import Keyring, SurveyKey
 from sync_protocol.messages import (
     PATH_MEDIA,
     EnrolAnswer,
-    ErasurePull,
     ExchangeAnswer,
     ExchangeRequest,
-    KeyringPull,
     MediumOffset,
     Problem,
-    PullItem,
     Receipt,
     ReceiptCode,
 )
 from sync_protocol.orders import ErasureOrder
+from sync_protocol.pull_items import ErasurePull, KeyringPull, PullItem
 
 NOW = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
 Response = tuple[int, dict[str, str], bytes]

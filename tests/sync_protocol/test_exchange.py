@@ -14,7 +14,8 @@ from sync_protocol.constants import ENVELOPE_BYTES
 from sync_protocol.documents import key_id
 from sync_protocol.errors import LocalError
 from sync_protocol.exchange import ExchangeClient, Request
-from sync_protocol.messages import FormVersionPull, KeyringPull, Problem, ReceiptCode, Retry, VerdictPull
+from sync_protocol.messages import Problem, ReceiptCode, Retry
+from sync_protocol.pull_items import FormVersionPull, KeyringPull, VerdictPull
 from sync_protocol.storage import Identity
 from sync_protocol.transitions import FATES, TRANSITIONS, Event, Fate, FateEvent, State, diagram
 from tests.sync_protocol.memory_store import MemoryStore

@@ -15,6 +15,7 @@ from sync_protocol import (
     messages,
     orders,
     parcel,
+    pull_items,
     schemas,
 )
 from sync_protocol.envelope import BACK, FRONT
@@ -109,7 +110,7 @@ def _most(field: marshmallow.fields.Field) -> int:  # type: ignore[type-arg]
 
 
 def test_every_kind_that_is_pulled_is_listed_with_its_members() -> None:
-    for kind, (_, schema, content) in messages._PULL_TYPES.items():
+    for kind, (_, schema, content) in pull_items._TYPES.items():
         row = next(line for line in DOCUMENT.splitlines() if line.startswith(f"| `{kind}` | ") and "`" in line)
         assert {member for member in schema.fields if f"`{member}`" not in row} == set()
         assert (content is None) == ("| none" in row), kind

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sync_protocol import frames, hpke, messages, signatures
+from sync_protocol import frames, hpke, messages, pull_items, signatures
 from sync_protocol.assignments import open_assignments
 from sync_protocol.constants import EXCHANGE_BYTES
 from sync_protocol.documents import document_hash, key_id, read_document
@@ -148,7 +148,7 @@ def test_every_member_and_kind_is_understood() -> None:
     answer = messages.decode_answer(bytes.fromhex(vector("exchange/answer_every_kind")["body"]))
     made = make_sync_vectors._answer()
     assert answer == made
-    assert {type(item) for item in answer.pull} == set(messages._PULL_KINDS)
+    assert {type(item) for item in answer.pull} == set(pull_items._KINDS)
 
 
 def test_the_signature_of_a_part_is_made_and_verified() -> None:

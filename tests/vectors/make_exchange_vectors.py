@@ -16,7 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sync_protocol import enrolment, messages, signatures
 from sync_protocol.documents import DeviceCertificate, key_id
 from sync_protocol.frames import decode_body
-from sync_protocol.messages import ExchangeAnswer, ExchangeRequest, FormVersionPull, Receipt, ReceiptCode
+from sync_protocol.messages import (
+    ExchangeAnswer,
+    ExchangeRequest,
+    Receipt,
+    ReceiptCode,
+)
+from sync_protocol.pull_items import FormVersionPull
 
 FOLDER = Path(__file__).parent / "exchange"
 SEED = bytes(range(32))

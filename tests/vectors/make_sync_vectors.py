@@ -24,28 +24,30 @@ from sync_protocol.file_receipts import LABEL_RECEIPTS, FileReceipts
 from sync_protocol.handover import Address, Handover, seal_handover
 from sync_protocol.media import MediumSealer
 from sync_protocol.messages import (
-    AssignmentsPull,
     Backlog,
-    DraftPull,
-    EntitiesPull,
-    ErasurePull,
     ExchangeAnswer,
     ExchangeRequest,
-    FormFile,
-    FormVersionPull,
-    KeyringPull,
     MediumOffer,
     MediumOffset,
     Receipt,
     ReceiptCode,
+)
+from sync_protocol.orders import LABEL_ERASURE, LABEL_WIPE, ErasureOrder, WipeOrder
+from sync_protocol.parcel import Label, SealedMedium, write_parcel
+from sync_protocol.plaintext import Medium
+from sync_protocol.pull_items import (
+    AssignmentsPull,
+    DraftPull,
+    EntitiesPull,
+    ErasurePull,
+    FormFile,
+    FormVersionPull,
+    KeyringPull,
     ReturnedPull,
     RevocationPull,
     VerdictPull,
     WipePull,
 )
-from sync_protocol.orders import LABEL_ERASURE, LABEL_WIPE, ErasureOrder, WipeOrder
-from sync_protocol.parcel import Label, SealedMedium, write_parcel
-from sync_protocol.plaintext import Medium
 from tests.sync_protocol.sealed import FORM, SEED, header, sealed
 
 FOLDER = Path(__file__).parent

@@ -30,7 +30,13 @@ from server.services.news.returned import returned_interviews
 from server.services.news.source import Asked, Entry, Skipped, Source
 from server.services.news.verdicts import verdicts
 from sync_protocol.constants import CONTROL_BYTES, EXCHANGE_BYTES
-from sync_protocol.messages import ErasurePull, FormVersionPull, PullItem, VerdictPull, control_bytes
+from sync_protocol.pull_items import (
+    ErasurePull,
+    FormVersionPull,
+    PullItem,
+    VerdictPull,
+    control_bytes,
+)
 
 LOG: Final = logging.getLogger(__name__)
 PULL_ITEMS: Final = 400

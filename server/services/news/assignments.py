@@ -10,7 +10,7 @@ from server.db.queries.pull import ASSIGNMENTS
 from server.services.news.source import Asked, Entry
 from sync_protocol.assignments import Household, seal_assignments
 from sync_protocol.documents import key_id
-from sync_protocol.messages import AssignmentsPull
+from sync_protocol.pull_items import AssignmentsPull
 
 
 def assignments(asked: Asked) -> Iterator[Entry]:

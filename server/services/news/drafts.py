@@ -14,7 +14,7 @@ from server.services.news.source import Asked, Entry, Skipped
 from sync_protocol.documents import key_id
 from sync_protocol.errors import EnvelopeError
 from sync_protocol.handover import Address, seal_handover
-from sync_protocol.messages import DraftPull
+from sync_protocol.pull_items import DraftPull
 
 LOG: Final = logging.getLogger(__name__)
 

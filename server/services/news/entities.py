@@ -18,7 +18,7 @@ from server.services.news.source import Asked, Entry
 from sync_protocol.documents import key_id
 from sync_protocol.entities import LABEL
 from sync_protocol.entity_rows import EntityRow, seal_rows
-from sync_protocol.messages import EntitiesPull
+from sync_protocol.pull_items import EntitiesPull
 
 ROWS: Final = 200
 """In one item: some 20 kB sealed, so that a cut costs little and a phone can apply them at once."""

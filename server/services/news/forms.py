@@ -10,7 +10,8 @@ from server.db.queries import form_media, forms
 from server.db.queries.forms import PUBLISHED, StoredVersion
 from server.db.queries.pull import FORM_VERSION, Place
 from server.services.news.source import Asked, Entry
-from sync_protocol.messages import MEDIA_TYPE_DICTIONARY, FormFile, FormVersionPull
+from sync_protocol.messages import MEDIA_TYPE_DICTIONARY
+from sync_protocol.pull_items import FormFile, FormVersionPull
 
 DICTIONARY: Final = "dictionary"
 """Its name among the files of a version; tablets know it by its hash, whatever a picture may be called."""

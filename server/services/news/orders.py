@@ -10,8 +10,13 @@ from server.db.queries import devices, pull
 from server.db.queries.pull import ORDER, Place
 from server.keystore import KeyStore
 from server.services.news.source import Asked, Entry
-from sync_protocol.messages import ErasurePull, PullItem, RevocationPull, WipePull
 from sync_protocol.orders import ErasureOrder
+from sync_protocol.pull_items import (
+    ErasurePull,
+    PullItem,
+    RevocationPull,
+    WipePull,
+)
 
 INSTANCES: Final = 500
 """In one item: a document of 13 kB."""

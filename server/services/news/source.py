@@ -11,7 +11,7 @@ from server.blobs import Blobs
 from server.db.queries.devices import Carrier
 from server.db.queries.pull import Place
 from server.keystore import KeyStore
-from sync_protocol.messages import PullItem
+from sync_protocol.pull_items import PullItem
 
 
 class Skipped(Enum):

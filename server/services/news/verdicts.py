@@ -7,7 +7,7 @@ from typing import Literal, cast
 from server.db.queries import pull
 from server.db.queries.pull import VERDICT, PulledVerdict
 from server.services.news.source import Asked, Entry
-from sync_protocol.messages import VerdictPull
+from sync_protocol.pull_items import VerdictPull
 
 
 def verdicts(asked: Asked) -> Iterator[Entry]:

@@ -21,7 +21,7 @@ from server.services.sealed_office import Taken
 from sync_protocol.deletion import OPENABLE
 from sync_protocol.documents import sign_document
 from sync_protocol.epoch import parse_epoch
-from sync_protocol.messages import ErasurePull, VerdictPull
+from sync_protocol.pull_items import ErasurePull, VerdictPull
 from tests.office import NOW
 from tests.server.backups.conftest import make
 from tests.server.handovers.pulling import Puller

@@ -20,7 +20,8 @@ from server.errors import RateLimited
 from server.services import limit_logins
 from sync_protocol.assignments import open_assignments
 from sync_protocol.documents import key_id
-from sync_protocol.messages import AssignmentsPull, Backlog, MediumOffer, ReceiptCode
+from sync_protocol.messages import Backlog, MediumOffer, ReceiptCode
+from sync_protocol.pull_items import AssignmentsPull
 from tests.office import NOW, Tablet, envelope, revoke, stored
 from tests.server.doors.test_pull import draw
 

@@ -8,7 +8,8 @@ from flask import Flask
 from server.context import Context
 from server.db.queries import feed
 from server.db.tables import Verdict
-from sync_protocol.messages import ReceiptCode, VerdictPull
+from sync_protocol.messages import ReceiptCode
+from sync_protocol.pull_items import VerdictPull
 from tests.office import MULTIPART, Reply, Tablet, envelope, multipart, publish, stored
 
 

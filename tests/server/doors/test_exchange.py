@@ -14,7 +14,8 @@ from server.db.queries import devices, feed
 from sync_protocol import messages, signatures
 from sync_protocol.constants import EXCHANGE_BYTES
 from sync_protocol.envelope import envelope_id
-from sync_protocol.messages import ReceiptCode, Retry, RevocationPull
+from sync_protocol.messages import ReceiptCode, Retry
+from sync_protocol.pull_items import RevocationPull
 from tests.office import Tablet, envelope, revoke, stored
 
 STORED, DUPLICATE, QUARANTINED = ReceiptCode.STORED, ReceiptCode.DUPLICATE, ReceiptCode.QUARANTINED

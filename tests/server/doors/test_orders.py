@@ -18,8 +18,14 @@ from server.services import enrol_device, news, projects, proposals
 from sync_protocol.constants import Kind
 from sync_protocol.documents import document_hash
 from sync_protocol.envelope import Header, peek
-from sync_protocol.messages import ErasurePull, PullItem, ReceiptCode, RevocationPull, WipePull
+from sync_protocol.messages import ReceiptCode
 from sync_protocol.orders import ErasureOrder, WipeOrder
+from sync_protocol.pull_items import (
+    ErasurePull,
+    PullItem,
+    RevocationPull,
+    WipePull,
+)
 from tests.office import MULTIPART as MEDIA_TYPE
 from tests.office import NOW, Tablet, envelope, multipart, publish, revoke, stored
 from tests.server.doors.test_pull import pull_all

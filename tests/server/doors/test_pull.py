@@ -24,7 +24,14 @@ from server.keystore import KeyStore
 from server.microdata import Microdata
 from server.services import deliver_forms, news, projects, publish_form, receive_exchange
 from sync_protocol.assignments import Household, open_assignments
-from sync_protocol.messages import AssignmentsPull, FormVersionPull, KeyringPull, PullItem, ReceiptCode, VerdictPull
+from sync_protocol.messages import ReceiptCode
+from sync_protocol.pull_items import (
+    AssignmentsPull,
+    FormVersionPull,
+    KeyringPull,
+    PullItem,
+    VerdictPull,
+)
 from tests.office import NOW, XFORM, Tablet, envelope, publish, revoke
 
 

@@ -6,8 +6,15 @@ from sqlalchemy import text
 from server.context import Context
 from server.services import news
 from server.services.news.source import Asked
-from sync_protocol import messages
-from sync_protocol.messages import AssignmentsPull, FormFile, FormVersionPull, PullItem, ReceiptCode, VerdictPull
+from sync_protocol import pull_items
+from sync_protocol.messages import ReceiptCode
+from sync_protocol.pull_items import (
+    AssignmentsPull,
+    FormFile,
+    FormVersionPull,
+    PullItem,
+    VerdictPull,
+)
 from tests.office import Tablet, envelope
 from tests.server.doors.test_pull import draw, judge, pull_all
 
@@ -67,7 +74,7 @@ def test_a_form_with_as_many_files_as_it_may_have_fits_into_one_control() -> Non
         for number in range(1001)
     )
     item = FormVersionPull(form_id="f", version="1", title="F", hash=bytes(32), xform=b"<x/>", files=files)
-    assert messages.control_bytes(item) < news.PULL_CONTROL_BYTES
+    assert pull_items.control_bytes(item) < news.PULL_CONTROL_BYTES
 
 
 def test_an_answer_without_room_for_its_news_keeps_its_receipts(

@@ -6,7 +6,7 @@ from server.db.tables import Interview
 from server.errors import BadRequest, Conflict, NotFound
 from server.services import close_psu
 from server.services.import_frame import import_frame
-from sync_protocol.messages import AssignmentsPull
+from sync_protocol.pull_items import AssignmentsPull
 from tests.office import NOW
 from tests.server.fieldwork.frames import KEYS, documents
 from tests.server.handovers.pulling import Puller

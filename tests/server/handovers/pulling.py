@@ -11,7 +11,12 @@ from server.services import news
 from sync_protocol.documents import key_id
 from sync_protocol.entity_rows import EntityRow, open_rows
 from sync_protocol.handover import Address, Handover, Kind, open_handover, verify_handover
-from sync_protocol.messages import DraftPull, EntitiesPull, PullItem, ReturnedPull
+from sync_protocol.pull_items import (
+    DraftPull,
+    EntitiesPull,
+    PullItem,
+    ReturnedPull,
+)
 
 
 @dataclass

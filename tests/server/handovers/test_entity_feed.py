@@ -16,7 +16,7 @@ from server.services import change_entities, deliver_entities, set_up_entity_lis
 from server.services.news import entities as source
 from server.services.rebuild import rebuild
 from server.services.set_up_entity_list import ListSettings
-from sync_protocol.messages import EntitiesPull
+from sync_protocol.pull_items import EntitiesPull
 from tests.office import NOW
 from tests.server.entities.kit import FOLLOW, MEMBERS, REGISTER, entity_id, list_id, publish, registered
 from tests.server.entities.test_folding import office, review, seal

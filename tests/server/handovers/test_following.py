@@ -12,7 +12,7 @@ from server.db.queries.handovers import GivenBack, StoredDraft
 from server.db.queries.verdicts import NewVerdict
 from server.folding.entity_files import EntityFiles
 from server.services.news import entities as source
-from sync_protocol.messages import (
+from sync_protocol.pull_items import (
     AssignmentsPull,
     DraftPull,
     FormVersionPull,

@@ -18,8 +18,8 @@ from server.services import odk_keys, rebuild, review_interview, settle_hold, ve
 from sync_protocol.errors import RemoteError
 from sync_protocol.handover import Handover
 from sync_protocol.media import open_medium
-from sync_protocol.messages import VerdictPull
 from sync_protocol.plaintext import Medium
+from sync_protocol.pull_items import VerdictPull
 from tests.office import NOW
 from tests.server.handovers.pulling import Puller
 from tests.server.opening.doorway import Door, Photos, encrypted, photo_form

@@ -18,9 +18,10 @@ from server.folding import receiving
 from server.jobs import scheduled
 from server.services import receive_medium
 from sync_protocol.media import MediumSealer
-from sync_protocol.messages import ErasurePull, ReceiptCode
+from sync_protocol.messages import ReceiptCode
 from sync_protocol.orders import ErasureOrder
 from sync_protocol.plaintext import Medium
+from sync_protocol.pull_items import ErasurePull
 from sync_protocol.signatures import Place
 from tests.office import NOW, revoke
 from tests.server.handovers.pulling import Puller

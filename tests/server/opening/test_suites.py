@@ -18,8 +18,9 @@ from sync_protocol.constants import SUITE_X25519, SUITE_X_WING, Kind
 from sync_protocol.documents import document_hash
 from sync_protocol.envelope import NO_HASH, Header, peek
 from sync_protocol.epoch import make_epoch
-from sync_protocol.messages import FormVersionPull, ReceiptCode
+from sync_protocol.messages import ReceiptCode
 from sync_protocol.plaintext import Manifest
+from sync_protocol.pull_items import FormVersionPull
 from tests import office
 from tests.office import NOW
 from tests.server.opening.kit import open_all
