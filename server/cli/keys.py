@@ -99,12 +99,20 @@ def seal(desk: Desk, file: Path, keep: bool) -> None:
     Do it before the first interview is sent here. The file opens under a passphrase of its own, which is asked for, or
     read from PASSERELLE_SURVEY_PASSPHRASE. Interviews are opened where FILE is put in: `passerelle key unseal`.
     """
-    from server.db.queries import fieldwork
+    from server.clock import utc_now
+    from server.services import sealed_office
 
-    with desk.context() as context:
-        with context.database.read() as session:
-            has_some = fieldwork.has_interviews(session)
-        context.keystore.take_out_survey_keys(file, _survey_passphrase(is_new=True), keeps=keep)
+    passphrase = _survey_passphrase(is_new=True)
+    with desk.context() as context, context.database.transaction() as session:
+        sealed_office.seal(
+            session,
+            keystore=context.keystore,
+            path=file,
+            passphrase=passphrase,
+            keeps=keep,
+            user=actor(),
+            now=utc_now(),
+        )
     if keep:
         click.echo(f"The survey keys are in {file} too. Without its passphrase nobody can read them.")
         return
@@ -112,10 +120,7 @@ def seal(desk: Desk, file: Path, keep: bool) -> None:
         f"The survey keys are in {file} and not on this server any more. Copy the file to a second stick: without it "
         "and its passphrase nobody can ever open the interviews. Backups of the keys from before still have them."
     )
-    if has_some:
-        click.echo(
-            "Interviews came before: what was opened of them is still here, under keys of this server.", err=True
-        )
+    click.echo("If the server runs, start it again now: its processes may have them in memory.")
 
 
 @key.command(epilog="\b\nExample:\n  passerelle --data office key unseal /media/usb/survey-keys.json\n")
@@ -123,8 +128,14 @@ def seal(desk: Desk, file: Path, keep: bool) -> None:
 @pass_desk
 def unseal(desk: Desk, file: Path) -> None:
     """Put the private survey keys of FILE in: this machine opens interviews from then on. Keep it off every network."""
-    with desk.context() as context:
-        context.keystore.put_in_survey_keys(file, _survey_passphrase(is_new=False))
+    from server.clock import utc_now
+    from server.services import sealed_office
+
+    passphrase = _survey_passphrase(is_new=False)
+    with desk.context() as context, context.database.transaction() as session:
+        sealed_office.unseal(
+            session, keystore=context.keystore, path=file, passphrase=passphrase, user=actor(), now=utc_now()
+        )
     click.echo("Interviews are opened here now: by `passerelle worker`, or by `passerelle serve`.")
 
 

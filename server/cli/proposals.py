@@ -41,11 +41,12 @@ def list_proposals(desk: Desk, as_json: bool) -> None:
 def agree(desk: Desk, number: int) -> None:
     """Agree, as a second person: with that it is decided, signed and named with both."""
     from server.clock import utc_now
+    from server.folding.deciding import WIPE
     from server.services import proposals
 
     with desk.context() as context, context.database.transaction() as session:
         found = proposals.agree(session, keystore=context.keystore, proposal_id=number, user=actor(), now=utc_now())
-    then = "The server erases it in a moment." if found.action != proposals.WIPE else "The tablet hears it next."
+    then = "The server erases it in a moment." if found.action != WIPE else "The tablet hears it next."
     click.echo(f"Agreed: {found.action} {found.subject}. {then}")
 
 

@@ -51,20 +51,17 @@ def take(desk: Desk, file: Path, as_json: bool) -> None:
     from server.folding import erasing
     from server.services import sealed_office
 
-    with desk.context() as context:
-        with working("Taking in …"), context.database.transaction() as session:
+    with desk.context() as context, working("Taking in …"):
+        keystore, now = context.keystore, utc_now()
+        found = sealed_office.read_results(file.read_bytes(), keystore=keystore, now=now)
+        with context.database.transaction() as session:
             taken = sealed_office.take_results(
-                session,
-                file.read_bytes(),
-                keystore=context.keystore,
-                microdata=context.microdata,
-                user=actor(),
-                now=utc_now(),
+                session, found, keystore=keystore, microdata=context.microdata, user=actor(), now=now
             )
         erasing.clear(taken.swept, database=context.database, microdata=context.microdata, blobs=context.blobs)
-        has_new_keyring = context.keystore.adopt_keyring(taken.keyring)
-        serial = context.keystore.keyring.serial
-    figures = {name: value for name, value in asdict(taken).items() if name not in ("swept", "keyring")}
+        has_new_keyring = keystore.adopt_keyring(found.keyring)
+        serial = keystore.keyring.serial
+    figures = {name: value for name, value in asdict(taken).items() if name != "swept"}
     if as_json:
         print_json({**figures, "keyring": serial})
         return

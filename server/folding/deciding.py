@@ -12,7 +12,7 @@ from server import logs
 from server.db.queries import envelopes, interviews, opening
 from server.db.queries.envelopes import NewEnvelope
 from server.db.queries.interviews import StoredRevision
-from server.errors import BadRequest, NotFound
+from server.errors import BadRequest, KeyStoreSealed, NotFound
 from server.keystore import OFFICE_ID, KeyStore
 from sync_protocol import envelope as envelope_layout
 from sync_protocol import epoch as epochs
@@ -23,6 +23,7 @@ from sync_protocol.envelope import NO_HASH, Header
 from sync_protocol.plaintext import Manifest
 
 NOTE_CHARACTERS: Final = 2000
+WIPE: Final = "wipe"
 EPOCH_AND_DECISION: Final = 2
 """Numbers of the chain that one decision takes."""
 
@@ -101,7 +102,10 @@ def store_sealed_decision(
     Raises:
         BadRequest: the keyring has no active key for the mode.
         KeyStoreLocked: without the vault.
+        KeyStoreSealed: it would be about interviews that are not opened here; a tablet can be wiped all the same.
     """
+    if keystore.is_sealed and decision.get("action") != WIPE:
+        raise KeyStoreSealed("decisions take effect where interviews are opened: decide on that machine")
     office = keystore.office
     survey_key = keystore.keyring.survey_key(mode)
     if survey_key is None:

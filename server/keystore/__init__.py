@@ -11,6 +11,7 @@ from server.keystore.door import DoorSealer, SealedEnvelope, SealedSubmission, S
 from server.keystore.files import KeyStoreError
 from server.keystore.keys import DOOR_ID, OFFICE_ID, Sealer, SigningKey
 from server.keystore.rotating import KINDS, Rotation
+from server.keystore.sealing import newer_keyring
 from server.keystore.store import KeyStore, Store
 from server.keystore.tablets import DigestSecret, TabletSecrets, new_password
 
@@ -31,4 +32,5 @@ __all__ = [
     "Submission",
     "TabletSecrets",
     "new_password",
+    "newer_keyring",
 ]

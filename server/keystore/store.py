@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -34,8 +34,8 @@ from server.keystore.files import (
 from server.keystore.keys import Sealer, SigningKey
 from server.keystore.making import make_files
 from server.keystore.rotating import Rotation, rotate_files
-from server.keystore.sealing import put_in, take_out
-from server.keystore.vault import NONCE_BYTES, Vault, change_passphrase, encryption_key, unwrap
+from server.keystore.sealing import newer_keyring, put_in, take_out
+from server.keystore.vault import NONCE_BYTES, Vault, change_passphrase, encryption_key, opens_interviews, unwrap
 from sync_protocol import epoch as epochs
 from sync_protocol import signatures
 from sync_protocol.documents import DeviceCertificate, decode_bytes, document_hash, key_id
@@ -155,6 +155,8 @@ class KeyStore:
                 self._vault = unwrap(self._directory, self._encryption_key, held.keyring.decision_keys[-1])
             except KeyStoreError:
                 LOG.error("the vault has another passphrase now: start again with it")  # noqa: TRY400
+                if self._vault is not None and not opens_interviews(self._directory):
+                    self._vault = replace(self._vault, survey_seeds={})
                 if not _has_same_vault_keys(former, held.keyring):
                     self._vault = None
         self._held = held
@@ -217,20 +219,13 @@ class KeyStore:
         self.read_again()
 
     def adopt_keyring(self, document: bytes) -> bool:
-        """Put a newer keyring in force that was made where the survey keys are; say whether it was newer.
+        """Put a keyring in force that was made where the survey keys are; say whether it has new ones.
 
         Raises:
-            KeyStoreError: when the root of this office did not sign it, or it names other keys of this server's own.
+            KeyStoreError: as `server.keystore.sealing.newer_keyring`.
         """
-        try:
-            offered = Keyring.read(document, self.root_key)
-        except ProtocolError:
-            raise KeyStoreError("this keyring is not of this office") from None
-        if offered.serial <= self.keyring.serial:
+        if newer_keyring(self.keyring, document) is None:
             return False
-        for name in ("receipt_keys", "issuer_keys", "decision_keys"):
-            if getattr(offered, name)[-1] != getattr(self.keyring, name)[-1]:
-                raise KeyStoreError("keys of this server were rotated since: back it up, and rotate from that backup")
         write_private(self._directory / KEYRING_FILE, document)
         self.read_again()
         return True
@@ -244,6 +239,12 @@ class KeyStore:
     def is_sealed(self) -> bool:
         """The vault is open and has no survey keys: interviews are opened on another machine of the office."""
         return self._vault is not None and not self._vault.survey_seeds
+
+    @property
+    def uncopied_survey_keys(self) -> frozenset[str]:
+        """Ids of the survey keys that are in this vault and in no file: with this machine they would be lost."""
+        vault = self._unlocked()
+        return frozenset(vault.survey_seeds) - vault.copied
 
     @property
     def keyring(self) -> Keyring:
@@ -325,9 +326,9 @@ class KeyStore:
             EnvelopeError: ``wrong-survey-key``, ``undecryptable``.
         """
         seeds = self._unlocked().survey_seeds
-        if not seeds:
-            raise KeyStoreSealed("interviews are opened where the survey keys are, and they are not on this server")
         survey_key = self.keyring.survey_key_by_id(epoch.survey_key_id)
+        if survey_key is not None and not seeds:
+            raise KeyStoreSealed("interviews are opened where the survey keys are, and they are not on this server")
         if survey_key is None or survey_key.id not in seeds:
             raise EnvelopeError("wrong-survey-key", "the epoch is wrapped to a key that is not of this office")
         return epochs.open_epoch(epoch, seeds[survey_key.id], survey_key)

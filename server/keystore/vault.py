@@ -19,15 +19,22 @@ from sync_protocol.documents import decode_bytes, encode_bytes, key_id
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 LABEL_VAULT: Final = b"passerelle/1 vault"
+OPENS: Final = "opens_interviews"
 ARGON2ID: Final = {"time_cost": 3, "memory_kib": 65_536, "lanes": 4}
 """The second recommended set of RFC 9106, section 4: 64 MiB, about a quarter of a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vault:
-    """What is unlocked; never shown, never pickled."""
+    """What is unlocked; never shown, never pickled.
+
+    Attributes:
+        survey_seeds: by the id of the survey key; empty where they are on another machine.
+        copied: ids of the survey keys that are in a file too.
+    """
 
     survey_seeds: Mapping[str, bytes]
+    copied: frozenset[str]
     projection: AESGCM
     index_key: bytes
     microdata_keys: Mapping[str, bytes]
@@ -90,7 +97,21 @@ def rewrap(directory: Path, members: Mapping[str, Any], key: bytes) -> None:
     """
     unwrap_members(directory, key)
     wrapped = read_json(directory / VAULT_FILE)
-    write_private(directory / VAULT_FILE, json.dumps({**wrapped, "sealed": _sealed(members, key)}).encode())
+    marked = {**wrapped, **_mark(members)}
+    write_private(directory / VAULT_FILE, json.dumps({**marked, "sealed": _sealed(members, key)}).encode())
+
+
+def opens_interviews(directory: Path) -> bool:
+    """Say whether a vault has survey keys; it says so without being unwrapped.
+
+    Raises:
+        KeyStoreError: when it cannot be read or is damaged.
+    """
+    return read_json(directory / VAULT_FILE).get(OPENS) is not False
+
+
+def _mark(members: Mapping[str, Any]) -> dict[str, bool]:
+    return {OPENS: bool(members["survey"])}
 
 
 def change_passphrase(directory: Path, key: bytes, passphrase: str) -> None:
@@ -147,7 +168,8 @@ def wrap(directory: Path, members: Mapping[str, Any], passphrase: str | None) ->
 
 
 def _wrap_under(directory: Path, members: Mapping[str, Any], passphrase: str) -> None:
-    write_private(directory / VAULT_FILE, wrap_under(members, passphrase, LABEL_VAULT))
+    wrapped = {**json.loads(wrap_under(members, passphrase, LABEL_VAULT)), **_mark(members)}
+    write_private(directory / VAULT_FILE, json.dumps(wrapped).encode())
 
 
 def _encryption_key(directory: Path, wrapped: Mapping[str, Any], passphrase: str | None) -> bytes:
@@ -174,6 +196,7 @@ def _read(members: Mapping[str, Any], decision_key: bytes) -> Vault:
     try:
         return Vault(
             survey_seeds={name: decode_bytes(text) for name, text in members["survey"].items()},
+            copied=frozenset(members.get("copied", ())),
             projection=AESGCM(decode_bytes(members["projection"])),
             index_key=decode_bytes(members["index"]),
             microdata_keys={name: decode_bytes(text) for name, text in members["microdata"].items()},

@@ -20,8 +20,8 @@ from server.db.queries.erasures import ERASE
 from server.db.queries.proposals import AGREED, DECLINED, PROPOSED, StoredProposal
 from server.db.scope import EVERYTHING, Scope
 from server.db.tables.accounts import FIRST_PROJECT
-from server.errors import BadRequest, Conflict, Forbidden, NotFound
-from server.folding.deciding import NOTE_CHARACTERS, store_sealed_decision
+from server.errors import BadRequest, Conflict, Forbidden, KeyStoreSealed, NotFound
+from server.folding.deciding import NOTE_CHARACTERS, WIPE, store_sealed_decision
 from server.folding.erasing import erase_decision
 from server.keystore import KeyStore
 from server.persons import is_same_person
@@ -29,7 +29,6 @@ from sync_protocol.documents import canonical_json
 from sync_protocol.envelope import NO_HASH
 from sync_protocol.orders import WipeOrder
 
-WIPE: Final = "wipe"
 SURVEY: Final = "survey"
 LISTED: Final = 200
 _NOTE: Final = b"proposal:"
@@ -74,7 +73,10 @@ def propose_erasure(
         Forbidden: something that is connected with it is not in this scope.
         NotFound: nothing of it has come.
         KeyStoreLocked: without the vault, which seals the note.
+        KeyStoreSealed: where the interview is not opened, nobody knows what is connected with it.
     """
+    if keystore.is_sealed:
+        raise KeyStoreSealed("erase it on the machine that opens interviews: this server does not know all of it")
     if erasures.known(session, [instance_id])[0]:
         raise Conflict("this interview is erased already, and its late copies are")
     if not intake.arrivals_of(session, EVERYTHING, instance_id):

@@ -6,7 +6,7 @@ from datetime import datetime
 from server.blobs import Blobs
 from server.db.engine import Database
 from server.db.queries import audit, entities, interviews, opening, parts, schedule
-from server.errors import KeyStoreLocked
+from server.errors import KeyStoreLocked, KeyStoreSealed
 from server.folding.batches import OpeningWorker
 from server.folding.checking import CheckingWorker
 from server.folding.state import state_hash
@@ -57,6 +57,8 @@ def rebuild(
     Raises:
         KeyStoreLocked: without the vault; nothing was dropped.
     """
+    if keystore.is_sealed:
+        raise KeyStoreSealed("nothing can be made again here: interviews are opened where the survey keys are")
     if keystore.is_locked:
         raise KeyStoreLocked("nothing can be opened while the key store is locked: set PASSERELLE_PASSPHRASE")
     with database.transaction() as session:

@@ -25,6 +25,11 @@ def write(session: Session, *, at: datetime, actor: str, action: str, subject: s
     session.add(Audit(at=at, actor=actor, action=action, subject=subject[:200], detail=detail[:1000]))
 
 
+def last_subject(session: Session, *, action: str) -> str | None:
+    """Return what the last act of a kind was about."""
+    return session.scalars(select(Audit.subject).where(Audit.action == action).order_by(Audit.id.desc())).first()
+
+
 def latest(session: Session, limit: int = 100) -> list[AuditEntry]:
     """Return the last acts, newest first."""
     rows = session.scalars(select(Audit).order_by(Audit.id.desc()).limit(limit))

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, Select, delete, func, insert, inspect, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, insert, inspect, select, text, update
 from sqlalchemy.orm import Session
 
 from server.db.tables import Attachment, Backup, Device, Envelope, ManifestMedium, Schedule, Upload
-from server.db.tables.envelopes import ERASED, IS_UNOPENED
+from server.db.tables.envelopes import ERASED, IS_UNOPENED, LISTED
 from sync_protocol.constants import Kind
 
 GRACE: Final = timedelta(days=30)
@@ -88,8 +88,17 @@ def first_with_media_to_come(session: Session, *, now: datetime) -> int | None:
         Envelope.received_at > now - GRACE,
         Envelope.carrier.in_(_with_media_to_send(session)),
     )
-    found = [session.scalar(wanted), session.scalar(unopened)]
+    # Of media that were here and are lost, and that nothing opened names, any interview that is listed may be the one.
+    listed = select(func.min(Envelope.sequence)).where(
+        IS_UNOPENED, Envelope.state == LISTED, Envelope.received_at > now - GRACE, _is_a_medium_lost()
+    )
+    found = [session.scalar(wanted), session.scalar(unopened), session.scalar(listed)]
     return min((number for number in found if number is not None), default=None)
+
+
+def _is_a_medium_lost() -> ColumnElement[bool]:
+    named = exists().where(ManifestMedium.blob_sha256 == Upload.sha256).correlate(Upload)
+    return exists().where(Upload.completed_at.is_(None), Upload.is_settled, ~named)
 
 
 def _with_media_to_send(session: Session) -> list[str]:

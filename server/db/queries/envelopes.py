@@ -1,12 +1,12 @@
 """SQL of the received envelopes: the acknowledging path, so few statements and few objects."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, Self
 
-from sqlalchemy import Connection, bindparam, func, or_, select, update
+from sqlalchemy import Connection, bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
@@ -19,6 +19,7 @@ from sync_protocol.epoch import Epoch
 from sync_protocol.errors import EnvelopeError
 
 PREFIXES_AT_ONCE: Final = 100
+AT_ONCE: Final = 500
 ID_BYTES: Final = 32
 STORED: Final = (
     "envelope_id",
@@ -279,6 +280,28 @@ def every_blob(session: Session) -> Iterator[tuple[int, bytes]]:
     query = select(Envelope.sequence, Envelope.blob_sha256).order_by(Envelope.sequence)
     rows = session.execute(query.where(Envelope.blob_sha256.is_not(None)).execution_options(yield_per=1000))
     yield from ((sequence, digest) for sequence, digest in rows if digest is not None)
+
+
+def has_answers(session: Session) -> bool:
+    """Say whether an interview, a draft or a medium has come, erased ones too."""
+    kinds = (int(Kind.INTERVIEW), int(Kind.DRAFT), int(Kind.ATTACHMENT))
+    return bool(session.scalar(select(exists().where(Envelope.kind.in_(kinds)))))
+
+
+def present(session: Session, envelope_ids: Iterable[bytes]) -> frozenset[bytes]:
+    """Return which of these envelopes are here, erased ones too."""
+    wanted = sorted(set(envelope_ids))
+    found: set[bytes] = set()
+    for start in range(0, len(wanted), AT_ONCE):
+        query = select(Envelope.envelope_id).where(Envelope.envelope_id.in_(wanted[start : start + AT_ONCE]))
+        found.update(session.scalars(query))
+    return frozenset(found)
+
+
+def emptied(session: Session, *, carrier: str) -> Sequence[bytes]:
+    """Return the ids of the envelopes of one carrier whose bytes are erased."""
+    query = select(Envelope.envelope_id).where(Envelope.carrier == carrier, Envelope.state == ERASED)
+    return session.scalars(query.order_by(Envelope.sequence)).all()
 
 
 def bodies_of(session: Session, *, carrier: str) -> Sequence[bytes]:

@@ -114,7 +114,7 @@ _COLUMNS: Final = (
 )
 
 
-def openable(session: Session, *, limit: int, is_locked: bool, is_sealed: bool = False) -> tuple[StoredEnvelope, ...]:
+def openable(session: Session, *, limit: int, is_locked: bool, is_sealed: bool) -> tuple[StoredEnvelope, ...]:
     """Return envelopes that can be opened now, oldest first.
 
     Those received; those that waited for an epoch or a form version that has come; those that waited for the key,

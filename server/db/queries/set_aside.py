@@ -1,19 +1,20 @@
 """SQL of what came after the revocation of a device: how much there is, and letting all of it in.
 
 A device's own is what it sealed, whoever brought it, and what it brought of devices that are in use. What another
-revoked device sealed is let in with that one: whoever knows where this one was says nothing of the other.
+revoked device sealed is let in with that one: whoever knows where this one was says nothing of the other. And the marks
+of what was let in, whyever it had been set aside.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from server.db.queries.opening import AFTER_REVOCATION, RELEASED_LATE
+from server.db.queries.opening import AFTER_REVOCATION, RELEASED, RELEASED_LATE
 from server.db.queries.scoped import visible_envelopes
 from server.db.scope import Scope
 from server.db.tables import Certificate, Device, Envelope
-from server.db.tables.envelopes import IS_UNOPENED, QUARANTINED, RECEIVED
+from server.db.tables.envelopes import IS_UNOPENED, LISTED, QUARANTINED, RECEIVED
 from sync_protocol.constants import Kind
 
 
@@ -67,3 +68,17 @@ def _set_aside(scope: Scope) -> tuple[ColumnElement[bool], ...]:
         Envelope.app_user_id.is_(None),
         or_(Envelope.kind == Kind.EPOCH, visible_envelopes(scope)),
     )
+
+
+def marks(session: Session) -> list[tuple[bytes, str]]:
+    """Return which envelopes a person has let in from quarantine, and the mark that says so."""
+    query = select(Envelope.envelope_id, Envelope.reason).where(Envelope.reason.in_((RELEASED, RELEASED_LATE)))
+    return [(row.envelope_id, str(row.reason)) for row in session.execute(query.order_by(Envelope.sequence))]
+
+
+def set_marks(session: Session, found: Iterable[tuple[bytes, str]]) -> None:
+    """Let envelopes in that are listed here, as a person did on the machine that opens them."""
+    for envelope_id, mark in found:
+        if mark in (RELEASED, RELEASED_LATE):
+            listed = (Envelope.envelope_id == envelope_id, Envelope.state == LISTED)
+            session.execute(update(Envelope).where(*listed).values(reason=mark))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from server.db.insert import upsert
 from server.db.queries.opening import WIPED
 from server.db.tables import Attachment, Device, Envelope, ManifestMedium, Upload
-from server.db.tables.envelopes import ERASED, IS_UNOPENED
+from server.db.tables.envelopes import ERASED, IS_UNOPENED, LISTED
 from server.db.tables.sync import IS_UNSETTLED
 from sync_protocol.constants import Kind
 
@@ -172,9 +172,11 @@ def set_lost(session: Session, digests: Iterable[bytes]) -> None:
 
 
 def count_lost(session: Session) -> int:
-    """Return how many media that interviews name were here once, and are lost."""
+    """Return how many media that interviews name, or that those may name that are listed, were here and are lost."""
     named = select(ManifestMedium).where(ManifestMedium.blob_sha256 == Upload.sha256).exists()
-    lost = select(func.count()).select_from(Upload).where(Upload.completed_at.is_(None), Upload.is_settled, named)
+    listed = exists().where(IS_UNOPENED, Envelope.state == LISTED)
+    may = or_(named, listed)
+    lost = select(func.count()).select_from(Upload).where(Upload.completed_at.is_(None), Upload.is_settled, may)
     return session.scalar(lost) or 0
 
 

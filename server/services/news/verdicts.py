@@ -24,6 +24,6 @@ def _item(verdict: PulledVerdict) -> VerdictPull:
     return VerdictPull(
         instance_id=verdict.instance_id,
         envelope_id=verdict.envelope_id,
-        state=cast(Literal["opened", "quarantined", "held"], verdict.state),
+        state=cast(Literal["opened", "quarantined", "held", "listed"], verdict.state),
         reason=verdict.reason,
     )

@@ -56,7 +56,7 @@ def _plans(database: Database, query: Query) -> list[str]:
 @pytest.mark.parametrize(
     "query",
     [
-        lambda session: opening.openable(session, limit=500, is_locked=False),
+        lambda session: opening.openable(session, limit=500, is_locked=False, is_sealed=False),
         opening.quarantined,
         lambda session: list(erasures.loose_bodies(session)),
         opening.last_decision,

@@ -36,7 +36,7 @@ def publish_as_people_do(context: Context, *, started: threading.Event | None = 
 def looked_at(context: Context) -> tuple[Opener, list[object]]:
     """Open what waits, and store nothing yet: as a worker does that is a moment slower than the office."""
     with context.database.read() as session:
-        batch = opening.openable(session, limit=500, is_locked=False)
+        batch = opening.openable(session, limit=500, is_locked=False, is_sealed=False)
         material = Material.load(session, batch, known_forms=())
     opener = Opener(context.keystore, material, {})
     return opener, list(opener.open_all(batch))
@@ -186,7 +186,7 @@ def _outcomes(context: Context) -> list[object]:
     from server.folding.encrypted import EncryptedFiles
 
     with context.database.read() as session:
-        batch = opening.openable(session, limit=500, is_locked=False)
+        batch = opening.openable(session, limit=500, is_locked=False, is_sealed=False)
         material = Material.load(session, batch, known_forms=())
     files = EncryptedFiles.of(context.database, context.blobs)
     return list(Opener(context.keystore, material, {}, files).open_all(batch))
