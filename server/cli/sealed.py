@@ -65,6 +65,9 @@ def take(desk: Desk, file: Path, as_json: bool) -> None:
     if as_json:
         print_json({**figures, "keyring": serial})
         return
-    click.echo(", ".join(f"{number} new {name}" for name, number in figures.items()) + ".")
+    click.echo(
+        f"New: {taken.verdicts} verdicts for tablets, {taken.erased} interviews erased, {taken.releases} releases "
+        f"published, {taken.decisions} envelopes of decisions."
+    )
     if has_new_keyring:
         click.echo(f"Keyring {serial} is in force.")

@@ -53,4 +53,4 @@ def test_a_sealed_server_and_its_offline_machine(shell: Shell, tmp_path: Path, m
     assert "opens its interviews itself" in office.refuses("office", "take", results)
     taken = shell.json("office", "take", results)
     assert taken == {"verdicts": 0, "erased": 0, "releases": 0, "decisions": 0, "keyring": 1}
-    assert shell.succeeds("office", "take", results).startswith("0 new verdicts")
+    assert shell.succeeds("office", "take", results).startswith("New: 0 verdicts")
