@@ -89,7 +89,7 @@ prove-collect: $(VENV)/.test ## all public forms, filled by ODK Collect's engine
 simulate: $(VENV)/.test ## a million exchanges of many tablets under all faults, in virtual time (SEEDS=1000; an hour or two)
 	@$(BIN)/python -m tests.simulator --seeds $${SEEDS:-1000} --exchanges 1000 --progress $(ARGS)
 
-faults: $(VENV)/.test ## real servers torn, killed and starved in every way, and a table of what was seen (half an hour)
+faults: $(VENV)/.test ## real servers torn, killed and starved in every way, and a table of what was seen (ten minutes)
 	@FAULTS=all $(BIN)/python -m pytest -q -p no:randomly -p no:xdist tests/faults tests/simulator $(ARGS)
 
 simulate-estimates: $(VENV)/.product ## 1 000 surveys through the estimators: bias and coverage (some minutes)
