@@ -389,14 +389,6 @@ class KeyStore:
         """
         return Sealer.of(self._held.office_certificate, self._unlocked().decision)
 
-    def sign_decision(self, data: bytes) -> bytes:
-        """Sign with the decision key, (64,).
-
-        Raises:
-            KeyStoreLocked: without the vault.
-        """
-        return self._unlocked().decision.sign(data)
-
     def _unlocked(self) -> Vault:
         if self._vault is None:
             raise KeyStoreLocked("the key store is locked: start the server with PASSERELLE_PASSPHRASE set")

@@ -79,11 +79,6 @@ def id_bytes(text: str) -> bytes:
     return hashlib.sha256(LABEL_INSTANCE_ID + text.encode("utf-8")).digest()[:INSTANCE_ID_BYTES]
 
 
-def uuid_text(instance_id: bytes) -> str:
-    """Write 16 bytes as an instanceID, `uuid:…`."""
-    return PREFIX + str(UUID(bytes=instance_id))
-
-
 def as_edit(instance_xml: bytes, *, new_id: str) -> bytes:
     """Return an instance as the beginning of its own correction: a new instanceID, its former one deprecated.
 

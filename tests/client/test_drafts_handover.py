@@ -3,11 +3,12 @@
 import json
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from sync_protocol.client.device import Device
-from sync_protocol.client.drafts_instance import read_names, uuid_text
+from sync_protocol.client.drafts_instance import read_names
 from sync_protocol.client.drafts_store import DraftState
 from sync_protocol.documents import key_id
 from sync_protocol.envelope import Header, open_interview, peek
@@ -47,7 +48,10 @@ def test_a_returned_interview_is_corrected_under_a_name_of_its_own(device: Devic
     content = device.drafts.read(draft.instance_id)
     assert (content.note, content.media) == ("The year cannot be right.", (ROOF,))
     names = read_names(content.instance_xml)
-    assert (names.instance_id, names.deprecated_id) == (uuid_text(draft.instance_id), uuid_text(former))
+    assert (names.instance_id, names.deprecated_id) == (
+        f"uuid:{UUID(bytes=draft.instance_id)}",
+        f"uuid:{UUID(bytes=former)}",
+    )
     corrected = content.instance_xml.replace(b"no", b"yes")
     device.drafts.save_draft(corrected, form_version_hash=FORM, now=NOW)
     device.drafts.finalise(draft.instance_id, now=NOW)

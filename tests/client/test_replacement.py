@@ -1,11 +1,12 @@
 """A tablet is lost: its enumerator's next one goes on with the drafts, and corrects what the office gives back."""
 
 from pathlib import Path
+from uuid import UUID
 
 from server.folding.batches import OpeningWorker
 from server.services import enrol_device, review_interview
 from sync_protocol.client.device import Device
-from sync_protocol.client.drafts_instance import read_names, uuid_text
+from sync_protocol.client.drafts_instance import read_names
 from tests.client.model_transport import CHEAP, interview_xml, uuid_of
 from tests.client.test_device_against_server import NOW, Office, office
 
@@ -59,7 +60,10 @@ def test_the_next_tablet_takes_up_drafts_and_returned_interviews(office: Office,
         assert device.drafts.read(draft.instance_id).instance_xml == filled(2, "Hari")
         correction = device.handovers.take_up("returned", uuid_of(1), now=NOW)
         content = device.drafts.read(correction.instance_id)
-        assert (content.note, read_names(content.instance_xml).deprecated_id) == ("Who is it?", uuid_text(uuid_of(1)))
+        assert (content.note, read_names(content.instance_xml).deprecated_id) == (
+            "Who is it?",
+            f"uuid:{UUID(bytes=uuid_of(1))}",
+        )
         corrected = content.instance_xml.replace(b"Maya", b"Maya Gurung")
         device.drafts.save_draft(corrected, form_version_hash=form, now=NOW)
         for one in device.drafts.list():

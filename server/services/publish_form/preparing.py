@@ -17,6 +17,7 @@ from forms.workbook.lint.catalogue import finding
 from forms.xform import XFormError
 from forms.xlsform import Conversion, convert
 from server.errors import WorkbookInvalid
+from server.keystore import KeyStoreError, odk
 from server.services.publish_form.members import finding_members
 from sync_protocol.plaintext import framing
 
@@ -116,6 +117,7 @@ def _prepare(
     if errors:
         raise WorkbookError((*errors, *conversion.findings))
     definition = FormDefinition.parse(conversion.xform, lists_of(media))
+    _refuse_unusable_key(definition)
     return Prepared(
         workbook=workbook,
         filename=filename,
@@ -142,6 +144,17 @@ def _declared(conversion: Conversion, map_content: bytes | None, map_name: str) 
     if sheet is not None:
         raise WorkbookError((finding("map-twice", sheet="map"),))
     return read_map(map_content, map_name)
+
+
+def _refuse_unusable_key(definition: FormDefinition) -> None:
+    """Refuse a key that Collect could encrypt to nobody with: no interview could be finished."""
+    public_key = definition.metadata.submission.public_key
+    if not public_key:
+        return
+    try:
+        odk.check_public_key(public_key)
+    except KeyStoreError:
+        raise WorkbookError((finding("public-key-unusable", sheet="settings", bits=odk.LEAST_BITS),)) from None
 
 
 def _check_size(conversion: Conversion) -> list[WorkbookFinding]:

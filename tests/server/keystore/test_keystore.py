@@ -116,7 +116,6 @@ def test_a_locked_store_opens_nothing_and_says_so(protected: Path) -> None:
         lambda: store.open_projection(bytes(40), b""),
         lambda: store.household_tag("01"),
         lambda: store.microdata_key("analysis"),
-        lambda: store.sign_decision(b""),
         lambda: store.office,
     ):
         with pytest.raises(KeyStoreLocked):
@@ -156,7 +155,7 @@ def test_the_office_signs_decisions_with_the_key_of_the_keyring(keystore: KeySto
     certificate = DeviceCertificate.read(office.certificate, keystore.keyring.issuer_keys)
     assert certificate.signing_key == office.signer.public_bytes
     assert keystore.keyring.decision_keys == (office.signer.public_bytes,)
-    office.signer.public_key().verify(keystore.sign_decision(b"decision"), b"decision")
+    office.signer.public_key().verify(office.signer.sign(b"decision"), b"decision")
 
 
 def epoch_for(store: KeyStore, mode: str, epoch_key: bytes) -> bytes:

@@ -18,6 +18,7 @@ from forms.xform import XFormError
 from server.context import Context
 from server.db.queries import attachments, checks, interviews, opening
 from server.db.tables import Envelope
+from server.errors import WorkbookInvalid
 from server.folding import media
 from server.folding.checking import CheckingWorker, open_check
 from server.folding.reading import instance_xml, sealed_xml
@@ -259,6 +260,12 @@ def test_a_form_is_published_with_a_key_and_is_then_another_form(
     assert again.definition.hash == secret.definition.hash
     with sqlite_context.database.transaction() as session:
         publish_form.publish(session, secret, note="", user="manager", now=NOW)
+
+
+@pytest.mark.parametrize("key", ["my key", "AAAA", "MEgCQQC7Iu5TZ4ZSVM"])
+def test_a_form_with_a_key_that_nobody_can_encrypt_to_is_not_published(key: str) -> None:
+    with pytest.raises(WorkbookInvalid, match="no RSA key of at least 2048 bits"):
+        publish_form.prepare(photo_form(public_key=key), "photos.xml")
 
 
 def test_a_form_without_an_instance_id_is_not_published_as_an_encrypted_one(made: odk.SealedOdkKey) -> None:

@@ -130,6 +130,19 @@ ENTRIES: Final[tuple[Entry, ...]] = (
         ),
     ),
     entry(
+        "public-key-unusable",
+        "error",
+        "public_key = “my key” on the settings sheet",
+        en=(
+            "The public key to which ODK Collect is to encrypt is no RSA key of at least {bits} bits in base64.",
+            "Take what `openssl rsa -pubout` gives, without its first and last line, or leave public_key out.",
+        ),
+        fr=(
+            "La clé publique pour le chiffrement par Collect n'est pas une clé RSA d'au moins {bits} bits en base64.",
+            "Prenez ce que donne `openssl rsa -pubout`, sans la première ni la dernière ligne, ou videz public_key.",
+        ),
+    ),
+    entry(
         "setting-too-long",
         "error",
         "a form_title of 1001 characters",
