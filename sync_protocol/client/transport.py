@@ -23,6 +23,8 @@ SMALLEST_BUFFER_BYTES: Final = 4 << 10
 LARGEST_BUFFER_BYTES: Final = 1 << 20
 BODIES_IN_BUFFER: Final = 8
 CHUNK_BYTES: Final = 16 << 10
+NOT_SENT: Final[int | None] = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+"""Where the system has it: how much may wait that was not sent at all, beside what is on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class HttpTransport:
         """Connect apart from sending: only here is it certain that nothing has left.
 
         What waits in the socket's buffer when a link is cut was written for nothing; so the buffer is small while
-        bodies are, and grows with them.
+        bodies are, and grows with them; and of it, little may be waiting to be sent.
         """
         if self._connection.sock is not None and _is_hung_up(self._connection.sock):
             self.close()
@@ -125,6 +127,8 @@ class HttpTransport:
                 self._connection.connect()
             size = min(max(body_bytes // BODIES_IN_BUFFER, SMALLEST_BUFFER_BYTES), LARGEST_BUFFER_BYTES)
             self._connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+            if NOT_SENT is not None:
+                self._connection.sock.setsockopt(socket.IPPROTO_TCP, NOT_SENT, size // 2)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise TransportError(type(error).__name__, was_sent=False) from error

@@ -1,6 +1,7 @@
 """HTTP as a device sees it: an answer, or one typed outcome."""
 
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -173,3 +174,26 @@ def test_a_connection_that_the_server_has_closed_meanwhile_costs_nothing() -> No
     thread.join()
     transport.close()
     listener.close()
+
+
+def test_little_is_written_for_nothing_to_a_line_that_is_cut() -> None:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(1)
+
+    def take_nothing() -> None:
+        connection, _ = listener.accept()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        threading.Event().wait(0.3)
+        connection.close()
+
+    thread = threading.Thread(target=take_nothing)
+    thread.start()
+    transport = HttpTransport(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    with pytest.raises(TransportError) as refused:
+        transport.send("POST", "/x", {"Signature": "s"}, bytes(60_000))
+    thread.join()
+    listener.close()
+    assert not refused.value.was_whole
+    assert transport.bytes_written < (16_000 if transports.NOT_SENT is None else 8_000)
