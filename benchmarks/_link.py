@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 PIECE: Final = 512
+LATE_PIECES: Final = 2
 RESET: Final = struct.pack("ii", 1, 0)
 
 
@@ -192,9 +193,10 @@ class LinkProxy:
                         self._cut_line(writer)
                         return
                 now = self.seconds
-                begin = max(now, self._free_at[way])
+                # A sleep that took too long is no time in which the radio was silent: bytes were waiting.
+                begin = max(now - LATE_PIECES * PIECE / rate, self._free_at[way])
                 self._free_at[way] = begin + len(piece) / rate
-                await self._sleep(self._free_at[way] - now)
+                await self._sleep(max(0.0, self._free_at[way] - now))
                 setattr(self.carried, way, getattr(self.carried, way) + len(piece))
                 waiting.put_nowait((self._free_at[way] + self._link.rtt / 2, piece))
             waiting.put_nowait((self.seconds + self._link.rtt / 2, b""))

@@ -102,7 +102,11 @@ def run(link: Link, *, photos: int = 0, checks: bool = False) -> Sent:
 
 def _send(device: Device, link: Link, port: int) -> dict[str, Any]:
     with LinkProxy(link, port) as proxy:
-        transport = HttpTransport(f"http://127.0.0.1:{proxy.port}")
+
+        def clock() -> float:
+            return time.monotonic() * link.scale
+
+        transport = HttpTransport(f"http://127.0.0.1:{proxy.port}", clock=clock)
         proxy.restart_clock()
         reports: list[SyncReport] = []
 
@@ -116,6 +120,7 @@ def _send(device: Device, link: Link, port: int) -> dict[str, Any]:
                     datetime.now(UTC),
                     pauses=UNLIMITED,
                     wait=lambda seconds: time.sleep(seconds / link.scale),
+                    clock=clock,
                 )
             )
         return {

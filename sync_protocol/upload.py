@@ -272,11 +272,13 @@ class Upload:
         self._offsets[medium.sha256] = offset
 
     def _learn(self, sent: int, arrived: int) -> None:
-        """Learn how much goes through at once. Where the beginning of a torn part is kept, its size costs nothing."""
+        """Learn how much goes through at once."""
         if arrived >= sent > 0:
             self._pace.whole(sent, self._seconds)
         elif arrived <= 0:
             self._pace.cut(sent)
+        else:
+            self._pace.kept()
 
     def _lost(self, part: _Part) -> None:
         if self.state is UploadState.SENDING:

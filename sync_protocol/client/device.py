@@ -249,6 +249,7 @@ class Device(Listing):
         *,
         pauses: int = PAUSES,
         wait: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
         on_progress: ProgressCallback | None = None,
     ) -> SyncReport:
         """Seal what is finalised, then exchange with the server until nothing is left or waiting is not worth it.
@@ -258,6 +259,7 @@ class Device(Listing):
             now: the device's clock, UTC.
             pauses: how often to wait and try again after an interruption.
             wait: how to wait, in seconds.
+            clock: seconds, of which only differences count: it measures the link.
             on_progress: called after each request with what is safe by now.
 
         Raises:
@@ -277,6 +279,7 @@ class Device(Listing):
             jitter=random.SystemRandom().random,
             paces=self._paces,
             progress=self.progress,
+            clock=clock,
         )
         patience = Patience(pauses=pauses, longest_seconds=LONGEST_PAUSE_SECONDS, wait=wait)
         try:

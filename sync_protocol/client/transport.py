@@ -8,6 +8,7 @@ import http.client
 import selectors
 import socket
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ ANSWER_BYTES: Final = EXCHANGE_BYTES
 TIMEOUT_SECONDS: Final = 60.0  # of silence: on 2G an answer may be held up by a handover for half a minute
 SMALLEST_BUFFER_BYTES: Final = 4 << 10
 LARGEST_BUFFER_BYTES: Final = 1 << 20
-BODIES_IN_BUFFER: Final = 8
+BUFFERED_SECONDS: Final = 0.5  # of what the line carries: on 2G that is the least, on a good line it is never empty
+BUFFERS_MEASURED: Final = 4  # so many of them tell how fast the line is; what fits into one tells nothing
 CHUNK_BYTES: Final = 16 << 10
 NOT_SENT: Final[int | None] = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 """Where the system has it: how much may wait that was not sent at all, beside what is on its way."""
@@ -74,13 +76,21 @@ class HttpTransport:
         bytes_written: what the socket took, headers too; with HTTPS, before encryption.
     """
 
-    def __init__(self, base_url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
-        """Take `http://host[:port]` or `https://host[:port]`; nothing is opened yet."""
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take `http://host[:port]` or `https://host[:port]`, and what measures the line; nothing is opened yet."""
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
             raise ValueError(f"a base URL is http:// or https:// and a host, not {base_url!r}")
         self.base_url = base_url
         self.bytes_written = 0
+        self._clock = clock
+        self._buffer_bytes = SMALLEST_BUFFER_BYTES
         self._connection = _connection(parts.scheme, parts.hostname, parts.port, timeout_seconds)
 
     def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -89,12 +99,14 @@ class HttpTransport:
         Raises:
             TransportError: when no whole answer came within the time limits.
         """
-        self._connect(len(body))
+        self._connect()
         before = self._connection.written
         is_whole = False
         try:
+            begun = self._clock()
             self._connection.request(method, path, body=body or None, headers=dict(headers))
             is_whole = True
+            self._learn(len(body), self._clock() - begun)
             response = self._connection.getresponse()
             content = response.read(ANSWER_BYTES + 1)
             if response.length and len(content) <= ANSWER_BYTES:  # a read with a limit does not complain by itself
@@ -114,21 +126,26 @@ class HttpTransport:
         """Close the connection."""
         self._connection.close()
 
-    def _connect(self, body_bytes: int) -> None:
+    def _learn(self, sent_bytes: int, seconds: float) -> None:
+        """Let the socket hold half a second of what the line carries."""
+        if sent_bytes >= BUFFERS_MEASURED * self._buffer_bytes:
+            size = int(BUFFERED_SECONDS * sent_bytes / max(seconds, 0.001))
+            self._buffer_bytes = min(max(size, SMALLEST_BUFFER_BYTES), LARGEST_BUFFER_BYTES)
+
+    def _connect(self) -> None:
         """Connect apart from sending: only here is it certain that nothing has left.
 
-        What waits in the socket's buffer when a link is cut was written for nothing; so the buffer is small while
-        bodies are, and grows with them; and of it, little may be waiting to be sent.
+        What waits in the socket's buffer when a link is cut was written for nothing; so the buffer is as small as the
+        line is slow, and of it little may be waiting to be sent.
         """
         if self._connection.sock is not None and _is_hung_up(self._connection.sock):
             self.close()
         try:
             if self._connection.sock is None:
                 self._connection.connect()
-            size = min(max(body_bytes // BODIES_IN_BUFFER, SMALLEST_BUFFER_BYTES), LARGEST_BUFFER_BYTES)
-            self._connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+            self._connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._buffer_bytes)
             if NOT_SENT is not None:
-                self._connection.sock.setsockopt(socket.IPPROTO_TCP, NOT_SENT, size // 2)
+                self._connection.sock.setsockopt(socket.IPPROTO_TCP, NOT_SENT, self._buffer_bytes // 2)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise TransportError(type(error).__name__, was_sent=False) from error

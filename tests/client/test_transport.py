@@ -197,3 +197,17 @@ def test_little_is_written_for_nothing_to_a_line_that_is_cut() -> None:
     listener.close()
     assert not refused.value.was_whole
     assert transport.bytes_written < (16_000 if transports.NOT_SENT is None else 8_000)
+
+
+def test_the_socket_holds_half_a_second_of_what_the_line_carries() -> None:
+    now = 0.0
+    transport = HttpTransport("http://127.0.0.1:9", clock=lambda: now)
+    for sent, seconds, buffer in (
+        (10_000, 0.0, transports.SMALLEST_BUFFER_BYTES),  # it may all have been in the buffer
+        (75_000, 10.0, transports.SMALLEST_BUFFER_BYTES),  # EDGE
+        (400_000, 4.0, 50_000),
+        (100_000, 0.1, 50_000),
+        (4_000_000, 0.0, transports.LARGEST_BUFFER_BYTES),
+    ):
+        transport._learn(sent, seconds)
+        assert transport._buffer_bytes == buffer
