@@ -40,11 +40,13 @@ class Ledger:
         receipted: the server's number of each envelope for which a device took a receipt with a storing code.
         spoilt: ids of envelopes that were altered or are unreadable: never opened.
         lost: ids of envelopes that went with a tablet's older state and that no server may know.
+        is_late: what is told now was said before the office was restored: its receipts are not of this life.
     """
 
     receipted: dict[bytes, int | None] = field(default_factory=dict)
     spoilt: set[bytes] = field(default_factory=set)
     lost: set[bytes] = field(default_factory=set)
+    is_late: bool = False
     receipts: int = 0
     duplicates: int = 0
     audits: int = 0
@@ -90,7 +92,7 @@ class Ledger:
         """Count one receipt."""
         self.receipts += 1
         self.duplicates += code is ReceiptCode.DUPLICATE
-        if code.is_kept:
+        if code.is_kept and not self.is_late:
             self.receipted[envelope_id] = sequence
 
     def restored(self, sequence: int) -> None:

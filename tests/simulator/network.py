@@ -29,9 +29,9 @@ class Lost(Protocol):
 
 @dataclass(frozen=True)
 class Ends:
-    """What a tablet hears: an answer, or the loss of the line."""
+    """What a tablet hears: an answer and in which life of the office it was given, or the loss of the line."""
 
-    answered: Callable[[Answer], None]
+    answered: Callable[[Answer, int], None]
     lost: Lost
 
 
@@ -106,5 +106,5 @@ class Network:
         elif fault is Fault.ANSWER_LATE:
             self._after(TIMEOUT_SECONDS, lambda: ends.lost(was_sent=True))
             travel += 2 * TIMEOUT_SECONDS
-        heard = answer
-        self._after(travel, lambda: ends.answered(heard))
+        heard, life = answer, self._office.restores
+        self._after(travel, lambda: ends.answered(heard, life))

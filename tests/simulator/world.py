@@ -183,8 +183,10 @@ class World:
                 return
             self._step(tablet)
 
-        def answered(answer: Answer) -> None:
+        def answered(answer: Answer, life: int) -> None:
+            self.ledger.is_late = life != self.office.restores
             hear(lambda: self._believe(tablet, answer))
+            self.ledger.is_late = False
 
         def lost(*, was_sent: bool) -> None:
             hear(lambda: _client(tablet).on_disconnect(was_sent=was_sent, now=tablet.now()))

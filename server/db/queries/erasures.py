@@ -344,6 +344,8 @@ def empty_by_sequence(session: Session, sequences: Iterable[int]) -> frozenset[b
     numbers = sorted(set(sequences))
     for chunk in _chunks(numbers):
         session.execute(delete(SealedDraft).where(SealedDraft.envelope_sequence.in_(chunk)))
+        names = select(Envelope.envelope_id).where(Envelope.sequence.in_(chunk))
+        session.execute(delete(Verdict).where(Verdict.envelope_id.in_(names)))
     chunks = [Envelope.sequence.in_(chunk) for chunk in _chunks(numbers)]
     return _unnamed(session, empty(session, chunks, reason=LATE))
 

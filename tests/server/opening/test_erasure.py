@@ -15,7 +15,7 @@ from server.db.engine import Database
 from server.db.queries import attachments, envelopes, erasures
 from server.db.queries.envelopes import NewEnvelope
 from server.db.scope import EVERYTHING, Scope
-from server.db.tables import Base, Envelope, Erasure, Interview, MicrodataPart, Revision, RevisionParent
+from server.db.tables import Base, Envelope, Erasure, Interview, MicrodataPart, Revision, RevisionParent, Verdict
 from server.db.tables.envelopes import ERASED, OPENED
 from server.errors import BadRequest, Conflict, NotFound
 from server.folding import erasing
@@ -225,6 +225,23 @@ def test_what_waits_for_something_is_erased_before_it_is_opened(context: Context
     deliver(context, [tablet.epoch("training")])
     open_all(context)
     assert count(context, Interview) == 0
+    assert_sound(context)
+
+
+def test_nothing_is_told_any_more_of_a_quarantined_edit_that_fell_with_what_it_edits(
+    context: Context, tablet: Tablet
+) -> None:
+    edit = tablet.seal(
+        Answers(number=2, version="2"), parents=[1], number=9
+    )  # its instanceID is not that of its answers
+    deliver(context, [tablet.epoch(), tablet.seal(Answers(number=1)), edit])
+    publish(context, version="2")
+    open_all(context)
+    assert bodies(context)[raw_id(9)][0][0] == "quarantined"
+    assert count(context, Verdict) == 2
+    erase(context, 1)
+    assert bodies(context)[raw_id(9)] == [(ERASED, 0)]
+    assert count(context, Verdict) == 0
     assert_sound(context)
 
 
