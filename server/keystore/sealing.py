@@ -37,7 +37,7 @@ def take_out(directory: Path, key: bytes, path: Path, passphrase: str, *, keeps:
         raise KeyStoreError("the survey keys are not on this machine: they were taken off it before")
     if path.exists():
         raise KeyStoreError(f"{path} exists already: keys are never overwritten")
-    write_private(path, wrap_under(seeds, passphrase, LABEL_SURVEY_KEYS))
+    write_private(path, json.dumps(wrap_under(seeds, passphrase, LABEL_SURVEY_KEYS)).encode())
     if _read(path, passphrase) != seeds:
         path.unlink()
         raise KeyStoreError(f"{path} does not read back as it was written: use another disk; nothing was taken out")

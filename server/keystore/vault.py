@@ -124,12 +124,12 @@ def change_passphrase(directory: Path, key: bytes, passphrase: str) -> None:
     (directory / KEY_FILE).unlink(missing_ok=True)
 
 
-def wrap_under(members: Mapping[str, Any], passphrase: str, label: bytes) -> bytes:
-    """Return secrets wrapped under a passphrase, as a file holds them; the label says what they are."""
+def wrap_under(members: Mapping[str, Any], passphrase: str, label: bytes) -> dict[str, Any]:
+    """Return secrets wrapped under a passphrase, as the members of a JSON file; the label says what they are."""
     salt = os.urandom(16)
     wrapped: dict[str, Any] = {"salt": encode_bytes(salt), **ARGON2ID}
     wrapped["sealed"] = _sealed(members, _derive(passphrase, salt, wrapped), label)
-    return json.dumps(wrapped).encode()
+    return wrapped
 
 
 def unwrap_under(wrapped: Mapping[str, Any], passphrase: str, label: bytes) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def wrap(directory: Path, members: Mapping[str, Any], passphrase: str | None) ->
 
 
 def _wrap_under(directory: Path, members: Mapping[str, Any], passphrase: str) -> None:
-    wrapped = {**json.loads(wrap_under(members, passphrase, LABEL_VAULT)), **_mark(members)}
+    wrapped = {**wrap_under(members, passphrase, LABEL_VAULT), **_mark(members)}
     write_private(directory / VAULT_FILE, json.dumps(wrapped).encode())
 
 

@@ -28,6 +28,7 @@ from server.keystore import OFFICE_ID, KeyStore, newer_keyring
 from server.microdata import Microdata
 from sync_protocol.documents import decode_bytes, document_hash, encode_bytes, read_document, sign_document
 from sync_protocol.errors import EnvelopeError, ProtocolError
+from sync_protocol.messages import HAVE_BYTES
 
 LABEL_RESULTS: Final = "passerelle/1 office results"
 TAKEN: Final = "take-results"
@@ -123,7 +124,10 @@ def read_results(document: bytes, *, keystore: KeyStore, now: datetime) -> Resul
     try:
         payload = read_document(document, keystore.keyring.decision_keys, LABEL_RESULTS)
     except ProtocolError:
-        raise BadRequest("these are no results that the office of this server has signed") from None
+        raise BadRequest(
+            "these are no results that the office of this server has signed: bring the file that `passerelle office "
+            "results` wrote on its machine"
+        ) from None
     try:
         return Results(
             made_at=datetime.fromisoformat(payload["made_at"]),
@@ -136,7 +140,10 @@ def read_results(document: bytes, *, keystore: KeyStore, now: datetime) -> Resul
             emptied=tuple(map(decode_bytes, payload["emptied"])),
         )
     except (KeyError, TypeError, ValueError, AttributeError, EnvelopeError):
-        raise BadRequest("a member of the results is missing or not what it should be") from None
+        raise BadRequest(
+            "a member of the results is missing or not what it should be: run the same release on both machines, and "
+            "make them again with `passerelle office results`"
+        ) from None
 
 
 def take_results(
@@ -161,10 +168,10 @@ def take_results(
     swept = erasing.take_listed(session, results.erased, microdata=microdata, keystore=keystore, now=now)
     erasures.empty_decisions(session, results.emptied)
     set_aside.set_marks(session, results.let_in)
-    new_releases = sum(_publish(session, one) for one in results.releases)
+    new_releases = _publish(session, results.releases)
     new_decisions = _store(session, results.decisions, now)
     audit.write(session, at=now, actor=user, action=TAKEN, subject=results.made_at.isoformat())
-    told = _of_what_is_here(session, results, swept)
+    told = _of_what_is_here(session, results)
     new_verdicts = verdicts.tell(session, told, position=feed.position_once(session))
     erasing.publish(session, swept)
     return Taken(
@@ -185,12 +192,11 @@ def _store(session: Session, decisions: Sequence[NewEnvelope], now: datetime) ->
     return new
 
 
-def _of_what_is_here(session: Session, results: Results, swept: erasing.Swept) -> list[NewVerdict]:
+def _of_what_is_here(session: Session, results: Results) -> list[NewVerdict]:
     """Return the verdicts on envelopes that this server has, and that are not erased here."""
-    here = envelopes.present(session, (one.envelope_id for one in results.verdicts))
-    erased, _ = erasures.known(session, {one.instance_id for one in results.verdicts if one.instance_id is not None})
-    gone = erased | swept.instance_ids
-    return [one for one in results.verdicts if one.envelope_id in here and one.instance_id not in gone]
+    known = envelopes.sequences_by_prefix(session, sorted({one.envelope_id[:HAVE_BYTES] for one in results.verdicts}))
+    here = {prefix for prefix, recalled in known.items() if not recalled.is_erased}
+    return [one for one in results.verdicts if one.envelope_id[:HAVE_BYTES] in here]
 
 
 def _told(one: NewVerdict) -> list[Any]:
@@ -224,7 +230,7 @@ def _shown(one: StoredRelease) -> dict[str, Any]:
     return {
         "created_at": one.created_at.isoformat(),
         "cut_off": one.cut_off.isoformat(),
-        "published_at": None if one.published_at is None else one.published_at.isoformat(),
+        "published_at": one.published_at and one.published_at.isoformat(),
         "published_by": one.published_by,
         "content": encode_bytes(one.content),
         "open_holds": one.open_holds,
@@ -247,10 +253,16 @@ def _release(written: Mapping[str, Any]) -> StoredRelease:
     )
 
 
-def _publish(session: Session, one: StoredRelease) -> bool:
-    """Publish a release of the office's as it was published there; say whether it was new."""
-    if any(one.content_hash == known.content_hash for known in queries.releases(session)):
-        return False
+def _publish(session: Session, releases: Sequence[StoredRelease]) -> int:
+    """Publish releases of the office's as they were published there; return how many were new."""
+    known = {one.content_hash for one in queries.releases(session)}
+    new = [one for one in releases if one.content_hash not in known]
+    for one in new:
+        _publish_one(session, one)
+    return len(new)
+
+
+def _publish_one(session: Session, one: StoredRelease) -> None:
     run = RunRow(
         due_at=one.created_at,
         started_at=one.created_at,
@@ -270,4 +282,3 @@ def _publish(session: Session, one: StoredRelease) -> bool:
     )
     assert one.published_at is not None  # noqa: S101 -- `_release` reads no other
     queries.set_published(session, release_id, by=one.published_by or "", at=one.published_at)
-    return True

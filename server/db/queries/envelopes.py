@@ -1,6 +1,6 @@
 """SQL of the received envelopes: the acknowledging path, so few statements and few objects."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -19,7 +19,6 @@ from sync_protocol.epoch import Epoch
 from sync_protocol.errors import EnvelopeError
 
 PREFIXES_AT_ONCE: Final = 100
-AT_ONCE: Final = 500
 ID_BYTES: Final = 32
 STORED: Final = (
     "envelope_id",
@@ -286,16 +285,6 @@ def has_answers(session: Session) -> bool:
     """Say whether an interview, a draft or a medium has come, erased ones too."""
     kinds = (int(Kind.INTERVIEW), int(Kind.DRAFT), int(Kind.ATTACHMENT))
     return bool(session.scalar(select(exists().where(Envelope.kind.in_(kinds)))))
-
-
-def present(session: Session, envelope_ids: Iterable[bytes]) -> frozenset[bytes]:
-    """Return which of these envelopes are here, erased ones too."""
-    wanted = sorted(set(envelope_ids))
-    found: set[bytes] = set()
-    for start in range(0, len(wanted), AT_ONCE):
-        query = select(Envelope.envelope_id).where(Envelope.envelope_id.in_(wanted[start : start + AT_ONCE]))
-        found.update(session.scalars(query))
-    return frozenset(found)
 
 
 def emptied(session: Session, *, carrier: str) -> Sequence[bytes]:

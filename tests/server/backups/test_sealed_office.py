@@ -18,6 +18,7 @@ from server.db.queries import (
     feed,
     forms,
     interviews,
+    opening,
     set_aside,
     statistics,
     uploads,
@@ -345,6 +346,26 @@ def test_what_is_let_in_offline_stays_let_in_after_the_next_backup(
         assert set_aside.marks(session) == [(document_hash(late), RELEASED)]
     bring_back(machine, sealed)
     assert told(puller) == [(raw_id(1), OPENED)]
+
+
+def test_what_a_person_lets_in_offline_is_marked_on_the_server(
+    sealed: Context, tablet: Tablet, offline: Callable[[], Context]
+) -> None:
+    with sealed.database.transaction() as session:
+        position = feed.next_position(session)
+        forms.set_state(session, form_hash(), forms.RETIRED, retired_at=NOW - timedelta(hours=1), position=position)
+    late = tablet.seal(Answers(number=1))
+    deliver(sealed, [tablet.epoch(), late])
+    open_all(sealed)
+    machine = offline()
+    with machine.database.transaction() as session:
+        assert opening.release(session, document_hash(late))
+    open_all(machine)
+    bring_back(machine, sealed)
+    with sealed.database.read() as session:
+        assert set_aside.marks(session) == [(document_hash(late), RELEASED)]
+    assert told(Puller(sealed, device_id="tablet-1")) == [(raw_id(1), OPENED)]
+    assert open_all(sealed).total == 0
 
 
 def test_decisions_about_people_who_are_erased_are_emptied_on_the_server_too(
