@@ -118,6 +118,23 @@ def told(puller: Puller) -> list[tuple[bytes, str]]:
     return [(item.instance_id, item.state) for item in puller.pull() if isinstance(item, VerdictPull)]
 
 
+def bring_one(sealed: Context, tablet: Tablet) -> None:
+    """Let a tablet bring an interview, and the worker look at it."""
+    deliver(sealed, [tablet.epoch(), tablet.seal(Answers(number=1))])
+    open_all(sealed)
+
+
+def bring_late(sealed: Context, tablet: Tablet) -> bytes:
+    """Let a tablet bring an interview of a form version that was retired before; return it."""
+    with sealed.database.transaction() as session:
+        position = feed.next_position(session)
+        forms.set_state(session, form_hash(), forms.RETIRED, retired_at=NOW - timedelta(hours=1), position=position)
+    late = tablet.seal(Answers(number=1))
+    deliver(sealed, [tablet.epoch(), late])
+    open_all(sealed)
+    return late
+
+
 def test_a_sealed_server_takes_everything_opens_nothing_and_lets_tablets_go_on(sealed: Context, tablet: Tablet) -> None:
     deliver(sealed, [tablet.epoch(), tablet.seal(Answers(number=1)), tablet.seal(Answers(number=2))])
     batch = open_all(sealed)
@@ -257,8 +274,7 @@ def test_a_published_release_is_published_on_the_server_and_a_draft_is_not(
 def test_decisions_of_the_offline_machine_are_in_the_next_backup(
     sealed: Context, tablet: Tablet, offline: Callable[[], Context]
 ) -> None:
-    deliver(sealed, [tablet.epoch(), tablet.seal(Answers(number=1))])
-    open_all(sealed)
+    bring_one(sealed, tablet)
     machine = offline()
     with machine.database.transaction() as session:
         review_interview.review(
@@ -307,8 +323,7 @@ def test_survey_keys_are_rotated_offline_and_tablets_hear_of_it(
 def test_a_keyring_that_lacks_what_the_server_has_done_since_is_refused_before_anything_is_taken(
     sealed: Context, tablet: Tablet, offline: Callable[[], Context], root: Ed25519PrivateKey, keys: Path
 ) -> None:
-    deliver(sealed, [tablet.epoch(), tablet.seal(Answers(number=1))])
-    open_all(sealed)
+    bring_one(sealed, tablet)
     machine = offline()
     revoked = Rotation(kinds=frozenset(), revocations=(bytes(32),))
     sealed.keystore.rotate(revoked, root, now=NOW)
@@ -324,12 +339,7 @@ def test_a_keyring_that_lacks_what_the_server_has_done_since_is_refused_before_a
 def test_what_is_let_in_offline_stays_let_in_after_the_next_backup(
     sealed: Context, tablet: Tablet, restore: Restore, keys: Path, tmp_path: Path
 ) -> None:
-    with sealed.database.transaction() as session:
-        position = feed.next_position(session)
-        forms.set_state(session, form_hash(), forms.RETIRED, retired_at=NOW - timedelta(hours=1), position=position)
-    late = tablet.seal(Answers(number=1))
-    deliver(sealed, [tablet.epoch(), late])
-    open_all(sealed)
+    late = bring_late(sealed, tablet)
     puller = Puller(sealed, device_id="tablet-1")
     puller.pull()
     with sealed.database.transaction() as session:
@@ -351,12 +361,7 @@ def test_what_is_let_in_offline_stays_let_in_after_the_next_backup(
 def test_what_a_person_lets_in_offline_is_marked_on_the_server(
     sealed: Context, tablet: Tablet, offline: Callable[[], Context]
 ) -> None:
-    with sealed.database.transaction() as session:
-        position = feed.next_position(session)
-        forms.set_state(session, form_hash(), forms.RETIRED, retired_at=NOW - timedelta(hours=1), position=position)
-    late = tablet.seal(Answers(number=1))
-    deliver(sealed, [tablet.epoch(), late])
-    open_all(sealed)
+    late = bring_late(sealed, tablet)
     machine = offline()
     with machine.database.transaction() as session:
         assert opening.release(session, document_hash(late))
@@ -371,8 +376,7 @@ def test_what_a_person_lets_in_offline_is_marked_on_the_server(
 def test_decisions_about_people_who_are_erased_are_emptied_on_the_server_too(
     sealed: Context, tablet: Tablet, offline: Callable[[], Context]
 ) -> None:
-    deliver(sealed, [tablet.epoch(), tablet.seal(Answers(number=1))])
-    open_all(sealed)
+    bring_one(sealed, tablet)
     machine = offline()
     with machine.database.transaction() as session:
         decision = review_interview.review(
@@ -389,8 +393,7 @@ def test_decisions_about_people_who_are_erased_are_emptied_on_the_server_too(
 def test_older_results_are_not_taken_after_newer_ones(
     sealed: Context, tablet: Tablet, offline: Callable[[], Context]
 ) -> None:
-    deliver(sealed, [tablet.epoch(), tablet.seal(Answers(number=1))])
-    open_all(sealed)
+    bring_one(sealed, tablet)
     machine = offline()
     older, newer = results_of(machine), results_of(machine, at=NOW + timedelta(hours=1))
     take(sealed, newer)
@@ -402,8 +405,7 @@ def test_older_results_are_not_taken_after_newer_ones(
 def test_verdicts_on_what_is_not_here_or_erased_here_are_told_to_nobody(
     sealed: Context, tablet: Tablet, offline: Callable[[], Context]
 ) -> None:
-    deliver(sealed, [tablet.epoch(), tablet.seal(Answers(number=1))])
-    open_all(sealed)
+    bring_one(sealed, tablet)
     machine = offline()
     stray = tablet.seal(Answers(number=2))
     deliver(machine, [stray])
@@ -428,8 +430,7 @@ def test_a_server_that_has_interviews_is_not_sealed(server: Context, keys: Path)
 
 
 def test_nothing_is_decided_or_made_again_on_a_sealed_server_but_a_wipe(sealed: Context, tablet: Tablet) -> None:
-    deliver(sealed, [tablet.epoch(), tablet.seal(Answers(number=1))])
-    open_all(sealed)
+    bring_one(sealed, tablet)
     with pytest.raises(KeyStoreSealed, match="does not know all of it"):
         propose(sealed, 1)
     with sealed.database.transaction() as session, pytest.raises(KeyStoreSealed, match="decide on that machine"):
@@ -488,8 +489,7 @@ def test_no_backup_reaches_what_is_listed_while_a_medium_is_lost(sealed: Context
 def test_results_that_are_not_of_this_office_or_were_altered_are_refused(
     sealed: Context, tablet: Tablet, offline: Callable[[], Context], tmp_path: Path
 ) -> None:
-    deliver(sealed, [tablet.epoch(), tablet.seal(Answers(number=1))])
-    open_all(sealed)
+    bring_one(sealed, tablet)
     machine = offline()
     document = results_of(machine)
     other = KeyStore.create(tmp_path / "other", None, tmp_path / "other.pem", now=NOW)
