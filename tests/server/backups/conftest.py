@@ -15,6 +15,8 @@ from server.services import back_up, restore_backup
 from server.services.back_up import MadeBackup
 from tests.conftest import _create_database, _Names
 from tests.office import NOW
+from tests.server.backups.sealing_kit import PASSPHRASE
+from tests.server.opening.kit import Tablet, publish
 
 sqlite_only = pytest.mark.parametrize("database_kind", ["sqlite"])
 
@@ -85,3 +87,30 @@ def make(office: Context, folder: Path, *, with_keys: bool = True, now: datetime
     with office.database.transaction() as session:
         back_up.record(session, made, user="test")
     return made
+
+
+@pytest.fixture
+def server(office: Context) -> Iterator[Context]:
+    """A server with keys of its own."""
+    context = Context.open(office.config)
+    publish(context)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    """Where the survey keys go."""
+    return tmp_path / "survey-keys.json"
+
+
+@pytest.fixture
+def sealed(server: Context, keys: Path) -> Context:
+    """A sealed server with a tablet."""
+    server.keystore.take_out_survey_keys(keys, PASSPHRASE, keeps=False)
+    return server
+
+
+@pytest.fixture
+def tablet(sealed: Context) -> Tablet:
+    return Tablet(sealed.keystore).enrol(sealed)
