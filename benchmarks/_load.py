@@ -1,7 +1,8 @@
-"""Load for the acknowledgement benchmarks: a real server process, enrolled devices, and prepared exchanges.
+"""Load for the acknowledgement benchmarks: a real server process, enrolled devices, and sealed envelopes.
 
-Everything a device sends is made and signed before the clock starts, so that the figure is the server's, not that of
-the load generator; both share the machine's cores.
+All envelopes are sealed before the clock starts, as they are on a tablet long before it finds a line. Each exchange is
+encoded, signed and read when it is its turn, for it carries the cursor that the answer before it brought. Server, worker
+and load generator share the machine's cores.
 """
 
 import http.client
@@ -37,11 +38,13 @@ XML = b"<data id='bench' version='1'>" + b"<answer>4711 lama</answer>" * 130 + b
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """One request, ready to be written to a socket."""
+class Sealed:
+    """What one device brings: the envelopes of each exchange, and the cursor from which the first one goes on."""
 
-    headers: dict[str, str]
-    body: bytes
+    device_id: str
+    signer: Ed25519PrivateKey
+    cursor: str | None
+    exchanges: tuple[tuple[bytes, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -85,17 +88,26 @@ def make_office(config: Config, connections: int) -> Office:
     return Office(config, keystore, tuple(devices))
 
 
-def prepare(port: int, office: Office, exchanges: int, batch: int = BATCH) -> tuple[tuple[Prepared, ...], ...]:
-    """Have each device pull what there is, as before any fieldwork; seal and sign its exchanges."""
-    return tuple(tuple(_exchanges(port, office, device, exchanges, batch)) for device in office.devices)
+def prepare(port: int, office: Office, exchanges: int, batch: int = BATCH) -> tuple[Sealed, ...]:
+    """Have each device pull what there is, as before any fieldwork, and seal what it will bring."""
+    return tuple(_sealed(port, office, device, exchanges, batch) for device in office.devices)
 
 
-def _exchanges(
-    port: int, office: Office, device: tuple[str, Ed25519PrivateKey, bytes], count: int, batch: int
-) -> Iterator[Prepared]:
+def _sealed(
+    port: int, office: Office, device: tuple[str, Ed25519PrivateKey, bytes], exchanges: int, batch: int
+) -> Sealed:
     device_id, signer, certificate_hash = device
-    first = _signed(device_id, signer, ExchangeRequest(counter=1, since=None, envelopes=(), **_rest(device_id)))
-    cursor = _exchange(http.client.HTTPConnection("127.0.0.1", port, timeout=60), first).cursor
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    status, told = _post(connection, *signed(device_id, signer, counter=1, since=None, envelopes=()))
+    if status != 200:
+        raise RuntimeError(f"not acknowledged: {status} {told[:200]!r}")
+    bodies = _envelopes(office, signer, certificate_hash, exchanges * batch)
+    brought = tuple(tuple(bodies[start : start + batch]) for start in range(0, len(bodies), batch))
+    return Sealed(device_id, signer, messages.decode_answer(told).cursor, brought)
+
+
+def _envelopes(office: Office, signer: Ed25519PrivateKey, certificate_hash: bytes, count: int) -> list[bytes]:
+    """Seal an epoch and interviews under it, so many in all."""
     survey_key = office.keystore.keyring.survey_key("survey")
     assert survey_key is not None
     key = os.urandom(32)
@@ -108,54 +120,55 @@ def _exchanges(
         nonce=os.urandom(32),
         epoch_key=key,
     )
-    previous, index = document_hash(epoch), 0
-    carried = [epoch]
-    for counter in range(2, count + 2):
-        while len(carried) < batch:
-            header = envelope.Header(
-                kind=Kind.INTERVIEW,
-                suite=survey_key.suite,
-                epoch_hash=document_hash(epoch),
-                index=index % 4096,
-                sequence=index + 2,
-                previous=previous,
-                instance_id=os.urandom(16),
-                parents=(),
-                form_version_hash=NO_HASH,
-                dictionary_hash=NO_HASH,
-                certificate_hash=certificate_hash,
-            )
-            body = envelope.seal_interview(
+    bodies = [epoch]
+    for index in range(count - 1):
+        header = envelope.Header(
+            kind=Kind.INTERVIEW,
+            suite=survey_key.suite,
+            epoch_hash=document_hash(epoch),
+            index=index % 4096,
+            sequence=index + 2,
+            previous=document_hash(bodies[-1]),
+            instance_id=os.urandom(16),
+            parents=(),
+            form_version_hash=NO_HASH,
+            dictionary_hash=NO_HASH,
+            certificate_hash=certificate_hash,
+        )
+        bodies.append(
+            envelope.seal_interview(
                 header=header,
                 content_key=ratchet.content_key(key, header.epoch_hash, header.index),
                 signer=signer,
                 manifest=Manifest(device_time="2026-11-24T00:00:00+00:00"),
                 instance_xml=XML + os.urandom(600),  # compresses to what a real interview does
             )
-            previous, index = document_hash(body), index + 1
-            carried.append(body)
-        request = ExchangeRequest(counter=counter, since=cursor, envelopes=tuple(carried), **_rest(device_id))
-        yield _signed(device_id, signer, request)
-        carried = []
+        )
+    return bodies
 
 
-def _rest(device_id: str) -> dict[str, Any]:
-    return {"device_id": device_id, "have": (), "device_time": datetime.now(UTC)}
-
-
-def _signed(device_id: str, signer: Ed25519PrivateKey, request: ExchangeRequest) -> Prepared:
+def signed(
+    device_id: str, signer: Ed25519PrivateKey, *, counter: int, since: str | None, envelopes: Sequence[bytes]
+) -> tuple[bytes, dict[str, str]]:
+    """Return body and headers of an exchange, as a device makes them."""
+    request = ExchangeRequest(
+        device_id=device_id,
+        counter=counter,
+        since=since,
+        have=(),
+        envelopes=tuple(envelopes),
+        device_time=datetime.now(UTC),
+        keyring_serial=1,  # that of its enrolment: nothing was rotated since
+    )
     body = messages.encode_request(request)
     headers = signatures.sign_request("POST", messages.PATH_EXCHANGE, body, device_id=device_id, key=signer)
-    return Prepared(headers | {"Content-Type": messages.MEDIA_TYPE_EXCHANGE}, body)
+    return body, headers | {"Content-Type": messages.MEDIA_TYPE_EXCHANGE}
 
 
-def _exchange(connection: http.client.HTTPConnection, prepared: Prepared) -> messages.ExchangeAnswer:
-    connection.request("POST", messages.PATH_EXCHANGE, prepared.body, prepared.headers)
+def _post(connection: http.client.HTTPConnection, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    connection.request("POST", messages.PATH_EXCHANGE, body, headers)
     answer = connection.getresponse()
-    told = answer.read()
-    if answer.status != 200:
-        raise RuntimeError(f"not acknowledged: {answer.status} {told[:200]!r}")
-    return messages.decode_answer(told)
+    return answer.status, answer.read()
 
 
 @contextmanager
@@ -180,10 +193,8 @@ class Driven:
         return sorted(self.latencies)[min(len(self.latencies) - 1, int(len(self.latencies) * percent / 100))] * 1000
 
 
-def drive(port: int, load: Sequence[Sequence[Prepared]], batch: int = BATCH) -> Driven:
+def drive(port: int, load: Sequence[Sealed]) -> Driven:
     """Send each device's exchanges over a connection of its own, all at once.
-
-    Answers are kept and checked after the clock has stopped.
 
     Raises:
         RuntimeError: when an exchange was not acknowledged.
@@ -191,7 +202,7 @@ def drive(port: int, load: Sequence[Sequence[Prepared]], batch: int = BATCH) -> 
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(len(load) + 1)
     ends = context.SimpleQueue()
-    workers = [context.Process(target=_send, args=(port, share, batch, barrier, ends)) for share in load]
+    workers = [context.Process(target=_send, args=(port, share, barrier, ends)) for share in load]
     for worker in workers:
         worker.start()
     barrier.wait()
@@ -206,23 +217,24 @@ def drive(port: int, load: Sequence[Sequence[Prepared]], batch: int = BATCH) -> 
     return Driven(max(ends_at) - start, tuple(one for share in latencies for one in share))
 
 
-def _send(port: int, share: Sequence[Prepared], batch: int, barrier: Any, ends: Any) -> None:
+def _send(port: int, share: Sealed, barrier: Any, ends: Any) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.connect()
     barrier.wait()
-    answers: list[tuple[int, bytes]] = []
     latencies: list[float] = []
+    cursor = share.cursor
     try:
-        for prepared in share:
+        for counter, envelopes in enumerate(share.exchanges, start=2):
+            body, headers = signed(share.device_id, share.signer, counter=counter, since=cursor, envelopes=envelopes)
             begun = time.monotonic()
-            connection.request("POST", messages.PATH_EXCHANGE, prepared.body, prepared.headers)
-            answer = connection.getresponse()
-            answers.append((answer.status, answer.read()))
+            status, told = _post(connection, body, headers)
             latencies.append(time.monotonic() - begun)
-        end: tuple[float, list[float]] | str = (time.monotonic(), latencies)
-    except OSError as error:
-        end = f"not acknowledged: {error}"
-    refused = [f"not acknowledged: {status} {body[:200]!r}" for status, body in answers if status != 200]
-    if not refused and any(len(messages.decode_answer(body).receipts) != batch for _, body in answers):
-        refused = ["not acknowledged: a receipt is missing"]
-    ends.put(refused[0] if refused else end)
+            if status != 200:
+                raise RuntimeError(f"{status} {told[:200]!r}")
+            answer = messages.decode_answer(told)
+            if len(answer.receipts) != len(envelopes):
+                raise RuntimeError("a receipt is missing")
+            cursor = answer.cursor
+        ends.put((time.monotonic(), latencies))
+    except (OSError, RuntimeError) as error:
+        ends.put(f"not acknowledged: {error}")

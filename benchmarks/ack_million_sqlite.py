@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from threading import Thread
@@ -17,11 +16,10 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from benchmarks._load import Office, make_office, serving
+from benchmarks._load import Office, make_office, serving, signed
 from benchmarks._processes import peak_rss_mb, rss_mb
 from server.config import Config
-from sync_protocol import messages, signatures
-from sync_protocol.messages import ExchangeRequest
+from sync_protocol import messages
 
 CONNECTIONS: Final = 4
 BATCH: Final = 200
@@ -43,17 +41,7 @@ class _Sender:
         connection, since = HTTPConnection("127.0.0.1", self.port, timeout=60), None
         for counter in range(1, exchanges + 1):
             envelopes = tuple(BODY + os.urandom(16) + REST for _ in range(BATCH))
-            request = ExchangeRequest(
-                device_id=device_id,
-                counter=counter,
-                since=since,
-                have=(),
-                envelopes=envelopes,
-                device_time=datetime.now(UTC),
-            )
-            body = messages.encode_request(request)
-            headers = signatures.sign_request("POST", messages.PATH_EXCHANGE, body, device_id=device_id, key=signer)
-            headers["Content-Type"] = messages.MEDIA_TYPE_EXCHANGE
+            body, headers = signed(device_id, signer, counter=counter, since=since, envelopes=envelopes)
             connection.request("POST", messages.PATH_EXCHANGE, body, headers)
             answer = connection.getresponse()
             told = answer.read()

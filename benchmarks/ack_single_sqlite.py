@@ -23,7 +23,7 @@ def run() -> Iterator[dict[str, Any]]:
         config = Config.in_directory(Path(folder))
         office = make_office(config, CONNECTIONS)
         with serving(config, has_worker=True) as served:
-            driven = drive(served.port, prepare(served.port, office, EXCHANGES, batch=1), batch=1)
+            driven = drive(served.port, prepare(served.port, office, EXCHANGES, batch=1))
             rss = peak_rss_mb(served.pids)
         raw = raw_rate(Path(folder) / "passerelle.db", batch=1)
     value = CONNECTIONS * EXCHANGES / driven.seconds

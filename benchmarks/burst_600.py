@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks._front import fronted
-from benchmarks._load import BATCH, Office, Prepared, make_office, prepare, serving
+from benchmarks._load import BATCH, Office, make_office, prepare, serving, signed
 from benchmarks._processes import peak_rss_mb
 from server.blobs import Blobs
 from server.config import Config
@@ -43,7 +43,7 @@ class Tablet:
     number: int
     device_id: str
     signer: Any
-    exchange: Prepared
+    exchange: tuple[bytes, dict[str, str]]
     receipts: int = 0
     whole: int = 0
     waits: list[float] = field(default_factory=list)
@@ -70,7 +70,7 @@ def run() -> Iterator[dict[str, Any]]:
                 seconds = time.monotonic() - begun
             rss = peak_rss_mb(served.pids)
         kept = _kept(config, tablets)
-    least = (sum(len(tablet.exchange.body) for tablet in tablets) / TABLETS + PHOTOS * PHOTO_BYTES) / BYTES_PER_SECOND
+    least = (sum(len(tablet.exchange[0]) for tablet in tablets) / TABLETS + PHOTOS * PHOTO_BYTES) / BYTES_PER_SECOND
     waits = sorted(wait for tablet in tablets for wait in tablet.waits)
     yield {
         "what": "burst_600",
@@ -94,10 +94,14 @@ def run() -> Iterator[dict[str, Any]]:
 
 
 def _tablets(office: Office, port: int) -> list[Tablet]:
-    prepared = prepare(port, office, 1)
     return [
-        Tablet(number, device_id, signer, share[0])
-        for number, ((device_id, signer, _), share) in enumerate(zip(office.devices, prepared, strict=True))
+        Tablet(
+            number,
+            share.device_id,
+            share.signer,
+            signed(share.device_id, share.signer, counter=2, since=share.cursor, envelopes=share.exchanges[0]),
+        )
+        for number, share in enumerate(prepare(port, office, 1))
     ]
 
 
@@ -109,8 +113,8 @@ async def _sync(tablet: Tablet, port: int) -> None:
     try:
         site = f"127.0.0.{2 + tablet.number // A_SITE}"  # the front limits what one address has under way
         reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(site, 0))
-        body = tablet.exchange.body
-        status, told = await _request(tablet, reader, writer, messages.PATH_EXCHANGE, tablet.exchange.headers, body)
+        body, headers = tablet.exchange
+        status, told = await _request(tablet, reader, writer, messages.PATH_EXCHANGE, headers, body)
         if status != 200:
             raise RuntimeError(f"exchange: {status} {told[:120]!r}")
         tablet.receipts = len(messages.decode_answer(told).receipts)
