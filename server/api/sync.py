@@ -180,9 +180,9 @@ def _store(context: Context, asked: ExchangeRequest) -> Received:
     """Store what came, in one transaction; what costs the processor is done before it."""
     arrived = receive_exchange.read(asked.envelopes)
     told = receive_exchange.told_by(asked, now=utc_now())
-    return context.database.submit_light(
-        lambda session: receive_exchange.receive(
-            session,
+    return context.database.submit_bare(
+        lambda connection: receive_exchange.receive(
+            connection,
             device_id=asked.device_id,
             counter=asked.counter,
             since=asked.since,

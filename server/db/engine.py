@@ -139,18 +139,6 @@ class Database:
             return self._submit_alone(work, self._statement if is_one_statement else self.engine.begin)
         return self._submit(work, is_bare=True)
 
-    def submit_light(self, work: Callable[[Session], T]) -> T:
-        """Do as `submit` does, for calls that add no objects to their session: its savepoint would cost more than they.
-
-        A session whose flush fails rolls back all that its connection holds, and so whatever else is in the group.
-        """
-
-        def lightly(connection: Connection) -> T:
-            with Session(connection, expire_on_commit=False, autoflush=False) as session:
-                return work(session)
-
-        return self.submit_bare(lightly)
-
     def _submit(self, work: Callable[..., T], *, is_bare: bool) -> T:
         engine = self.engine
         call = _Call(work, is_bare=is_bare)
@@ -222,12 +210,13 @@ class Database:
 
     def _write(self, engine: Engine) -> None:
         """Be the writer thread: take what waits, run it, commit, and only then let the callers go on."""
-        writing = engine.execution_options(**{WRITE_OPTION: True})
+        writing = _Writing(engine.execution_options(**{WRITE_OPTION: True}))
         while True:
             group, is_last = self._next_group()
             if group:
                 self._commit_group(writing, group)
             if is_last:
+                writing.close()
                 return
 
     def _next_group(self) -> tuple[list[_Call], bool]:
@@ -243,9 +232,9 @@ class Database:
             group.append(call)
         return group, False
 
-    def _commit_group(self, writing: Engine, group: list[_Call]) -> None:
+    def _commit_group(self, writing: "_Writing", group: list[_Call]) -> None:
         try:
-            with self._write_lock, translated(self._file), writing.connect() as connection, connection.begin():
+            with self._write_lock, translated(self._file), writing.begin() as connection:
                 for call in group:
                     (_run_bare if call.is_bare else _run_in_savepoint)(connection, call)
         except BaseException as error:  # noqa: BLE001 -- every caller must hear of it; the thread lives on
@@ -256,6 +245,32 @@ class Database:
         for call in group:
             if not call.future.done():
                 call.future.set_result(call.result)
+
+
+class _Writing:
+    """The connection of the writer thread: kept from one group to the next, and made anew after trouble."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Open a transaction that is committed when the block ends, and rolled back when it raises."""
+        connection = self._connection or self._engine.connect()
+        self._connection = None
+        try:
+            with connection.begin():
+                yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            self._connection.close()
 
 
 class _NoLock:

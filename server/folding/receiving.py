@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from server.db.queries import erasures
@@ -20,7 +21,7 @@ def code_of(envelope: NewEnvelope, *, is_new: bool) -> ReceiptCode:
     return ReceiptCode.QUARANTINED if envelope.state == QUARANTINED else ReceiptCode.STORED
 
 
-def without_erased(session: Session, arrived: Sequence[NewEnvelope]) -> Sequence[NewEnvelope]:
+def without_erased(session: Session | Connection, arrived: Sequence[NewEnvelope]) -> Sequence[NewEnvelope]:
     """Put tombstones in the place of what is erased: by its instanceID, or by a parent of it.
 
     Parents that stand in the same exchange count too, for a chain of edits may come at once. What was stored before

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from server.config import Quota
@@ -50,7 +51,7 @@ def read(bodies: Sequence[bytes]) -> tuple[NewEnvelope, ...]:
 
 
 def receive(
-    session: Session,
+    connection: Connection,
     *,
     device_id: str,
     counter: int,
@@ -67,10 +68,10 @@ def receive(
         CounterReplayed, CounterBehind: with `next_counter`.
         DeviceUnknown: nothing was stored in any of these cases.
     """
-    head = feed.head(session)
+    head = feed.head(connection)
     cursor.read(since, head)
     carrier = devices.advance_counter(
-        session,
+        connection,
         device_id=device_id,
         counter=counter,
         now=now,
@@ -79,13 +80,13 @@ def receive(
         envelope_bytes=sum(len(envelope.body) for envelope in arrived),
     )
     if carrier is None:
-        raise _refused_counter(session, device_id, counter)
+        raise _refused_counter(connection, device_id, counter)
     if carrier.revoked_at is not None:
         arrived = [replace(envelope, state=QUARANTINED, reason=AFTER_REVOCATION) for envelope in arrived]
-    arrived = receiving.without_erased(session, arrived)
-    taken = arrived if _is_within(carrier, quota) else _within(session, carrier, arrived, quota)
-    kept = envelopes.store(session, taken, carrier=device_id, received_at=now)
-    known = {} if taken is arrived else _known(session, arrived, kept)
+    arrived = receiving.without_erased(connection, arrived)
+    taken = arrived if _is_within(carrier, quota) else _within(connection, carrier, arrived, quota)
+    kept = envelopes.store(connection, taken, carrier=device_id, received_at=now)
+    known = {} if taken is arrived else _known(connection, arrived, kept)
     return Received(carrier, _receipts(arrived, kept, known), head)
 
 
@@ -136,7 +137,7 @@ def _is_within(carrier: Carrier, quota: Quota) -> bool:
 
 
 def _within(
-    session: Session, carrier: Carrier, arrived: Sequence[NewEnvelope], quota: Quota
+    connection: Connection, carrier: Carrier, arrived: Sequence[NewEnvelope], quota: Quota
 ) -> tuple[NewEnvelope, ...]:
     """Return what still fits into the quota of the day, and count nothing else: a small one may fit after a large."""
     count = carrier.quota_envelopes - len(arrived)
@@ -146,14 +147,16 @@ def _within(
         if count < quota.envelopes and size + len(envelope.body) <= quota.envelope_bytes:
             taken.append(envelope)
             count, size = count + 1, size + len(envelope.body)
-    devices.set_brought(session, device_id=carrier.device_id, envelopes=count, envelope_bytes=size)
+    devices.set_brought(connection, device_id=carrier.device_id, envelopes=count, envelope_bytes=size)
     return tuple(taken)
 
 
-def _known(session: Session, arrived: Sequence[NewEnvelope], kept: Mapping[bytes, Kept]) -> Mapping[bytes, Recalled]:
+def _known(
+    connection: Connection, arrived: Sequence[NewEnvelope], kept: Mapping[bytes, Kept]
+) -> Mapping[bytes, Recalled]:
     """Return the numbers of envelopes that were not taken because they have been here for long."""
     left = [envelope.envelope_id for envelope in arrived if envelope.envelope_id not in kept]
-    return envelopes.sequences_by_prefix(session, left)
+    return envelopes.sequences_by_prefix(connection, left)
 
 
 def _refused_by_quota(index: int, known: Recalled | None) -> Receipt:
@@ -162,9 +165,11 @@ def _refused_by_quota(index: int, known: Recalled | None) -> Receipt:
     return Receipt(index, ReceiptCode.ERASED if known.is_erased else ReceiptCode.DUPLICATE, known.sequence)
 
 
-def _refused_counter(session: Session, device_id: str, counter: int) -> DeviceUnknown | CounterReplayed | CounterBehind:
-    device = devices.device(session, device_id)
-    if device is None:
+def _refused_counter(
+    connection: Connection, device_id: str, counter: int
+) -> DeviceUnknown | CounterReplayed | CounterBehind:
+    last = devices.counter(connection, device_id)
+    if last is None:
         return DeviceUnknown(f"no device {device_id} is enrolled here")
-    refusal = CounterReplayed if counter == device.counter else CounterBehind
-    return refusal(f"the last counter was {device.counter}", next_counter=device.counter + 1)
+    refusal = CounterReplayed if counter == last else CounterBehind
+    return refusal(f"the last counter was {last}", next_counter=last + 1)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, LargeBinary, bindparam, case, func, select, u
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
+from server.db.prepared import Prepared
 from server.db.queries import feed
 from server.db.queries.scoped import visible_devices
 from server.db.scope import EVERYTHING, Scope
@@ -107,9 +108,8 @@ class StoredAppUser:
 
 
 _device = Device.__table__.c
-# Made once, of columns and not of mapped attributes: this runs in every exchange, and building it costs more than it.
 _IS_SAME_DAY = _device.quota_day == bindparam("today")
-_ADVANCE = (
+_ADVANCE: Final = Prepared(
     update(Device.__table__)  # type: ignore[arg-type]
     .where(_device.device_id == bindparam("carrier"), _device.counter < bindparam("ahead"))
     .values(
@@ -229,7 +229,7 @@ def orders(session: Session, device_id: str) -> Orders:
 
 
 def advance_counter(
-    session: Session,
+    session: Session | Connection,
     *,
     device_id: str,
     counter: int,
@@ -255,11 +255,17 @@ def advance_counter(
         "count": envelopes,
         "size": envelope_bytes,
     }
-    row = session.connection().execute(_ADVANCE, values).first()
+    row = _ADVANCE.first(session, values)
     return None if row is None else Carrier(*row)
 
 
-def set_brought(session: Session, *, device_id: str, envelopes: int, envelope_bytes: int) -> None:
+def counter(connection: Connection, device_id: str) -> int | None:
+    """Return the counter of the last exchange of a device, or None when nobody has that name."""
+    found: int | None = connection.scalar(select(_device.counter).where(_device.device_id == device_id))
+    return found
+
+
+def set_brought(session: Session | Connection, *, device_id: str, envelopes: int, envelope_bytes: int) -> None:
     """Correct what a device has brought today, when not all of it was taken."""
     counted = update(Device).where(Device.device_id == device_id)
     session.execute(counted.values(quota_envelopes=envelopes, quota_bytes=envelope_bytes))

@@ -3,13 +3,16 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
+from itertools import chain
 from typing import Any, Final, NamedTuple, Self
 
 from sqlalchemy import Connection, bindparam, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
+from server.db.prepared import connection_of, driver_of
 from server.db.queries.opening import AFTER_REVOCATION
 from server.db.tables import Envelope
 from server.db.tables.envelopes import ERASED, QUARANTINED, RECEIVED
@@ -40,13 +43,7 @@ STORED: Final = (
 RECEIVED_AT: Final = STORED.index("received_at")
 SQLITE_MOMENT: Final = "%Y-%m-%d %H:%M:%S.%f"
 """As SQLAlchemy writes a moment there."""
-INSERT_ON_SQLITE: Final = (
-    f"INSERT INTO envelope ({', '.join(STORED)}) VALUES ({', '.join('?' * len(STORED))}) ON CONFLICT DO NOTHING"  # noqa: S608 -- names of our own columns
-)
-INSERT_AT_THE_DOOR: Final = {
-    "sqlite": INSERT_ON_SQLITE + " RETURNING envelope_id",
-    "postgresql": INSERT_ON_SQLITE.replace("?", "%s") + " RETURNING envelope_id",
-}
+ROWS_AT_ONCE: Final = 40
 UNREADABLE: Final = 0
 
 _columns = Envelope.__table__.c
@@ -142,16 +139,17 @@ class Recalled:
 
 
 def store(
-    session: Session, envelopes: Sequence[NewEnvelope], *, carrier: str, received_at: datetime
+    session: Session | Connection, envelopes: Sequence[NewEnvelope], *, carrier: str, received_at: datetime
 ) -> dict[bytes, Kept]:
     """Store envelopes; what is there already is left alone. Return all of them by id."""
     wanted = {envelope.envelope_id: envelope for envelope in envelopes}
     if not wanted:
         return {}
     rows = [_row(envelope, carrier, received_at) for envelope in wanted.values()]
-    if session.get_bind().dialect.name == "sqlite":
-        return _store_alone(session, rows)
-    return _store_among_others(session, rows)
+    connection = connection_of(session)
+    if connection.dialect.name == "sqlite":
+        return _store_alone(driver_of(connection), rows)
+    return _store_among_others(connection, rows)
 
 
 def _row(envelope: NewEnvelope, carrier: str, received_at: object) -> tuple[Any, ...]:
@@ -175,17 +173,21 @@ def _row(envelope: NewEnvelope, carrier: str, received_at: object) -> tuple[Any,
     )
 
 
-def _store_alone(session: Session, rows: Sequence[tuple[Any, ...]]) -> dict[bytes, Kept]:
+def _store_alone(driver: Any, rows: Sequence[tuple[Any, ...]]) -> dict[bytes, Kept]:
     """Store on SQLite, where nobody else writes meanwhile: what has a number above the last one is new.
 
-    Statements go to the driver as they are: SQLAlchemy's RETURNING of many rows costs four times the insert. When all
-    rows are new, which is nearly always, they have the last numbers in their order, and nothing is asked for again.
+    Statements go to the driver as they are: SQLAlchemy's RETURNING of many rows costs four times the insert. And many
+    rows go in one: the driver gives Python's lock away at each statement, and under load waits long to get it back.
+    When all rows are new, which is nearly always, they have the last numbers in their order, and nothing is asked for
+    again.
     """
-    driver: Any = session.connection().connection.driver_connection
     (last,) = driver.execute("SELECT coalesce(max(sequence), 0) FROM envelope").fetchone()
     moment = rows[0][RECEIVED_AT].astimezone(UTC).strftime(SQLITE_MOMENT)
     stored = [(*row[:RECEIVED_AT], moment, *row[RECEIVED_AT + 1 :]) for row in rows]
-    if driver.executemany(INSERT_ON_SQLITE, stored).rowcount == len(rows):
+    chunks = [stored[start : start + ROWS_AT_ONCE] for start in range(0, len(stored), ROWS_AT_ONCE)]
+    if sum(driver.execute(_insert_of(len(some)), list(chain.from_iterable(some))).rowcount for some in chunks) == len(
+        rows
+    ):
         (end,) = driver.execute("SELECT max(sequence) FROM envelope").fetchone()
         first = end - len(rows) + 1
         return {row[0]: Kept(first + place, is_new=True) for place, row in enumerate(rows)}
@@ -197,19 +199,26 @@ def _store_alone(session: Session, rows: Sequence[tuple[Any, ...]]) -> dict[byte
     return {envelope_id: Kept(sequence, is_new=sequence > last) for envelope_id, sequence in found}
 
 
-def _store_among_others(session: Session, rows: Sequence[tuple[Any, ...]]) -> dict[bytes, Kept]:
+@cache
+def _insert_of(rows: int) -> str:
+    """Return the INSERT of so many rows, with SQLite's marks."""
+    marks = ", ".join([f"({', '.join('?' * len(STORED))})"] * rows)
+    return f"INSERT INTO envelope ({', '.join(STORED)}) VALUES {marks} ON CONFLICT DO NOTHING"  # noqa: S608 -- names of our own columns
+
+
+def _store_among_others(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> dict[bytes, Kept]:
     """Store on PostgreSQL: the insert itself says which rows were new."""
-    insert = insert_new(session, Envelope).returning(Envelope.envelope_id, Envelope.sequence)
+    insert = insert_new(connection, Envelope).returning(Envelope.envelope_id, Envelope.sequence)
     members = [dict(zip(STORED, row, strict=True)) for row in rows]
-    kept = {envelope_id: Kept(sequence, is_new=True) for envelope_id, sequence in session.execute(insert, members)}
+    kept = {envelope_id: Kept(sequence, is_new=True) for envelope_id, sequence in connection.execute(insert, members)}
     known = [row[0] for row in rows if row[0] not in kept]
     if known:
         query = select(Envelope.envelope_id, Envelope.sequence).where(Envelope.envelope_id.in_(known))
-        kept.update((envelope_id, Kept(sequence, is_new=False)) for envelope_id, sequence in session.execute(query))
+        kept.update((envelope_id, Kept(sequence, is_new=False)) for envelope_id, sequence in connection.execute(query))
     return kept
 
 
-def sequences_by_prefix(session: Session, prefixes: Sequence[bytes]) -> dict[bytes, Recalled]:
+def sequences_by_prefix(session: Session | Connection, prefixes: Sequence[bytes]) -> dict[bytes, Recalled]:
     """Return the server's numbers of the envelopes whose ids begin so, by prefix, and whether only they are left."""
     found: dict[bytes, Recalled] = {}
     for start in range(0, len(prefixes), PREFIXES_AT_ONCE):
@@ -238,7 +247,9 @@ def store_at_door(
     name = connection.dialect.name
     moment = received_at.astimezone(UTC)
     written = moment.strftime(SQLITE_MOMENT) if name == "sqlite" else moment
-    insert = INSERT_AT_THE_DOOR[name]
+    insert = _insert_of(1) + " RETURNING envelope_id"
+    if name != "sqlite":
+        insert = insert.replace("?", "%s")
     rows = (_row(envelope, carrier, written) for envelope in envelopes)
     return frozenset(
         found for row in rows if (found := connection.exec_driver_sql(insert, row).scalar_one_or_none()) is not None

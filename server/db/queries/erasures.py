@@ -10,10 +10,25 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, false, func, not_, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    false,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new
+from server.db.prepared import Prepared
 from server.db.queries import uploads
 from server.db.queries.scoped import visible_envelopes, visible_interviews
 from server.db.scope import Scope
@@ -49,7 +64,7 @@ LATE: Final = "late"
 OF_INTERVIEWS: Final = (int(Kind.INTERVIEW), int(Kind.DRAFT), int(Kind.ATTACHMENT))
 _erasure = Erasure.__table__.c
 # Made once, of columns and not of mapped attributes: they run where submissions arrive.
-_ANY: Final = text("SELECT 1 FROM erasure LIMIT 1")
+_ANY: Final = Prepared(select(literal_column("1")).select_from(Erasure.__table__).limit(literal_column("1")))
 _NAMED: Final = select(_erasure.instance_id).where(_erasure.instance_id.in_(bindparam("of", expanding=True)))
 # Of tombstones, those under whose instanceID nothing lives: a row of the index of what is not opened, and no revision.
 _TOMBSTONES: Final = text(
@@ -102,7 +117,7 @@ class Gone:
 
 def has_any(session: Session | Connection) -> bool:
     """Say whether anything was ever erased: one look at the first row."""
-    return session.execute(_ANY).first() is not None
+    return _ANY.first(session) is not None
 
 
 def known(session: Session | Connection, instance_ids: Collection[bytes]) -> tuple[frozenset[bytes], frozenset[bytes]]:

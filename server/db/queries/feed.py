@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Final
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.orm import Session
 
+from server.db.prepared import Prepared
 from server.db.tables import FeedHead
 
 HEAD_ID = 1
-_HEAD = select(FeedHead.__table__.c.epoch, FeedHead.__table__.c.position)  # made once: it runs in every exchange
+_HEAD: Final = Prepared(select(FeedHead.__table__.c.epoch, FeedHead.__table__.c.position))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,12 @@ def position_once(session: Session) -> Callable[[], int]:
     return cache(lambda: next_position(session))
 
 
-def head(session: Session) -> Head:
+def head(session: Session | Connection) -> Head:
     """Return the head of the feed."""
-    epoch, position = session.connection().execute(_HEAD).one()
-    return Head(epoch, position)
+    found = _HEAD.first(session)
+    if found is None:
+        raise RuntimeError("the feed has no head: the database was not made by `passerelle init`")
+    return Head(*found)
 
 
 def start_anew(session: Session, epoch: str) -> None:

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
+from server.db.prepared import Prepared
 from server.db.queries.scoped import visible_projects
 from server.db.scope import EVERYTHING, Scope
 from server.db.tables import Project
@@ -22,6 +23,11 @@ class StoredProject:
     archived_at: datetime | None
 
 
+_ARCHIVED: Final = Prepared(
+    select(Project.__table__.c.project_id).where(
+        Project.__table__.c.project_id == bindparam("project"), Project.__table__.c.archived_at.is_not(None)
+    )
+)
 _COLUMNS: Final = tuple(getattr(Project, name) for name in StoredProject.__dataclass_fields__)
 
 
@@ -51,7 +57,7 @@ def project_by_name(session: Session, name: str) -> StoredProject | None:
 
 def is_archived(session: Session, project_id: int) -> bool:
     """Say whether a project is archived."""
-    return session.scalar(select(Project.archived_at).where(Project.project_id == project_id)) is not None
+    return _ARCHIVED.first(session, {"project": project_id}) is not None
 
 
 def change(session: Session, project_id: int, **members: Any) -> None:

@@ -105,8 +105,9 @@ def verdicts(session: Session, *, device_id: str, after: Place, limit: int) -> S
         later = or_(later, (Verdict.feed_position == after.position) & (Verdict.envelope_id > after.key))
     elif after.kind < VERDICT:
         later = Verdict.feed_position >= after.position
-    query = select(Verdict).where(Verdict.device_id == device_id, later)
-    rows = session.scalars(query.order_by(Verdict.feed_position, Verdict.envelope_id).limit(limit))
+    columns = (Verdict.feed_position, Verdict.envelope_id, Verdict.instance_id, Verdict.state, Verdict.reason)
+    query = select(*columns).where(Verdict.device_id == device_id, later)
+    rows = session.execute(query.order_by(Verdict.feed_position, Verdict.envelope_id).limit(limit))
     return [
         PulledVerdict(
             Place(row.feed_position, VERDICT, row.envelope_id),
