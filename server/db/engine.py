@@ -1,16 +1,14 @@
-"""The database: connections, the writer thread with group commit, and the only commits of the product.
+"""The database: connections, transactions, and the only commits of the product.
 
 On SQLite every write begins with BEGIN IMMEDIATE under one lock of the process, so that nobody polls for the file's
-lock; `submit` runs on one writer thread, which takes all calls that wait (up to 64) into one transaction, each in a
-savepoint: one fsync for all of them, and a failing call rolls back alone. Nothing returns before COMMIT. On PostgreSQL
-each call is its own transaction. Engine and thread are made when first used in a process: gunicorn forks.
+lock; calls to `submit` that wait go into one transaction, each in a savepoint: see `group_commit`. Nothing returns
+before COMMIT. On PostgreSQL each call is its own transaction. Engines are made when first used in a process: gunicorn
+forks.
 """
 
 import os
-import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -19,14 +17,14 @@ import pysqlite3.dbapi2
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.orm import Session
 
-from server.db.faults import Again, first_of, translated
+from server.db.faults import Again, translated
+from server.db.group_commit import GroupCommit
 from server.errors import Maintenance
 
 T = TypeVar("T")
 
 MINIMUM_SQLITE: Final = (3, 51, 3)
 """Older ones can lose committed writes in WAL mode with two connections (https://sqlite.org/wal.html, section 11)."""
-GROUP: Final = 64
 BUSY_SECONDS: Final = 30
 CHECKPOINT_PAGES: Final = 4000
 """16 MB of log between checkpoints: each costs two more fsyncs on the acknowledging path."""
@@ -38,18 +36,6 @@ RETRIES: Final = 5
 
 class DatabaseUnusable(Exception):
     """The database cannot be opened safely; the message says why and what to do."""
-
-
-class _Call:
-    """One queued call, on a session or on the bare connection, and the promise of its result."""
-
-    __slots__ = ("future", "is_bare", "result", "work")
-
-    def __init__(self, work: Callable[..., Any], *, is_bare: bool) -> None:
-        self.work = work
-        self.is_bare = is_bare
-        self.future: Future[Any] = Future()
-        self.result: Any = None
 
 
 class Database:
@@ -70,9 +56,8 @@ class Database:
         self._guard = threading.Lock()
         self._engine: Engine | None = None
         self._glancing: Engine | None = None
-        self._writer: threading.Thread | None = None
-        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
-        self._write_lock: threading.Lock | _NoLock = _NoLock()
+        self._group_commit: GroupCommit | None = None
+        self._write_lock: AbstractContextManager[object] = _NoLock()
 
     @property
     def engine(self) -> Engine:
@@ -128,7 +113,7 @@ class Database:
         """
         if not self.is_sqlite:
             return self._submit_alone(work, self.transaction)
-        return self._submit(work, is_bare=False)
+        return self._queue().run(work, is_bare=False)
 
     def submit_bare(self, work: Callable[[Connection], T], *, is_one_statement: bool = False) -> T:
         """Do as `submit` does, without a session: for few statements whose time counts.
@@ -137,29 +122,27 @@ class Database:
         """
         if not self.is_sqlite:
             return self._submit_alone(work, self._statement if is_one_statement else self.engine.begin)
-        return self._submit(work, is_bare=True)
-
-    def _submit(self, work: Callable[..., T], *, is_bare: bool) -> T:
-        engine = self.engine
-        call = _Call(work, is_bare=is_bare)
-        self._calls.put(call)
-        if self._writer is None:
-            self._start_writer(engine)
-        with translated():  # a full disk may end one call and leave the transaction of its group alone
-            result: T = call.future.result()
-        return result
+        return self._queue().run(work, is_bare=True)
 
     def dispose(self) -> None:
-        """Stop the writer thread after what it has, and close all connections."""
+        """Close all connections, after what is being written."""
         if self._pid != os.getpid():
             return
-        if self._writer is not None:
-            self._calls.put(None)
-            self._writer.join()
+        if self._group_commit is not None:
+            self._group_commit.close()
         for engine in (self._engine, self._glancing):
             if engine is not None:
                 engine.dispose()
         self._forget()
+
+    def _queue(self) -> GroupCommit:
+        engine = self.engine
+        if self._group_commit is None:
+            with self._guard:
+                if self._group_commit is None:
+                    writing = engine.execution_options(**{WRITE_OPTION: True})
+                    self._group_commit = GroupCommit(writing, self._write_lock, self._file)
+        return self._group_commit
 
     def _glance(self, look: Callable[[Connection], T]) -> T:
         if self._pid != os.getpid():
@@ -174,8 +157,7 @@ class Database:
     def _forget(self) -> None:
         self._engine = None
         self._glancing = None
-        self._writer = None
-        self._calls = queue.SimpleQueue()
+        self._group_commit = None
         self._write_lock = threading.Lock() if self.is_sqlite else _NoLock()
 
     def _adopt_process(self) -> None:
@@ -188,12 +170,6 @@ class Database:
                     engine.dispose(close=False)
             self._forget()
             self._pid = os.getpid()
-
-    def _start_writer(self, engine: Engine) -> None:
-        with self._guard:
-            if self._writer is None:
-                self._writer = threading.Thread(target=self._write, args=(engine,), name="writer", daemon=True)
-                self._writer.start()
 
     def _statement(self) -> Connection:
         return self.engine.execution_options(isolation_level="AUTOCOMMIT").connect()
@@ -208,70 +184,6 @@ class Database:
                 continue
         raise Maintenance("the database is too busy to take the request")
 
-    def _write(self, engine: Engine) -> None:
-        """Be the writer thread: take what waits, run it, commit, and only then let the callers go on."""
-        writing = _Writing(engine.execution_options(**{WRITE_OPTION: True}))
-        while True:
-            group, is_last = self._next_group()
-            if group:
-                self._commit_group(writing, group)
-            if is_last:
-                writing.close()
-                return
-
-    def _next_group(self) -> tuple[list[_Call], bool]:
-        """Wait for one call and take those that wait behind it."""
-        group: list[_Call] = []
-        while len(group) < GROUP:
-            try:
-                call = self._calls.get(block=not group)
-            except queue.Empty:
-                break
-            if call is None:
-                return group, True
-            group.append(call)
-        return group, False
-
-    def _commit_group(self, writing: "_Writing", group: list[_Call]) -> None:
-        try:
-            with self._write_lock, translated(self._file), writing.begin() as connection:
-                for call in group:
-                    (_run_bare if call.is_bare else _run_in_savepoint)(connection, call)
-        except BaseException as error:  # noqa: BLE001 -- every caller must hear of it; the thread lives on
-            for call in group:
-                if not call.future.done():
-                    call.future.set_exception(error)
-            return
-        for call in group:
-            if not call.future.done():
-                call.future.set_result(call.result)
-
-
-class _Writing:
-    """The connection of the writer thread: kept from one group to the next, and made anew after trouble."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._connection: Connection | None = None
-
-    @contextmanager
-    def begin(self) -> Iterator[Connection]:
-        """Open a transaction that is committed when the block ends, and rolled back when it raises."""
-        connection = self._connection or self._engine.connect()
-        self._connection = None
-        try:
-            with connection.begin():
-                yield connection
-        except BaseException:
-            connection.close()
-            raise
-        self._connection = connection
-
-    def close(self) -> None:
-        """Give the connection back."""
-        if self._connection is not None:
-            self._connection.close()
-
 
 class _NoLock:
     """PostgreSQL orders its writers itself."""
@@ -279,42 +191,6 @@ class _NoLock:
     def __enter__(self) -> None: ...
 
     def __exit__(self, *_: object) -> None: ...
-
-
-def _run_in_savepoint(connection: Connection, call: _Call) -> None:
-    """Run one call of a group; its own failure is its own.
-
-    Raises:
-        Exception: when the database ended the whole transaction, as SQLite does when the disk is full.
-    """
-    session = Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
-    try:
-        call.result = call.work(session)
-        session.commit()  # of the savepoint
-    except Exception as error:  # noqa: BLE001 -- it is the caller's, who gets it from the promise
-        if not _is_in_transaction(connection):
-            raise first_of(error) from None
-        session.rollback()
-        call.future.set_exception(error)
-    session.close()
-
-
-def _run_bare(connection: Connection, call: _Call) -> None:
-    """Do as `_run_in_savepoint` does, on the connection itself; the savepoint's words go straight to the driver."""
-    driver: Any = connection.connection.driver_connection
-    driver.execute("SAVEPOINT bare")
-    try:
-        call.result = call.work(connection)
-    except Exception as error:
-        if not _is_in_transaction(connection):
-            raise
-        driver.execute("ROLLBACK TO bare")
-        call.future.set_exception(error)
-    driver.execute("RELEASE bare")
-
-
-def _is_in_transaction(connection: Connection) -> bool:
-    return bool(getattr(connection.connection.dbapi_connection, "in_transaction", True))
 
 
 def _refuse_old_sqlite() -> None:

@@ -117,11 +117,12 @@ def test_calls_that_wait_share_one_transaction(sqlite_database: Database) -> Non
     waiting = [threading.Thread(target=sqlite_database.submit, args=(note,)) for _ in range(5)]
     for thread in waiting:
         thread.start()
-    while sqlite_database._calls.qsize() < len(waiting):
+    while len(sqlite_database._queue()) < 1 + len(waiting):
         pass
     groups: list[int] = []
-    commit = sqlite_database._commit_group
-    sqlite_database._commit_group = lambda engine, group: (groups.append(len(group)), commit(engine, group))[1]  # type: ignore[method-assign]
+    queue = sqlite_database._queue()
+    commit = queue._commit
+    queue._commit = lambda group: (groups.append(len(group)), commit(group))[1]  # type: ignore[method-assign]
     may_end.set()
     for thread in [first, *waiting]:
         thread.join()
@@ -153,7 +154,7 @@ def test_a_failing_commit_fails_every_call_of_its_group(sqlite_database: Databas
     threads += [threading.Thread(target=submit, args=(work,)) for work in (add_form("a"), break_deferred_constraint)]
     for thread in threads[1:]:
         thread.start()
-    while sqlite_database._calls.qsize() < 2:
+    while len(sqlite_database._queue()) < 3:
         pass
     may_end.set()
     for thread in threads:
@@ -175,8 +176,9 @@ def test_bare_calls_and_calls_with_a_session_share_a_commit_and_fail_alone(sqlit
         return work
 
     groups: list[int] = []
-    commit = sqlite_database._commit_group
-    sqlite_database._commit_group = lambda engine, group: (groups.append(len(group)), commit(engine, group))[1]  # type: ignore[method-assign]
+    queue = sqlite_database._queue()
+    commit = queue._commit
+    queue._commit = lambda group: (groups.append(len(group)), commit(group))[1]  # type: ignore[method-assign]
     hold, may_end = threading.Event(), threading.Event()
     with ThreadPoolExecutor(5) as pool:
         first = pool.submit(sqlite_database.submit_bare, lambda _: (hold.set(), may_end.wait(10)))
@@ -187,7 +189,7 @@ def test_bare_calls_and_calls_with_a_session_share_a_commit_and_fail_alone(sqlit
             pool.submit(sqlite_database.submit, add_form("c")),
             pool.submit(sqlite_database.submit_bare, add_bare("c")),
         ]
-        while sqlite_database._calls.qsize() < len(waiting):
+        while len(sqlite_database._queue()) < 1 + len(waiting):
             pass
         may_end.set()
     assert first.exception() is None
