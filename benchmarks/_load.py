@@ -1,8 +1,8 @@
 """Load for the acknowledgement benchmarks: a real server process, enrolled devices, and sealed envelopes.
 
-All envelopes are sealed before the clock starts, as they are on a tablet long before it finds a line. Each exchange is
-encoded, signed and read when it is its turn, for it carries the cursor that the answer before it brought. Server, worker
-and load generator share the machine's cores.
+All envelopes are sealed before the clock starts, as they are on a tablet long before it finds a line, and made frames
+of an exchange. Each exchange is signed and its answer read when it is its turn, for it carries the cursor that the
+answer before it brought. Server, worker and load generator share the machine's cores.
 """
 
 import http.client
@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,12 +39,19 @@ XML = b"<data id='bench' version='1'>" + b"<answer>4711 lama</answer>" * 130 + b
 
 @dataclass(frozen=True)
 class Sealed:
-    """What one device brings: the envelopes of each exchange, and the cursor from which the first one goes on."""
+    """What one device brings.
+
+    Attributes:
+        cursor: from which the first exchange goes on.
+        exchanges: the frames of each exchange, as they end its body.
+        batch: how many envelopes are in each.
+    """
 
     device_id: str
     signer: Ed25519PrivateKey
     cursor: str | None
-    exchanges: tuple[tuple[bytes, ...], ...]
+    exchanges: tuple[bytes, ...]
+    batch: int
 
 
 @dataclass(frozen=True)
@@ -98,12 +105,12 @@ def _sealed(
 ) -> Sealed:
     device_id, signer, certificate_hash = device
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    status, told = _post(connection, *signed(device_id, signer, counter=1, since=None, envelopes=()))
+    status, told = _post(connection, *signed(device_id, signer, counter=1, since=None))
     if status != 200:
         raise RuntimeError(f"not acknowledged: {status} {told[:200]!r}")
     bodies = _envelopes(office, signer, certificate_hash, exchanges * batch)
-    brought = tuple(tuple(bodies[start : start + batch]) for start in range(0, len(bodies), batch))
-    return Sealed(device_id, signer, messages.decode_answer(told).cursor, brought)
+    brought = tuple(frames_of(bodies[start : start + batch]) for start in range(0, len(bodies), batch))
+    return Sealed(device_id, signer, messages.decode_answer(told).cursor, brought, batch)
 
 
 def _envelopes(office: Office, signer: Ed25519PrivateKey, certificate_hash: bytes, count: int) -> list[bytes]:
@@ -147,22 +154,32 @@ def _envelopes(office: Office, signer: Ed25519PrivateKey, certificate_hash: byte
     return bodies
 
 
+def frames_of(envelopes: Sequence[bytes]) -> bytes:
+    """Return the end of the body of any exchange that brings these envelopes."""
+    request = _request("any", 1, None)
+    whole = messages.encode_request(replace(request, envelopes=tuple(envelopes)))
+    return whole[len(messages.encode_request(request)) :]
+
+
 def signed(
-    device_id: str, signer: Ed25519PrivateKey, *, counter: int, since: str | None, envelopes: Sequence[bytes]
+    device_id: str, signer: Ed25519PrivateKey, *, counter: int, since: str | None, frames: bytes = b""
 ) -> tuple[bytes, dict[str, str]]:
     """Return body and headers of an exchange, as a device makes them."""
-    request = ExchangeRequest(
+    body = messages.encode_request(_request(device_id, counter, since)) + frames
+    headers = signatures.sign_request("POST", messages.PATH_EXCHANGE, body, device_id=device_id, key=signer)
+    return body, headers | {"Content-Type": messages.MEDIA_TYPE_EXCHANGE}
+
+
+def _request(device_id: str, counter: int, since: str | None) -> ExchangeRequest:
+    return ExchangeRequest(
         device_id=device_id,
         counter=counter,
         since=since,
         have=(),
-        envelopes=tuple(envelopes),
+        envelopes=(),
         device_time=datetime.now(UTC),
         keyring_serial=1,  # that of its enrolment: nothing was rotated since
     )
-    body = messages.encode_request(request)
-    headers = signatures.sign_request("POST", messages.PATH_EXCHANGE, body, device_id=device_id, key=signer)
-    return body, headers | {"Content-Type": messages.MEDIA_TYPE_EXCHANGE}
 
 
 def _post(connection: http.client.HTTPConnection, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
@@ -224,15 +241,15 @@ def _send(port: int, share: Sealed, barrier: Any, ends: Any) -> None:
     latencies: list[float] = []
     cursor = share.cursor
     try:
-        for counter, envelopes in enumerate(share.exchanges, start=2):
-            body, headers = signed(share.device_id, share.signer, counter=counter, since=cursor, envelopes=envelopes)
+        for counter, frames in enumerate(share.exchanges, start=2):
+            body, headers = signed(share.device_id, share.signer, counter=counter, since=cursor, frames=frames)
             begun = time.monotonic()
             status, told = _post(connection, body, headers)
             latencies.append(time.monotonic() - begun)
             if status != 200:
                 raise RuntimeError(f"{status} {told[:200]!r}")
             answer = messages.decode_answer(told)
-            if len(answer.receipts) != len(envelopes):
+            if len(answer.receipts) != share.batch:
                 raise RuntimeError("a receipt is missing")
             cursor = answer.cursor
         ends.put((time.monotonic(), latencies))

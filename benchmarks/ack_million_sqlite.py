@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from benchmarks._load import Office, make_office, serving, signed
+from benchmarks._load import Office, frames_of, make_office, serving, signed
 from benchmarks._processes import peak_rss_mb, rss_mb
 from server.config import Config
 from sync_protocol import messages
@@ -40,8 +40,8 @@ class _Sender:
         device_id, signer, _ = self.device
         connection, since = HTTPConnection("127.0.0.1", self.port, timeout=60), None
         for counter in range(1, exchanges + 1):
-            envelopes = tuple(BODY + os.urandom(16) + REST for _ in range(BATCH))
-            body, headers = signed(device_id, signer, counter=counter, since=since, envelopes=envelopes)
+            frames = frames_of([BODY + os.urandom(16) + REST for _ in range(BATCH)])
+            body, headers = signed(device_id, signer, counter=counter, since=since, frames=frames)
             connection.request("POST", messages.PATH_EXCHANGE, body, headers)
             answer = connection.getresponse()
             told = answer.read()

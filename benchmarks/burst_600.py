@@ -99,7 +99,7 @@ def _tablets(office: Office, port: int) -> list[Tablet]:
             number,
             share.device_id,
             share.signer,
-            signed(share.device_id, share.signer, counter=2, since=share.cursor, envelopes=share.exchanges[0]),
+            signed(share.device_id, share.signer, counter=2, since=share.cursor, frames=share.exchanges[0]),
         )
         for number, share in enumerate(prepare(port, office, 1))
     ]
