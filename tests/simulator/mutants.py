@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 from unittest import mock
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from server.db import cursor
@@ -24,24 +25,24 @@ from tests.simulator.office import Ill, IllDatabase, ServerDied
 @contextmanager
 def receipt_before_commit() -> Iterator[None]:
     """The server answers, and commits afterwards if it lives so long."""
-    proper = IllDatabase.submit_light
+    proper = IllDatabase.submit_bare
 
-    def submit_light(self: IllDatabase, work: Callable[[Session], Any]) -> Any:
+    def submit_bare(self: IllDatabase, work: Callable[[Connection], Any]) -> Any:
         if self.next_ill is not Ill.DIES_BEFORE_COMMIT:
             return proper(self, work)
         self.next_ill = None
         results: list[Any] = []
 
-        def answered(session: Session) -> None:
-            results.append(work(session))
+        def answered(connection: Connection) -> None:
+            results.append(work(connection))
             raise ServerDied
 
         try:
-            Database.submit_light(self, answered)
+            Database.submit_bare(self, answered)
         except ServerDied:
             return results[0]
 
-    with mock.patch.object(IllDatabase, "submit_light", submit_light):
+    with mock.patch.object(IllDatabase, "submit_bare", submit_bare):
         yield
 
 

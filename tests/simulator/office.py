@@ -14,8 +14,7 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest import mock
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, func, select
 
 from server.app import create_app
 from server.config import Config
@@ -60,41 +59,31 @@ class IllDatabase(Database):
         super().dispose()
         self._engine, self._glancing = engines
 
-    def submit(self, work: Callable[[Session], T]) -> T:
-        """Do as `Database.submit` does, with the ill that is next."""
-        return self._with_ill(super().submit, work)
-
-    def submit_light(self, work: Callable[[Session], T]) -> T:
-        """Do as `Database.submit_light` does, with the ill that is next: so is an exchange stored."""
-        return self._with_ill(super().submit_light, work)
-
-    def _with_ill(self, submit: Callable[[Callable[[Session], Any]], Any], work: Callable[[Session], T]) -> T:
+    def submit_bare(self, work: Callable[[Connection], T], *, is_one_statement: bool = False) -> T:
+        """Do as `Database.submit_bare` does, with the ill that is next: so is an exchange stored."""
         ill, self.next_ill = self.next_ill, None
         if ill is None:
-            done: T = submit(work)
-            return done
+            return super().submit_bare(work, is_one_statement=is_one_statement)
         if ill is Ill.DISK_FULL:
-            submit(lambda session: _without_room(session, work))
+            super().submit_bare(lambda connection: _without_room(connection, work))
         elif ill is Ill.DIES_BEFORE_COMMIT:
-            submit(lambda session: _dying(session, work))
-        submit(work)
+            super().submit_bare(lambda connection: _dying(connection, work))
+        super().submit_bare(work)
         raise ServerDied
 
 
-def _dying(session: Session, work: Callable[[Session], object]) -> None:
-    work(session)
-    session.flush()
+def _dying(connection: Connection, work: Callable[[Connection], object]) -> None:
+    work(connection)
     raise ServerDied
 
 
-def _without_room(session: Session, work: Callable[[Session], T]) -> T:
+def _without_room(connection: Connection, work: Callable[[Connection], T]) -> T:
     """Let the file grow no further: SQLite itself says that the disk is full, unless a free page is enough."""
-    driver: Any = session.connection().connection.driver_connection
+    driver: Any = connection.connection.driver_connection
     (pages,) = driver.execute("PRAGMA page_count").fetchone()
     driver.execute(f"PRAGMA max_page_count = {pages}").fetchall()
     try:
-        work(session)
-        session.flush()
+        work(connection)
     finally:
         driver.execute("PRAGMA max_page_count = 4294967294").fetchall()
     raise StorageFull("there was room after all; the next page would not have had it")

@@ -299,7 +299,7 @@ def test_a_cursor_that_nobody_wrote_expires(sqlite_context: Context, sqlite_tabl
         head = receive_exchange.feed.head(session)
     with sqlite_context.database.transaction() as session, pytest.raises(CursorExpired):
         receive_exchange.receive(
-            session,
+            session.connection(),
             device_id=sqlite_tablet.device_id,
             counter=1,
             since=f"{head.epoch}.{cursor}",
