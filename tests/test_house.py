@@ -22,7 +22,7 @@ def test_only_the_engine_and_the_tablets_outbox_commit() -> None:
     }
     assert committing <= {("server", "db"), ("sync_protocol", "client")}
     inside_db = [path.name for path in (ROOT / "server" / "db").rglob("*.py") if ".commit(" in path.read_text("utf-8")]
-    assert inside_db == ["engine.py"]
+    assert inside_db == ["group_commit.py"]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

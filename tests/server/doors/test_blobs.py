@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select, text
+from sqlalchemy import Connection, select
 
 from server.blobs import STRAY_SECONDS, Blobs
 from server.context import Context
@@ -202,19 +202,21 @@ def test_when_the_database_cannot_grow_the_blobs_go_too(
 ) -> None:
     database = sqlite_context.database
 
-    def fill(pages_left: int) -> None:
-        with database.engine.connect() as connection:
-            used = connection.execute(text("PRAGMA page_count")).scalar_one()
-            connection.execute(text(f"PRAGMA max_page_count={used + pages_left}"))
+    def leave(pages: int) -> None:
+        def work(connection: Connection) -> None:
+            used = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+            connection.exec_driver_sql(f"PRAGMA max_page_count={used + pages}")
+
+        database.submit_bare(work)  # on the connection that writes
 
     assert post(sqlite_client, token, xml_part()).status_code == 201
-    fill(2)
+    leave(2)
     photos = [file_part(f"{number}.jpg", b"%d" % number) for number in range(200)]
     response = post(sqlite_client, token, xml_part(instance("Samira")), *photos)
     assert response.status_code == 507
     assert "disk is full" in said(response)
     assert (len(stored(sqlite_context)), blobs_on_disk(sqlite_context)) == (2, 0)
-    fill(1 << 20)
+    leave(1 << 20)
     assert post(sqlite_client, token, xml_part(instance("Samira")), *photos).status_code == 201
     assert blobs_on_disk(sqlite_context) == 200
 
