@@ -9,9 +9,9 @@ from itertools import chain
 from typing import Any, Final, NamedTuple, Self
 
 from sqlalchemy import Connection, bindparam, exists, func, or_, select, update
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
-from server.db.insert import insert_new
 from server.db.prepared import connection_of, driver_of
 from server.db.queries.opening import AFTER_REVOCATION
 from server.db.tables import Envelope
@@ -50,6 +50,19 @@ _columns = Envelope.__table__.c
 # Made once, of columns and not of mapped attributes, for what each submission asks.
 _MEDIA_OF: Final = select(func.count()).where(
     _columns.instance_id == bindparam("of_instance"), _columns.blob_sha256.is_not(None)
+)
+
+
+def _array_of(name: str) -> str:
+    """Return PostgreSQL's type of many values of a column; without its length, to which a cast would cut them."""
+    kind = _columns[name].type.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
+    return kind.partition("(")[0] + "[]"
+
+
+_INSERT_ON_POSTGRESQL: Final = (
+    f"INSERT INTO envelope ({', '.join(STORED)})"  # noqa: S608 -- names of our own columns
+    f" SELECT * FROM unnest({', '.join(f'%s::{_array_of(name)}' for name in STORED)})"
+    " ON CONFLICT DO NOTHING RETURNING envelope_id, sequence"
 )
 
 
@@ -207,10 +220,9 @@ def _insert_of(rows: int) -> str:
 
 
 def _store_among_others(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> dict[bytes, Kept]:
-    """Store on PostgreSQL: the insert itself says which rows were new."""
-    insert = insert_new(connection, Envelope).returning(Envelope.envelope_id, Envelope.sequence)
-    members = [dict(zip(STORED, row, strict=True)) for row in rows]
-    kept = {envelope_id: Kept(sequence, is_new=True) for envelope_id, sequence in connection.execute(insert, members)}
+    """Store on PostgreSQL: the insert itself says which rows were new. A column goes as an array, all in one row."""
+    stored = connection.exec_driver_sql(_INSERT_ON_POSTGRESQL, tuple(map(list, zip(*rows, strict=True))))
+    kept = {envelope_id: Kept(sequence, is_new=True) for envelope_id, sequence in stored}
     known = [row[0] for row in rows if row[0] not in kept]
     if known:
         query = select(Envelope.envelope_id, Envelope.sequence).where(Envelope.envelope_id.in_(known))
