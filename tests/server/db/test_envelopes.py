@@ -1,11 +1,13 @@
 """The acknowledging path: what is stored reads back the same, and every envelope is named by one number."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
+from sqlalchemy.exc import DataError
 
 from server.db.engine import Database
 from server.db.queries import envelopes
@@ -39,6 +41,29 @@ def test_every_column_reads_back_as_it_was_shown(database: Database) -> None:
     for name in ("envelope_id", "kind", "body", "epoch_hash", "instance_id", "certificate_hash", "form_version_hash"):
         assert getattr(found, name) == getattr(new, name)
     assert (found.carrier, found.state, found.reason, found.door_tag) == ("device", "received", None, None)
+
+
+def test_many_at_once_are_numbered_in_their_order_and_keep_what_only_some_have(database: Database) -> None:
+    """More than go into one statement on SQLite; on PostgreSQL each column is an array, with holes."""
+    some = {"reason": "após, 'após', {\"x\\\\\"}", "form_named": "a,b 1", "door_tag": b"\\x'{,}\x00".ljust(32, b"\xff")}
+    new = [NewEnvelope.read(envelope(number)) for number in range(101)]
+    new[50] = replace(new[50], state="quarantined", app_user_id=7, blob_sha256=b"s" * 32, **some)
+    with database.transaction() as session:
+        kept = envelopes.store(session, new, carrier="device", received_at=NOW)
+    with database.read() as session:
+        found = list(session.scalars(select(Envelope).order_by(Envelope.sequence)))
+        assert [row.envelope_id for row in found] == [one.envelope_id for one in new]
+        assert [row.sequence for row in found] == [kept[one.envelope_id].sequence for one in new]
+        for row, one in zip(found, new, strict=True):
+            assert all(getattr(row, name) == getattr(one, name) for name in NewEnvelope.__slots__)
+
+
+@pytest.mark.postgresql
+def test_a_text_that_is_too_long_is_refused_and_not_cut(database: Database) -> None:
+    if database.is_sqlite:
+        pytest.skip("SQLite has no longest text")
+    with pytest.raises(DataError), database.transaction() as session:
+        envelopes.store(session, [NewEnvelope.read(envelope(1))], carrier="d" * 65, received_at=NOW)
 
 
 @given(batches=st.lists(st.lists(st.integers(0, 20), max_size=8), max_size=8))
