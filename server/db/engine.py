@@ -136,13 +136,14 @@ class Database:
         self._forget()
 
     def _queue(self) -> GroupCommit:
-        engine = self.engine
-        if self._group_commit is None:
+        engine, queue = self.engine, self._group_commit
+        if queue is None:
             with self._guard:
-                if self._group_commit is None:
+                queue = self._group_commit
+                if queue is None:
                     writing = engine.execution_options(**{WRITE_OPTION: True})
-                    self._group_commit = GroupCommit(writing, self._write_lock, self._file)
-        return self._group_commit
+                    queue = self._group_commit = GroupCommit(writing, self._write_lock, self._file)
+        return queue
 
     def _glance(self, look: Callable[[Connection], T]) -> T:
         if self._pid != os.getpid():

@@ -12,7 +12,7 @@ from server.disk import end_process, is_nearly_full
 from server.errors import Maintenance, Problem, StorageFull
 
 SERIALIZATION_STATES: Final = frozenset({"40001", "40P01"})
-CORRUPT: Final = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
+CORRUPT: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 FULL_STATES: Final = frozenset({"53100", "53400"})
 
 
@@ -40,7 +40,8 @@ def _is_about_itself(error: Exception) -> bool:
     """Tell the state of a database from a mistake of ours, such as wrong SQL."""
     if isinstance(error, (OperationalError, pysqlite3.dbapi2.OperationalError)):
         return _name(error) != "SQLITE_ERROR"
-    return isinstance(error, (InterfaceError, InternalError)) or _name(error) in CORRUPT
+    of_its_own = (InterfaceError, InternalError, pysqlite3.dbapi2.InternalError)
+    return isinstance(error, of_its_own) or _name(error).startswith(CORRUPT)
 
 
 def _name(error: Exception) -> str:

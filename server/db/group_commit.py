@@ -9,9 +9,10 @@ like this.
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
+from traceback import clear_frames
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -27,11 +28,12 @@ GROUP: Final = 64
 class _Call:
     """One call, on a session or on the bare connection, and what became of it."""
 
-    __slots__ = ("error", "is_bare", "is_done", "result", "turn", "work")
+    __slots__ = ("error", "is_bare", "is_done", "is_taken", "result", "turn", "work")
 
     def __init__(self, work: Callable[..., Any], *, is_bare: bool) -> None:
         self.work = work
         self.is_bare = is_bare
+        self.is_taken = False
         self.is_done = False
         self.result: Any = None
         self.error: BaseException | None = None
@@ -73,26 +75,48 @@ class GroupCommit:
             self._waiting.append(call)
             is_first = len(self._waiting) == 1
         if not is_first:
-            call.turn.acquire()
+            self._wait(call)
         if not call.is_done:
             self._lead()
-        if call.error is not None:
-            with translated():  # a full disk may end one call and leave the transaction of its group alone
-                raise call.error
+        error, call.error = call.error, None
+        if error is not None:
+            try:
+                with translated():  # a full disk may end one call and leave the transaction of its group alone
+                    raise error
+            finally:
+                del error  # it names this frame, and the frame would name it
         result: T = call.result
         return result
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Give the connection back, after all that waits."""
+        if self._waiting:
+            with suppress(Exception):
+                self.run(lambda _: None, is_bare=True)
         with self._write_lock:
             if self._kept is not None:
                 self._kept.close()
             self._kept = None
 
+    def _wait(self, call: _Call) -> None:
+        """Wait until a call is done, or first; who is interrupted meanwhile leaves the queue to the others."""
+        try:
+            call.turn.acquire()
+        except BaseException:
+            with self._guard:
+                if not call.is_taken:
+                    was_first = self._waiting[0] is call
+                    self._waiting.remove(call)
+                    if was_first and self._waiting:
+                        self._waiting[0].turn.release()
+            raise
+
     def _lead(self) -> None:
         """Write the first of the queue and what waits behind it, and wake whoever waits for that."""
         with self._guard:
             group = list(islice(self._waiting, GROUP))
+            for call in group:
+                call.is_taken = True
         try:
             self._commit(group)
         finally:
@@ -131,6 +155,9 @@ class GroupCommit:
 def _run_in_savepoint(connection: Connection, call: _Call) -> None:
     """Run one call of a group; its own failure is its own.
 
+    The frames of one that failed are cleared: a cursor that it did not read to its end would hold a read open on the
+    kept connection, and SQLite lets nobody write who reads what is no longer the newest.
+
     Raises:
         Exception: when the database ended the whole transaction, as SQLite does when the disk is full.
     """
@@ -141,6 +168,7 @@ def _run_in_savepoint(connection: Connection, call: _Call) -> None:
     except Exception as error:  # noqa: BLE001 -- it is the caller's, who gets it
         if not _is_in_transaction(connection):
             raise first_of(error) from None
+        clear_frames(error.__traceback__)
         session.rollback()
         call.error = error
     session.close()
@@ -155,6 +183,7 @@ def _run_bare(connection: Connection, call: _Call) -> None:
     except Exception as error:
         if not _is_in_transaction(connection):
             raise
+        clear_frames(error.__traceback__)
         driver.execute("ROLLBACK TO bare")
         call.error = error
     driver.execute("RELEASE bare")

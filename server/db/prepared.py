@@ -21,14 +21,15 @@ def connection_of(session: Session | Connection) -> Connection:
 
 
 def driver_of(connection: Connection) -> Any:
-    """Return the connection of the database's own driver.
+    """Return the connection of SQLite's driver.
 
     Raises:
         RuntimeError: no transaction has begun: what the driver writes then would be stored at once, and for ever.
     """
-    if not connection.in_transaction():
+    driver: Any = connection.connection.driver_connection
+    if not driver.in_transaction:
         raise RuntimeError("a statement was handed to the driver outside of any transaction")
-    return connection.connection.driver_connection
+    return driver
 
 
 class Prepared:

@@ -27,9 +27,9 @@ def receipt_before_commit() -> Iterator[None]:
     """The server answers, and commits afterwards if it lives so long."""
     proper = IllDatabase.submit_bare
 
-    def submit_bare(self: IllDatabase, work: Callable[[Connection], Any]) -> Any:
+    def submit_bare(self: IllDatabase, work: Callable[[Connection], Any], *, is_one_statement: bool = False) -> Any:
         if self.next_ill is not Ill.DIES_BEFORE_COMMIT:
-            return proper(self, work)
+            return proper(self, work, is_one_statement=is_one_statement)
         self.next_ill = None
         results: list[Any] = []
 

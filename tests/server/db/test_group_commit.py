@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
 
 import pysqlite3.dbapi2 as sqlite
 import pytest
@@ -12,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
+from server.db import group_commit
 from server.db.engine import Database
+from server.db.prepared import driver_of
 from server.errors import Maintenance
 
 
@@ -110,15 +111,66 @@ def test_a_database_that_cannot_be_written_now_can_be_later(sqlite_database: Dat
     assert committed(sqlite_database) == {"b"}
 
 
-def test_what_is_being_written_is_finished_before_all_is_closed(sqlite_database: Database) -> None:
-    closing: list[Any] = []
+def test_what_waits_is_written_before_all_is_closed(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.db.group_commit.GROUP", 2)
+    there: list[set[str]] = []
     with behind_one_that_waits(sqlite_database) as submit:
-        waiting = submit(put("a"))
-        closing.append(threading.Thread(target=sqlite_database.dispose))
-        closing[0].start()
-    closing[0].join()
-    assert waiting.result() == "a"
-    assert committed(sqlite_database) == {"a"}
+        waiting = [submit(put(str(number))) for number in range(7)]
+        queue = sqlite_database._queue()
+        closing = threading.Thread(target=lambda: (sqlite_database.dispose(), there.append(committed(sqlite_database))))
+        closing.start()
+        while len(queue) < 9:
+            pass
+    closing.join()
+    assert {future.result() for future in waiting} == there[0]
+    assert queue._kept is None
+
+
+def test_a_call_that_fails_before_it_has_read_all_holds_up_nobody(sqlite_database: Database) -> None:
+    """An open read on the kept connection would be of an old moment as soon as another connection commits."""
+    held: list[Exception] = []
+
+    def read_a_little(connection: Connection) -> None:
+        rows = driver_of(connection).execute("SELECT form_id FROM form")
+        rows.fetchone()
+        raise KeyError
+
+    for name in "abc":
+        sqlite_database.submit_bare(put(name))
+    try:
+        sqlite_database.submit_bare(read_a_little)
+    except KeyError as error:
+        held.append(error)  # as whoever logs it might
+    with sqlite_database.transaction() as session:
+        put("d")(session.connection())
+    assert sqlite_database.submit_bare(put("e")) == "e"
+    assert committed(sqlite_database) == set("abcde")
+
+
+def test_who_is_interrupted_while_waiting_leaves_the_queue_to_the_others(sqlite_database: Database) -> None:
+    queue = sqlite_database._queue()
+    interrupted = group_commit._Call(put("never"), is_bare=True)
+
+    class Interrupting:
+        """The main thread's wait, into which Ctrl-C comes once it is first."""
+
+        def acquire(self) -> None:
+            turn.acquire()
+            raise KeyboardInterrupt
+
+        def release(self) -> None:
+            turn.release()
+
+    turn, interrupted.turn = interrupted.turn, Interrupting()  # type: ignore[assignment]
+    with ThreadPoolExecutor(1) as pool, behind_one_that_waits(sqlite_database) as submit:
+        with queue._guard:
+            queue._waiting.append(interrupted)
+        left = pool.submit(queue._wait, interrupted)
+        last = submit(put("last"))
+        # The others come to an end only if somebody goes first after it.
+    assert isinstance(left.exception(), KeyboardInterrupt)
+    assert last.result(10) == "last"
+    assert committed(sqlite_database) == {"last"}
 
 
 FATES = st.sampled_from(["stored", "refused", "dies"])

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import LargeBinary, bindparam, func, literal_column, select, update
+from sqlalchemy import Connection, LargeBinary, bindparam, func, literal_column, select, update
 from sqlalchemy.exc import StatementError
 
 from server.db.engine import Database
@@ -89,6 +89,13 @@ def test_nothing_is_written_outside_of_a_transaction(sqlite_database: Database) 
     values = {"of": "one", "seen": NOW, "said": "", "more": 0, "key": None}
     with sqlite_database.engine.connect() as connection, pytest.raises(RuntimeError, match="transaction"):
         Prepared(CHANGE).first(connection, values)
+
+    def look(connection: Connection) -> None:
+        connection.execute(FIND, {"of": "one"}).all()
+        Prepared(CHANGE).first(connection, values)
+
+    with pytest.raises(RuntimeError, match="transaction"):
+        sqlite_database.glance(look)
 
 
 def test_a_row_that_is_not_there_is_none_and_a_moment_without_a_zone_is_refused(database: Database) -> None:
