@@ -5,14 +5,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
-from sqlalchemy import ColumnElement, bindparam, exists, func, select, true, update
+from sqlalchemy import ColumnElement, bindparam, exists, select, true, update
 from sqlalchemy.orm import Session
 
 from server.db.insert import insert_new, upsert
 from server.db.queries.scoped import visible_envelopes
 from server.db.scope import EVERYTHING, Scope
-from server.db.tables import Attachment, Envelope, Interview, ManifestMedium, Revision, Upload, WantedMedium
-from server.db.tables.interviews import IS_MISSING
+from server.db.tables import Attachment, Envelope, ManifestMedium, Upload, WantedMedium
 
 T = TypeVar("T")
 CHUNK: Final = 400
@@ -169,25 +168,6 @@ def beside_ciphertext(session: Session, scope: Scope = EVERYTHING) -> tuple[Atta
     query = select(*_ATTACHMENT).where(Attachment.is_beside_ciphertext, _is_seen(scope))
     rows = session.execute(query.order_by(Attachment.received_at, Attachment.envelope_id))
     return tuple(AttachmentRow(**row._mapping) for row in rows)  # noqa: SLF001
-
-
-def missing_by_interview(session: Session) -> Mapping[bytes, int]:
-    """Return how many media the current revision of each interview waits for; those that wait for none are left out."""
-    query = (
-        select(Interview.interview_id, func.count())
-        .join(Revision, Revision.revision_id == Interview.current_revision_id)
-        .join(WantedMedium, WantedMedium.instance_id == Revision.instance_id)
-        .where(IS_MISSING)
-        .group_by(Interview.interview_id)
-    )
-    return {interview_id: count for interview_id, count in session.execute(query)}
-
-
-def without_interview(session: Session, *, limit: int = 1000) -> tuple[AttachmentRow, ...]:
-    """Return media of instances that never came, the oldest first."""
-    has_come = exists().where(Revision.instance_id == Attachment.instance_id)
-    query = select(*_ATTACHMENT).where(~has_come).order_by(Attachment.received_at, Attachment.envelope_id)
-    return tuple(AttachmentRow(**row._mapping) for row in session.execute(query.limit(limit)))  # noqa: SLF001
 
 
 def _is_seen(scope: Scope, table: type[Attachment] | type[ManifestMedium] = Attachment) -> ColumnElement[bool]:

@@ -85,11 +85,10 @@ def test_what_is_to_be_done_is_found_by_an_index(sqlite_database: Database, quer
 @pytest.mark.parametrize(
     "query",
     [
-        attachments.missing_by_interview,
         lambda session: intake_rows.media_counts(session, [bytes(16)]),
         lambda session: intake.page(session, EVERYTHING, Wish(state=intake.MEDIA), limit=9),
     ],
-    ids=["all", "some", "page"],
+    ids=["some", "page"],
 )
 def test_media_that_are_missing_are_found_by_the_index_of_those(sqlite_database: Database, query: Query) -> None:
     assert any("ix_wanted_medium_missing" in line for line in _plans(sqlite_database, query))
