@@ -18,7 +18,7 @@ from forms.definition import FormDefinition
 from server.blobs import Blobs
 from server.db.engine import Database
 from server.db.queries import attachments as queries
-from server.db.queries import audit, opening, parts, uploads
+from server.db.queries import audit, opening, parts, reopening, uploads
 from server.db.queries.opening import RELEASED, RELEASED_LATE, WIPED, StoredEnvelope
 from server.db.tables.envelopes import OPENED, QUARANTINED, RECEIVED, WAITING_FOR_KEY
 from server.errors import Problem
@@ -231,7 +231,7 @@ class OpeningWorker:
             + [(item.envelope.sequence, item.state, _kept_reason(item)) for item in refused]
             + [(item.envelope.sequence, RECEIVED, _lasting(item.envelope)) for item in again],
         )
-        opening.retry_encrypted(session, {item.instance_id for item in arrived})
+        reopening.retry_encrypted(session, {item.instance_id for item in arrived})
         touched = fold.store_revisions(session, filed, self._keystore) | fold.decided_instances(decisions)
         swept = erasing.sweep(
             session,

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import audit, devices, opening, projects
+from server.db.queries import audit, devices, projects, reopening
 from server.db.queries.devices import StoredDevice, StoredToken
 from server.db.tables.accounts import FIRST_PROJECT
 from server.errors import BadRequest, Conflict, NotFound, TokenInvalid
@@ -142,7 +142,7 @@ def admit_again(session: Session, request: EnrolRequest, *, issuer: Issuer, now:
         return Enrolment(device.device_id, document if kept is None else kept)
     project_id = devices.project_of_enumerator(session, certificate.enumerator)
     _keep(session, certificate, document, project_id=project_id, now=now)
-    opening.retry_unknown_certificate(session, document_hash(document))
+    reopening.retry_unknown_certificate(session, document_hash(document))
     audit.write(
         session,
         at=now,

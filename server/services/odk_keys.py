@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from server.blobs import Blobs
 from server.db.engine import Database
-from server.db.queries import attachments, audit, opening
+from server.db.queries import attachments, audit, opening, reopening
 from server.db.queries import odk_keys as queries
 from server.db.scope import EVERYTHING, Scope
 from server.errors import BadRequest
@@ -60,7 +60,7 @@ def keep(session: Session, key: SealedOdkKey, *, is_managed: bool, user: str, no
         sealed=key.sealed,
         now=now,
     )
-    opening.retry_odk_keys(session)
+    reopening.retry_odk_keys(session)
     if is_new:
         action = "create-odk-key" if is_managed else "import-odk-key"
         audit.write(session, at=now, actor=user, action=action, subject=key.key_hash.hex())

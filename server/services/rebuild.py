@@ -5,7 +5,7 @@ from datetime import datetime
 
 from server.blobs import Blobs
 from server.db.engine import Database
-from server.db.queries import audit, entities, interviews, opening, parts, schedule
+from server.db.queries import audit, entities, interviews, parts, reopening, schedule
 from server.errors import KeyStoreLocked, KeyStoreSealed
 from server.folding.batches import OpeningWorker
 from server.folding.checking import CheckingWorker
@@ -66,7 +66,7 @@ def rebuild(
         former = [path for path, _ in parts.part_hashes(session)]
         interviews.drop_projections(session)
         entities.drop_entities(session)
-        opening.reopen_all(session)
+        reopening.reopen_all(session)
         was_due = schedule.has(session, schedule.AFTER_UPDATE)
         schedule.remove(session, schedule.AFTER_UPDATE)
         schedule.make_due(session, name=schedule.SCORES, now=now)

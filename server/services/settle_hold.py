@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from server.db.queries import audit, interviews, opening
+from server.db.queries import audit, interviews, reopening
 from server.db.queries.interviews import OpenHold
 from server.db.scope import EVERYTHING, Scope
 from server.errors import BadRequest, NotFound
@@ -93,6 +93,6 @@ def release_quarantined(session: Session, *, envelope_id: bytes, user: str, now:
     Raises:
         NotFound: there is none with this id.
     """
-    if not opening.release(session, envelope_id):
+    if not reopening.release(session, envelope_id):
         raise NotFound(f"no envelope {envelope_id.hex()} is in quarantine: passerelle quarantine list shows what is")
     audit.write(session, at=now, actor=user, action="release-from-quarantine", subject=envelope_id.hex())

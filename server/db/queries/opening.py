@@ -23,8 +23,6 @@ from server.db.tables.envelopes import (
     WAITING_FOR_EPOCH,
     WAITING_FOR_FORM,
     WAITING_FOR_KEY,
-    WAITING_FOR_MEDIA,
-    WAITING_FOR_ODK_KEY,
 )
 from sync_protocol.constants import Kind
 
@@ -49,8 +47,8 @@ ENDED_BY_A_FILE: Final = ("odk-undecryptable", "odk-signature-invalid")
 WIPED: Final = "wiped"
 """Kept with an envelope for ever: what it held is gone, and its row says that it was there."""
 _LASTING: Final = (RELEASED, RELEASED_LATE, WIPED)
-_KEPT: Final = case((Envelope.reason.in_(_LASTING), Envelope.reason), else_=None)
-_MAY_OPEN: Final = or_(
+KEPT_REASON: Final = case((Envelope.reason.in_(_LASTING), Envelope.reason), else_=None)
+MAY_OPEN: Final = or_(
     Envelope.state != QUARANTINED, func.coalesce(Envelope.reason, "").not_in((AFTER_REVOCATION, WIPED))
 )
 
@@ -151,7 +149,7 @@ def count_received(connection: Connection, *, at_most: int) -> int:
 def envelopes_by_sequence(session: Session, sequences: Iterable[int]) -> tuple[StoredEnvelope, ...]:
     """Return envelopes by their sequences, whatever their state."""
     found: list[StoredEnvelope] = []
-    for chunk in _chunks(sorted(set(sequences))):
+    for chunk in chunks(sorted(set(sequences))):
         rows = session.execute(select(*_COLUMNS).where(Envelope.sequence.in_(chunk)).order_by(Envelope.sequence))
         found += [StoredEnvelope(**row._mapping) for row in rows]  # noqa: SLF001
     return tuple(found)
@@ -160,7 +158,7 @@ def envelopes_by_sequence(session: Session, sequences: Iterable[int]) -> tuple[S
 def still_unopened(session: Session, sequences: Sequence[int]) -> frozenset[int]:
     """Return which of these envelopes nobody else has opened meanwhile; locks them until the commit."""
     found: set[int] = set()
-    for chunk in _chunks(sequences):
+    for chunk in chunks(sequences):
         query = select(Envelope.sequence).where(Envelope.sequence.in_(chunk), Envelope.state.not_in((OPENED, ERASED)))
         found.update(session.scalars(query.with_for_update()))
     return frozenset(found)
@@ -175,7 +173,7 @@ def lock_fold(session: Session) -> None:
 def certificate_documents(session: Session, hashes: Iterable[bytes]) -> Mapping[bytes, bytes]:
     """Return certificate documents by hash."""
     found: dict[bytes, bytes] = {}
-    for chunk in _chunks(sorted(set(hashes))):
+    for chunk in chunks(sorted(set(hashes))):
         rows = session.execute(select(Certificate.hash, Certificate.document).where(Certificate.hash.in_(chunk)))
         found |= {digest: document for digest, document in rows}
     return found
@@ -191,9 +189,9 @@ def revocations(session: Session) -> Mapping[bytes, datetime]:
 def epoch_bodies(session: Session, hashes: Iterable[bytes], *, with_held: bool = False) -> Mapping[bytes, bytes]:
     """Return epoch envelopes by their id; those that a person has yet to release for looking only."""
     found: dict[bytes, bytes] = {}
-    for chunk in _chunks(sorted(set(hashes))):
+    for chunk in chunks(sorted(set(hashes))):
         query = select(Envelope.envelope_id, Envelope.body).where(
-            Envelope.envelope_id.in_(chunk), Envelope.kind == Kind.EPOCH, true() if with_held else _MAY_OPEN
+            Envelope.envelope_id.in_(chunk), Envelope.kind == Kind.EPOCH, true() if with_held else MAY_OPEN
         )
         found |= {digest: body for digest, body in session.execute(query)}
     return found
@@ -285,93 +283,10 @@ def quarantined(session: Session) -> tuple[Quarantined, ...]:
     return tuple(Quarantined(**row._mapping) for row in session.execute(query))  # noqa: SLF001
 
 
-def release(session: Session, envelope_id: bytes) -> bool:
-    """Let a quarantined envelope be opened again; say whether there was one.
-
-    With it goes its epoch, without which it cannot be opened, and with an interview the files that came after the same
-    revocation: each is an envelope of its own, and nobody should have to let five photos in one by one.
-    """
-    epoch = select(Envelope.epoch_hash).where(Envelope.envelope_id == envelope_id).scalar_subquery()
-    released = session.scalars(
-        update(Envelope)
-        .where(
-            or_(Envelope.envelope_id == envelope_id, Envelope.envelope_id == epoch),
-            Envelope.state == QUARANTINED,
-            Envelope.reason.is_distinct_from(WIPED),
-        )
-        .values(state=RECEIVED, reason=case((Envelope.reason == AFTER_REVOCATION, RELEASED_LATE), else_=RELEASED))
-        .returning(Envelope.envelope_id)
-    ).all()
-    interview = aliased(Envelope)
-    instance_id = (
-        select(interview.instance_id)
-        .where(interview.envelope_id == envelope_id, interview.kind == Kind.INTERVIEW)
-        .scalar_subquery()
-    )
-    session.execute(
-        update(Envelope)
-        .where(
-            Envelope.instance_id == instance_id,
-            Envelope.blob_sha256.is_not(None),
-            Envelope.state == QUARANTINED,
-            Envelope.reason == AFTER_REVOCATION,
-        )
-        .values(state=RECEIVED, reason=RELEASED_LATE)
-    )
-    return envelope_id in released
-
-
-def retry_unknown_forms(session: Session, *, form_id: str, version: str) -> None:
-    """Let submissions whose form was unknown be opened again, for it was published; and those that do not say which."""
-    lock_fold(session)  # what is being opened meanwhile is looked at again under the same lock
-    session.execute(
-        update(Envelope)
-        .where(
-            IS_UNOPENED,
-            Envelope.state == QUARANTINED,
-            Envelope.reason == UNKNOWN_FORM_VERSION,
-            or_(Envelope.form_named.is_(None), Envelope.form_named == f"{form_id} {version}"),
-        )
-        .values(state=RECEIVED, reason=None)
-    )
-
-
-def retry_unknown_dictionaries(session: Session) -> None:
-    """Let interviews whose dictionary was unknown be opened again, for a publication may have brought it."""
-    lock_fold(session)
-    is_held = and_(IS_UNOPENED, Envelope.state == QUARANTINED, Envelope.reason == UNKNOWN_DICTIONARY)
-    session.execute(update(Envelope).where(is_held).values(state=RECEIVED, reason=None))
-
-
-def retry_unknown_certificate(session: Session, certificate_hash: bytes) -> None:
-    """Let what a device has sealed be opened again, for its certificate is known now."""
-    lock_fold(session)
-    is_held = and_(IS_UNOPENED, Envelope.state == QUARANTINED, Envelope.reason == UNKNOWN_CERTIFICATE)
-    is_its = Envelope.certificate_hash == certificate_hash
-    session.execute(update(Envelope).where(is_held, is_its).values(state=RECEIVED, reason=None))
-
-
-def retry_encrypted(session: Session, instance_ids: Iterable[bytes]) -> None:
-    """Let encrypted submissions of these instances be opened again, for a file of theirs has come."""
-    may_end = or_(
-        Envelope.state == WAITING_FOR_MEDIA,
-        and_(Envelope.state == QUARANTINED, Envelope.reason.in_(ENDED_BY_A_FILE)),
-    )
-    for chunk in _chunks(sorted(set(instance_ids))):
-        statement = update(Envelope).where(IS_UNOPENED, may_end, Envelope.instance_id.in_(chunk))
-        session.execute(statement.values(state=RECEIVED, reason=_KEPT))
-
-
-def retry_odk_keys(session: Session) -> None:
-    """Let encrypted submissions be opened again that waited for a key, for one has come."""
-    waiting = update(Envelope).where(IS_UNOPENED, Envelope.state == WAITING_FOR_ODK_KEY)
-    session.execute(waiting.values(state=RECEIVED, reason=_KEPT))
-
-
 def wipe(session: Session, envelope_ids: Iterable[bytes]) -> tuple[bytes, ...]:
     """Mark attachments as wiped, so that nobody looks for their blobs; return those that were not yet."""
     found: list[bytes] = []
-    for chunk in _chunks(sorted(set(envelope_ids))):
+    for chunk in chunks(sorted(set(envelope_ids))):
         statement = update(Envelope).where(Envelope.envelope_id.in_(chunk), Envelope.reason.is_distinct_from(WIPED))
         found += session.scalars(statement.values(reason=WIPED, blob_sha256=None).returning(Envelope.envelope_id))
     return tuple(found)
@@ -382,11 +297,6 @@ def wipe_quarantined(session: Session, reason: str, scope: Scope = EVERYTHING) -
     is_held = and_(IS_UNOPENED, Envelope.state == QUARANTINED, Envelope.reason == reason)
     statement = update(Envelope).where(is_held, visible_envelopes(scope))
     return tuple(session.scalars(statement.values(reason=WIPED, body=b"").returning(Envelope.envelope_id)))
-
-
-def reopen_all(session: Session) -> None:
-    """Put every envelope back to received, but tombstones and those that a person has yet to release."""
-    session.execute(update(Envelope).where(_MAY_OPEN, Envelope.state != ERASED).values(state=RECEIVED, reason=_KEPT))
 
 
 def last_decision(session: Session) -> LastDecision | None:
@@ -418,6 +328,7 @@ def every_envelope(session: Session, *, after: int = 0) -> Iterator[StoredEnvelo
         after = rows[-1].sequence
 
 
-def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield items some at a time, as many as one statement may name."""
     for start in range(0, len(items), CHUNK):
         yield items[start : start + CHUNK]

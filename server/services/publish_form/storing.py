@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from forms.evolution.changes import Difference
 from forms.workbook.findings import WorkbookFinding
-from server.db.queries import audit, feed, form_events, form_media, forms, opening
+from server.db.queries import audit, feed, form_events, form_media, forms, reopening
 from server.db.queries.form_events import StoredEvent
 from server.db.queries.form_media import StoredMedium
 from server.db.queries.forms import DRAFT, PUBLISHED, NewVersion, StoredVersion
@@ -119,8 +119,8 @@ def make_public(
     """Offer a stored draft to tablets from now on; what waited at the door for this form is tried again."""
     refuse_archived_form(session, version.form_id)
     record(session, version, action=PUBLISHED, user=user, note=note, now=now)
-    opening.retry_unknown_forms(session, form_id=version.form_id, version=version.version)
-    opening.retry_unknown_dictionaries(session)
+    reopening.retry_unknown_forms(session, form_id=version.form_id, version=version.version)
+    reopening.retry_unknown_dictionaries(session)
     declare_lists(session, version, user=user, now=now)
     forms.set_published(
         session,

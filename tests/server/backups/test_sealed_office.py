@@ -16,7 +16,7 @@ from server.db.queries import (
     feed,
     forms,
     interviews,
-    opening,
+    reopening,
     set_aside,
     statistics,
 )
@@ -251,7 +251,7 @@ def test_what_a_person_lets_in_offline_is_marked_on_the_server(
     late = bring_late(sealed, tablet)
     machine = offline()
     with machine.database.transaction() as session:
-        assert opening.release(session, document_hash(late))
+        assert reopening.release(session, document_hash(late))
     open_all(machine)
     bring_back(machine, sealed)
     with sealed.database.read() as session:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from forms.documents import MAX_DEPTH
 from server.context import Context
-from server.db.queries import audit, devices, interviews, opening
+from server.db.queries import audit, devices, interviews, opening, reopening
 from server.db.queries.interviews import StoredInterview, StoredRevision
 from server.db.tables import Envelope, Verdict
 from server.errors import Maintenance
@@ -196,7 +196,7 @@ def test_an_interview_with_an_unknown_dictionary_is_tried_again_when_a_form_is_p
     assert states(context)[1] == ("quarantined", "unknown-dictionary")
     publish(context, version="2", dictionary=DICTIONARY)
     with context.database.transaction() as session:
-        opening.retry_unknown_dictionaries(session)
+        reopening.retry_unknown_dictionaries(session)
     open_all(context)
     assert states(context)[1] == ("opened", None)
 

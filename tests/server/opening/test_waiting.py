@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, update
 
 from server.context import Context
-from server.db.queries import opening
+from server.db.queries import opening, reopening
 from server.db.tables import Envelope
 from server.folding import reasons
 from server.folding.encrypted import SIGNATURE_INVALID
@@ -173,7 +173,7 @@ def test_a_whole_file_that_comes_while_a_cut_one_is_looked_at_is_not_waited_for(
     assert states(context) == {("quarantined", "odk-undecryptable")}
     with context.database.transaction() as session:
         (held,) = opening.quarantined(session)
-        opening.release(session, held.envelope_id)
+        reopening.release(session, held.envelope_id)
     slow = _outcomes(context)
     door.post(manifest, files)
     assert opened.run_once(limit=1000).total
