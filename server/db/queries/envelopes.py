@@ -198,9 +198,8 @@ def _store_alone(driver: Any, rows: Sequence[tuple[Any, ...]]) -> dict[bytes, Ke
     moment = rows[0][RECEIVED_AT].astimezone(UTC).strftime(SQLITE_MOMENT)
     stored = [(*row[:RECEIVED_AT], moment, *row[RECEIVED_AT + 1 :]) for row in rows]
     chunks = [stored[start : start + ROWS_AT_ONCE] for start in range(0, len(stored), ROWS_AT_ONCE)]
-    if sum(driver.execute(_insert_of(len(some)), list(chain.from_iterable(some))).rowcount for some in chunks) == len(
-        rows
-    ):
+    inserts = (driver.execute(_insert_of(len(some)), list(chain.from_iterable(some))) for some in chunks)
+    if sum(insert.rowcount for insert in inserts) == len(rows):
         (end,) = driver.execute("SELECT max(sequence) FROM envelope").fetchone()
         first = end - len(rows) + 1
         return {row[0]: Kept(first + place, is_new=True) for place, row in enumerate(rows)}
