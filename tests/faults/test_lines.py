@@ -64,12 +64,14 @@ def test_an_answer_that_is_cut_at_any_byte_is_asked_for_again(
         transport = HttpTransport(f"http://{HOST}:{proxy.port}")
         device.enrol(running.link(), transport=transport)
         transport.close()
-        for number in (-1, 0):
+        answered = []
+        for number in range(-4, 1):
             _sealed(device, number)
             proxy.answered = 0
             transport.close()  # the proxy counts a connection
             assert device.sync(transport, NOW).outcome == "synced"
-        length = proxy.answered
+            answered.append(proxy.answered)
+        length = min(answered)  # some tell a verdict too, of one before
         before = running.count()
         places = sample(range(length), 25)
         resent = cut = 0
@@ -82,7 +84,7 @@ def test_an_answer_that_is_cut_at_any_byte_is_asked_for_again(
             proxy.cut_answer_after = None
             resent += report_of.sent - 1
         assert running.count() == before + len(places)
-        assert device.progress().safe == len(places) + 2
+        assert device.progress().safe == len(places) + len(answered)
         assert cut >= len(places) - 8
     proxy.close()
     report.add(f"answer cut at each byte, retried ({kind(running)})", cut, f"0 duplicates stored; {resent} sent again")
