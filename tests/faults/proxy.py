@@ -67,6 +67,6 @@ class FaultProxy:
                 line.sendall(part[: left - passed])
                 self.cut_answer_after = None
                 return
-            line.sendall(part)
             passed += len(part)
-            self.answered = max(self.answered, passed)
+            self.answered = max(self.answered, passed)  # before the device has it, and looks
+            line.sendall(part)
