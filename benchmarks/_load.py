@@ -105,9 +105,7 @@ def _sealed(
 ) -> Sealed:
     device_id, signer, certificate_hash = device
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    status, told = _post(connection, *signed(device_id, signer, counter=1, since=None))
-    if status != 200:
-        raise RuntimeError(f"not acknowledged: {status} {told[:200]!r}")
+    told = post(connection, *signed(device_id, signer, counter=1, since=None))
     bodies = _envelopes(office, signer, certificate_hash, exchanges * batch)
     brought = tuple(frames_of(bodies[start : start + batch]) for start in range(0, len(bodies), batch))
     return Sealed(device_id, signer, messages.decode_answer(told).cursor, brought, batch)
@@ -182,10 +180,18 @@ def _request(device_id: str, counter: int, since: str | None) -> ExchangeRequest
     )
 
 
-def _post(connection: http.client.HTTPConnection, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+def post(connection: http.client.HTTPConnection, body: bytes, headers: dict[str, str]) -> bytes:
+    """Make an exchange and return the body of its answer.
+
+    Raises:
+        RuntimeError: it was not acknowledged.
+    """
     connection.request("POST", messages.PATH_EXCHANGE, body, headers)
     answer = connection.getresponse()
-    return answer.status, answer.read()
+    told = answer.read()
+    if answer.status != 200:
+        raise RuntimeError(f"not acknowledged: {answer.status} {told[:200]!r}")
+    return told
 
 
 @contextmanager
@@ -244,14 +250,12 @@ def _send(port: int, share: Sealed, barrier: Any, ends: Any) -> None:
         for counter, frames in enumerate(share.exchanges, start=2):
             body, headers = signed(share.device_id, share.signer, counter=counter, since=cursor, frames=frames)
             begun = time.monotonic()
-            status, told = _post(connection, body, headers)
+            told = post(connection, body, headers)
             latencies.append(time.monotonic() - begun)
-            if status != 200:
-                raise RuntimeError(f"{status} {told[:200]!r}")
             answer = messages.decode_answer(told)
             if len(answer.receipts) != share.batch:
-                raise RuntimeError("a receipt is missing")
+                raise RuntimeError("not acknowledged: a receipt is missing")
             cursor = answer.cursor
         ends.put((time.monotonic(), latencies))
     except (OSError, RuntimeError) as error:
-        ends.put(f"not acknowledged: {error}")
+        ends.put(str(error) or type(error).__name__)

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from benchmarks._load import Office, frames_of, make_office, serving, signed
+from benchmarks._load import Office, frames_of, make_office, post, serving, signed
 from benchmarks._processes import peak_rss_mb, rss_mb
 from server.config import Config
 from sync_protocol import messages
@@ -42,11 +42,10 @@ class _Sender:
         for counter in range(1, exchanges + 1):
             frames = frames_of([BODY + os.urandom(16) + REST for _ in range(BATCH)])
             body, headers = signed(device_id, signer, counter=counter, since=since, frames=frames)
-            connection.request("POST", messages.PATH_EXCHANGE, body, headers)
-            answer = connection.getresponse()
-            told = answer.read()
-            if answer.status != 200:
-                self.error = f"{answer.status} {told[:200]!r}"
+            try:
+                told = post(connection, body, headers)
+            except (OSError, RuntimeError) as error:
+                self.error = str(error) or type(error).__name__
                 return
             since = messages.decode_answer(told).cursor
             self.sent += BATCH

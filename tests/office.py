@@ -11,10 +11,11 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from server.context import Context
 from server.context.login import session_proof
+from server.db.engine import Database
 from server.db.queries import accounts, devices
 from server.db.tables import Envelope
 from server.services import enrol_device, publish_form
@@ -291,6 +292,16 @@ def stored(context: Context) -> list[tuple[int, str, str | None, bytes]]:
             select(Envelope.kind, Envelope.state, Envelope.reason, Envelope.body).order_by(Envelope.sequence)
         )
         return [tuple(row) for row in rows]  # type: ignore[misc]
+
+
+def leave_pages(database: Database, pages: int) -> None:
+    """Let an SQLite database grow by so many pages more: on the connection that writes for the doors."""
+
+    def work(connection: Connection) -> None:
+        used = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={used + pages}")
+
+    database.submit_bare(work)
 
 
 XFORM = """<h:html xmlns="http://www.w3.org/2002/xforms" xmlns:h="http://www.w3.org/1999/xhtml">

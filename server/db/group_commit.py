@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
 from server.db.faults import first_of, translated
+from server.db.prepared import driver_of
 
 T = TypeVar("T")
 
@@ -176,7 +177,7 @@ def _run_in_savepoint(connection: Connection, call: _Call) -> None:
 
 def _run_bare(connection: Connection, call: _Call) -> None:
     """Do as `_run_in_savepoint` does, on the connection itself; the savepoint's words go straight to the driver."""
-    driver: Any = connection.connection.driver_connection
+    driver = driver_of(connection)
     driver.execute("SAVEPOINT bare")
     try:
         call.result = call.work(connection)

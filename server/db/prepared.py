@@ -1,7 +1,7 @@
 """Statements whose time counts: rendered once, and on SQLite handed to the driver as they are.
 
-SQLAlchemy's way from a small statement to its row takes ten times what SQLite takes to run it, and every exchange has
-some of them. On PostgreSQL the journey to the server outweighs both, so that there they go the common way.
+SQLAlchemy's way from a small statement to its row costs more than SQLite's part of it, and every exchange has some of
+them. On PostgreSQL the journey to the server outweighs both, so that there they go the common way.
 """
 
 from collections.abc import Callable, Mapping

@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 from unittest import mock
 
 from sqlalchemy import Connection, func, select
-from sqlalchemy.orm import Session
 
 from server.app import create_app
 from server.config import Config
@@ -60,10 +59,6 @@ class IllDatabase(Database):
         super().dispose()
         self._engine, self._glancing = engines
 
-    def submit(self, work: Callable[[Session], T]) -> T:
-        """Do as `Database.submit` does, with the ill that is next: so is what came of a medium noted."""
-        return self.submit_bare(lambda connection: _with_session(connection, work))
-
     def submit_bare(self, work: Callable[[Connection], T], *, is_one_statement: bool = False) -> T:
         """Do as `Database.submit_bare` does, with the ill that is next: so is an exchange stored."""
         ill, self.next_ill = self.next_ill, None
@@ -75,13 +70,6 @@ class IllDatabase(Database):
             super().submit_bare(lambda connection: _dying(connection, work))
         super().submit_bare(work)
         raise ServerDied
-
-
-def _with_session(connection: Connection, work: Callable[[Session], T]) -> T:
-    with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
-        done = work(session)
-        session.commit()  # of the savepoint
-    return done
 
 
 def _dying(connection: Connection, work: Callable[[Connection], object]) -> None:

@@ -38,7 +38,7 @@ def head(session: Session | Connection) -> Head:
     """Return the head of the feed."""
     found = _HEAD.first(session)
     if found is None:
-        raise RuntimeError("the feed has no head: the database was not made by `passerelle init`")
+        raise RuntimeError("the table feed_head is empty: restore a backup with `passerelle restore`")
     return Head(*found)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from server.blobs import STRAY_SECONDS, Blobs
 from server.context import Context
@@ -18,7 +18,7 @@ from server.db.tables import Envelope
 from server.errors import StorageFull
 from server.jobs import scheduled
 from server.services import app_users, verify_store
-from tests.office import NOW, publish, stored
+from tests.office import NOW, leave_pages, publish, stored
 from tests.server.doors.submissions import blobs_on_disk, file_part, instance, opened, post, said, xml_part
 
 ROOT = Path(__file__).parents[3]
@@ -201,22 +201,14 @@ def test_when_the_database_cannot_grow_the_blobs_go_too(
     sqlite_context: Context, sqlite_client: FlaskClient, token: str
 ) -> None:
     database = sqlite_context.database
-
-    def leave(pages: int) -> None:
-        def work(connection: Connection) -> None:
-            used = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-            connection.exec_driver_sql(f"PRAGMA max_page_count={used + pages}")
-
-        database.submit_bare(work)  # on the connection that writes
-
     assert post(sqlite_client, token, xml_part()).status_code == 201
-    leave(2)
+    leave_pages(database, 2)
     photos = [file_part(f"{number}.jpg", b"%d" % number) for number in range(200)]
     response = post(sqlite_client, token, xml_part(instance("Samira")), *photos)
     assert response.status_code == 507
     assert "disk is full" in said(response)
     assert (len(stored(sqlite_context)), blobs_on_disk(sqlite_context)) == (2, 0)
-    leave(1 << 20)
+    leave_pages(database, 1 << 20)
     assert post(sqlite_client, token, xml_part(instance("Samira")), *photos).status_code == 201
     assert blobs_on_disk(sqlite_context) == 200
 

@@ -7,7 +7,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection
 
 from server.context import Context
 from server.db.queries import devices, feed
@@ -16,7 +15,7 @@ from sync_protocol.constants import EXCHANGE_BYTES
 from sync_protocol.envelope import envelope_id
 from sync_protocol.messages import ReceiptCode, Retry
 from sync_protocol.pull_items import RevocationPull
-from tests.office import Tablet, envelope, revoke, stored
+from tests.office import Tablet, envelope, leave_pages, revoke, stored
 
 STORED, DUPLICATE, QUARANTINED = ReceiptCode.STORED, ReceiptCode.DUPLICATE, ReceiptCode.QUARANTINED
 
@@ -244,21 +243,13 @@ def test_a_cursor_that_nobody_wrote_expires(sqlite_tablet: Tablet, cursor: str) 
 
 def test_a_full_disk_is_said_under_signature_and_nothing_is_stored_half(sqlite_tablet: Tablet) -> None:
     database = sqlite_tablet.context.database
-
-    def leave(pages: int) -> None:
-        def work(connection: Connection) -> None:
-            used = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-            connection.exec_driver_sql(f"PRAGMA max_page_count={used + pages}")
-
-        database.submit_bare(work)  # on the connection that writes
-
     sqlite_tablet.exchange(envelope(0))
-    leave(2)
+    leave_pages(database, 2)
     reply = sqlite_tablet.exchange(*[envelope(number, content=bytes(4000)) for number in range(1, 40)])
     assert reply.problem is not None
     assert (reply.status, reply.problem.slug, reply.problem.retry) == (507, "storage-full", Retry.AFTER)
     assert len(stored(sqlite_tablet.context)) == 1
-    leave(1 << 20)
+    leave_pages(database, 1 << 20)
     assert set(sqlite_tablet.exchange(*[envelope(number) for number in range(1, 40)]).codes) == {STORED}
 
 
